@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { eventually, freePorts, startProcess } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { request } from 'undici';
+import { runCli } from '../src/cli/cli.ts';
 import { backchannelPath, type EventWorld, eventSecret, eventWorld, previousSecret } from './event-gateway.ts';
 
 describe('an acknowledged event', () => {
@@ -23,6 +24,38 @@ describe('an acknowledged event', () => {
     expect(await second.ask(token)).toEqual([401, 'token_revoked']);
     expect((await second.push(signal)).status).toBe(202);
     expect(JSON.stringify(second.log.lines())).toContain('"result":"repeated"');
+  });
+
+  test('is never promised by a gateway whose journal cannot be written: it does not start', async () => {
+    writeFileSync(join(world.home, 'a-file'), '');
+    await expect(world.start({ journal: 'a-file/journal' })).rejects.toThrow('journal: cannot be written (ENOTDIR)');
+  });
+
+  test('is named by countersign token and explain, with the gateway or without it', async () => {
+    const gateway = await world.start();
+    const [file, token] = [join(world.home, 'gateway.yaml'), join(world.home, 'token')];
+    writeFileSync(file, world.yaml());
+    writeFileSync(token, await world.token({ sub: 'u-7' }));
+    const run = async (...args: string[]) => {
+      const lines: string[] = [];
+      const write = (line: string) => void lines.push(line);
+      const env = { SSF_SECRET: eventSecret, SSF_PREVIOUS: previousSecret };
+      const plain = { paint: (_style: unknown, text: string) => text, isInteractive: false };
+      const code = await runCli([...args, '-c', file], { out: write, err: write, env, nowMs: world.nowMs, ...plain });
+      return [code, lines.join('\n')] as const;
+    };
+    expect((await run('token', token))[0]).toBe(0);
+    const about = { sub_id: { format: 'iss_sub', iss: world.issuer.issuer, sub: 'u-7' } };
+    expect((await gateway.push(await world.signal({ jti: 'of-u-7', ...about }))).status).toBe(202);
+    const explain = ['explain', 'GET', '/things/1', '--token', token];
+    for (const stop of [gateway.stop, async () => {}]) {
+      for (const args of [['token', token], explain]) {
+        const [code, text] = await run(...args);
+        expect(code).toBe(1);
+        expect(text).toMatch(/the event session-revoked by Shared Signals, received \S+ \(jti of-u-7\)/);
+      }
+      await stop();
+    }
   });
 
   test('is in effect after kill -9 of the gateway', async () => {

@@ -61,7 +61,7 @@ async function answerFor(
     {
       config,
       nowMs: terminal.nowMs(),
-      openIssuer: token === undefined ? undefined : await keysOpener(),
+      openIssuer: token === undefined ? undefined : await keysOpener(config, terminal),
       async signedNow({ name }) {
         const now = (await askIdentities(config))?.get(name);
         if (now === undefined) return `unknown: no gateway answers at ${adminUrl(config)}`;

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { TokenReport } from '@countersign/admin-api';
-import { createLogger, printable } from '@countersign/service-kit';
-import type { Issuer } from '../config/config.ts';
+import { createLogger, type Logger, printable } from '@countersign/service-kit';
+import type { GatewayConfig, Issuer } from '../config/config.ts';
+import type { EventStream } from '../events/event-stream.ts';
 import type { IssuerReport, OpenedIssuer } from '../explain/token-report.ts';
 import { type Command, configOption, jsonOption, loadNamed, UsageError } from './command.ts';
 import type { Terminal } from './terminal.ts';
@@ -18,7 +19,7 @@ export const token: Command = {
     const text = readToken(file);
     // Imported here, so that the other commands start faster.
     const { reportToken } = await import('../explain/token-report.ts');
-    const openIssuer = isOffline ? undefined : await keysOpener();
+    const openIssuer = isOffline ? undefined : await keysOpener(config, terminal);
     const { report } = await reportToken(config, text, { nowMs: terminal.nowMs(), openIssuer });
     if (values.json === true) terminal.out(JSON.stringify(report, null, 2));
     else for (const line of tokenLines(report, terminal, isOffline)) terminal.out(line);
@@ -42,11 +43,14 @@ export function readToken(file: string): string {
   return text;
 }
 
-/** @returns A function that opens an issuer's keys for one token. */
-export async function keysOpener(): Promise<(issuer: Issuer) => OpenedIssuer> {
+/** @returns A function that opens an issuer's keys for one token, and the events in the journal on this machine. */
+export async function keysOpener(
+  { journal }: Pick<GatewayConfig, 'journal'>,
+  terminal: Terminal,
+): Promise<(issuer: Issuer) => Promise<OpenedIssuer>> {
   const { openIssuerKeys } = await import('../keys/issuer-keys.ts');
   const { IntrospectionClient } = await import('../upstreams/introspection-client.ts');
-  return (issuer) => {
+  return async (issuer) => {
     let why = 'no answer';
     const write = (line: string) => {
       const { reason = why, detail } = JSON.parse(line) as { reason?: string; detail?: string };
@@ -55,9 +59,33 @@ export async function keysOpener(): Promise<(issuer: Issuer) => OpenedIssuer> {
     const logger = createLogger('token', 'warn', { write });
     const keys = openIssuerKeys(issuer, logger);
     const introspection = issuer.introspection && new IntrospectionClient(issuer.issuer, issuer.introspection, logger);
-    const trusted = { config: issuer, keys, revocations: undefined, introspection };
+    const events = journal ? await readEvents(issuer, journal, terminal, logger) : undefined;
+    const trusted = { config: issuer, keys, revocations: events?.revocations, events, introspection };
     return { trusted, why: () => why, close: () => keys.stop() };
   };
+}
+
+/** @returns Undefined if this machine's gateway has received no events, or if its journal cannot be read. */
+async function readEvents(
+  { issuer, events, maxTokenLifetimeSec }: Issuer,
+  directory: string,
+  { nowMs, err }: Terminal,
+  logger: Logger,
+): Promise<EventStream | undefined> {
+  if (events === undefined) return undefined;
+  const { EventStream } = await import('../events/event-stream.ts');
+  const { Journal } = await import('@countersign/signals');
+  const journal = new Journal({ directory, nowMs });
+  const deps = { journal, shared: undefined, nowMs, logger, onChange() {}, onLag() {} };
+  const stream = new EventStream({ issuer, maxTokenLifetimeSec, ...events }, deps);
+  try {
+    await stream.readJournal();
+    return stream;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT') err(`the journal cannot be read (${code}), so its logouts are unknown here: ${directory}`);
+    return undefined;
+  }
 }
 
 /** Formats the report as text. The text does not contain the signature. */

@@ -82,6 +82,25 @@ describe("an issuer's events", () => {
     expect(codeOf(again, 'u-99', 'b')).toBe('valid');
   });
 
+  test('when memory fills up, the largest tenant is collapsed, and others keep entries of their own', async () => {
+    const stream = await open({}, { maxHeld: 64 });
+    const receiveAll = async (tenant: string, count: number) => {
+      for (let at = 0; at < count; at += 1) await receive(stream, member(tenant, `u-${at}`));
+    };
+    await receiveAll('small', 5);
+    await receiveAll('large', 200);
+    await receiveAll('later', 5);
+    expect(codeOf(stream, 'innocent', 'large')).toBe('token_revoked');
+    for (const tenant of ['small', 'later']) {
+      expect([codeOf(stream, 'u-4', tenant), codeOf(stream, 'innocent', tenant)]).toEqual(['token_revoked', 'valid']);
+    }
+    expect(stream.revocations.refusedBeforeMs(clock.nowMs())).toBeUndefined();
+    // The journal has the tenants too, so the same holds after a restart.
+    const again = await open({}, { maxHeld: 64 });
+    await receive(again, member('large', 'another'));
+    expect([again.revocations.size, codeOf(again, 'innocent', 'small')]).toEqual([stream.revocations.size, 'valid']);
+  });
+
   test('the same subject has one entry, however often its tokens end', async () => {
     const stream = await open({}, { maxPerTenant: 3 });
     for (let at = 0; at < 10; at += 1) {

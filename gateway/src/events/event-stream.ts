@@ -74,6 +74,7 @@ export class EventStream {
   readonly #deps: EventStreamDeps;
   readonly #shared: SharedLog | undefined;
   readonly #feed: RevocationFeed | undefined;
+  readonly #maxHeld: number;
   readonly #quotas: TenantQuotas;
   readonly #seen = new SeenIds();
   readonly #origins = new LRUCache<string, EventOrigin>({ max: maxOrigins });
@@ -86,8 +87,10 @@ export class EventStream {
     const { issuer } = config;
     this.#config = config;
     this.#deps = deps;
-    this.#quotas = new TenantQuotas(config.maxTokenLifetimeSec * 1000, deps.maxPerTenant);
-    this.revocations = new Revocations({ ...config, toleranceMs, ...(deps.maxHeld && { maxHeld: deps.maxHeld }) });
+    const { maxHeld = defaultMaxHeld, maxPerTenant } = deps;
+    this.#maxHeld = maxHeld;
+    this.#quotas = new TenantQuotas({ lifetimeMs: config.maxTokenLifetimeSec * 1000, maxHeld, maxPerTenant });
+    this.revocations = new Revocations({ ...config, toleranceMs, maxHeld });
     this.revocations.onChange(deps.onChange);
     if (shared === undefined) return;
     this.#shared = openSharedLog(issuer, shared, journal);
@@ -131,6 +134,13 @@ export class EventStream {
     this.#subscriber?.disconnect();
   }
 
+  /** Reads the journal once, and writes nothing. For a command that runs beside the gateway. */
+  async readJournal(): Promise<void> {
+    const { journal, nowMs } = this.#deps;
+    for await (const batch of journal.read(this.#config.issuer)) this.#apply(batch);
+    this.revocations.applySnapshot([], nowMs());
+  }
+
   /** Counts a result, even if the token was refused. */
   count(source: EventOrigin['source'], result: EventResult): void {
     const key = `${source} ${result}`;
@@ -147,7 +157,7 @@ export class EventStream {
     const id = `${origin.source} ${origin.jti}`;
     if (this.#seen.has(id)) return 'repeated';
     const { onOverflow } = this.#config;
-    if (onOverflow === 'refuse' && this.revocations.size >= (this.#deps.maxHeld ?? defaultMaxHeld)) {
+    if (onOverflow === 'refuse' && this.revocations.size >= this.#maxHeld) {
       throw new AppError('events_unavailable', { detail: { alarm: 'too_many_revocations' } });
     }
     const entries = ends.flatMap((end) => this.#entryOf(end, origin) ?? []);
@@ -182,15 +192,17 @@ export class EventStream {
     // A session stays ended. The other kinds end only tokens that were issued before.
     const expiresAtMs = (kind === 'session' ? Math.max(nowMs, notBeforeMs) : notBeforeMs) + maxTokenLifetimeSec * 1000;
     if (expiresAtMs <= nowMs) return undefined;
-    const entry = { issuer, kind, name, notBeforeMs, expiresAtMs, origin };
-    const isNew = !this.revocations.knows(kind, name, 0);
-    if (tenantId === undefined || kind === 'tenant' || !isNew || this.#quotas.take(tenantId, nowMs)) return entry;
+    if (tenantId === undefined || kind === 'tenant') return { issuer, kind, name, notBeforeMs, expiresAtMs, origin };
+    const entry = { issuer, kind, name, tenantId, notBeforeMs, expiresAtMs, origin };
+    const { size } = this.revocations;
+    if (this.revocations.knows(kind, name, 0) || this.#quotas.allows(tenantId, size, nowMs)) return entry;
     if (this.revocations.knows('tenant', tenantId, notBeforeMs)) return undefined;
     this.#deps.logger.error(
       { issuer, tenant: tenantId, alarm: 'too_many_events' },
       'memory cannot hold all events of a tenant: refusing its older tokens',
     );
-    return { ...entry, kind: 'tenant', name: tenantId, expiresAtMs: notBeforeMs + maxTokenLifetimeSec * 1000 };
+    const untilMs = notBeforeMs + maxTokenLifetimeSec * 1000;
+    return { issuer, kind: 'tenant', name: tenantId, notBeforeMs, expiresAtMs: untilMs, origin };
   }
 
   /** Applies the entries of the journal, then those of the other gateways. Tokens get 503 until then. */
@@ -235,11 +247,14 @@ export class EventStream {
   }
 
   readonly #apply = (entries: readonly StoredEnd[]): void => {
-    for (const entry of entries) this.#remember(entry);
-    this.revocations.apply(entries.map(groupOf), this.#deps.nowMs());
+    const nowMs = this.#deps.nowMs();
+    for (const entry of entries) this.#remember(entry, nowMs);
+    this.revocations.apply(entries.map(groupOf), nowMs);
   };
 
-  #remember({ kind, name, notBeforeMs, origin }: StoredEnd): void {
+  #remember({ kind, name, tenantId, notBeforeMs, origin }: StoredEnd, nowMs: number): void {
+    if (tenantId !== undefined && !this.revocations.knows(kind as RevokedKind, name, 0))
+      this.#quotas.add(tenantId, nowMs);
     this.#origins.set(`${kind} ${name}`, origin);
     // `notBeforeMs` is the next whole second.
     if (origin.atMs >= (this.lastEvent?.atMs ?? 0))

@@ -24,7 +24,7 @@ import { type AcceptedToken, callerOf, identityOf, issuerOf } from './callers.ts
 
 export type IssuerReport = TokenReport['issuers'][number];
 
-/** An issuer with its keys and, in a running gateway, its revocations. */
+/** An issuer with its keys, and its revocations if they are known here. */
 export type OpenedIssuer = Readonly<{
   trusted: TrustedIssuer;
   /** Says why its keys cannot be fetched. */
@@ -35,7 +35,7 @@ export type OpenedIssuer = Readonly<{
 export type ReportOptions = Readonly<{
   nowMs: number;
   /** If undefined, the report checks neither the signature nor revocations, and introspects nothing. */
-  openIssuer: ((issuer: Issuer) => OpenedIssuer) | undefined;
+  openIssuer: ((issuer: Issuer) => OpenedIssuer | Promise<OpenedIssuer>) | undefined;
 }>;
 
 type Config = Pick<GatewayConfig, 'issuers' | 'publicOrigins' | 'certificate'>;
@@ -58,7 +58,7 @@ export async function reportToken(
   const text = tokenIn(given.trim());
   const introspecting = isOpaque(text) ? introspectingIssuer(issuers) : undefined;
   if (introspecting !== undefined && options.openIssuer !== undefined) {
-    const opened = options.openIssuer(introspecting);
+    const opened = await options.openIssuer(introspecting);
     return reportOpaque(text, opened, config, options.nowMs);
   }
   let token: UnverifiedJwt;
@@ -157,7 +157,7 @@ async function examineFor(
   const { header, payload } = token;
   const named = headerFindings(header);
   const { claims, findings } = compileClaims(issuer)(header, payload, nowMs);
-  const opened = isOwn && named.length === 0 ? openIssuer?.(issuer) : undefined;
+  const opened = isOwn && named.length === 0 ? await openIssuer?.(issuer) : undefined;
   const all = [
     ...(isOwn ? [] : [issuerFinding(claimOf(payload, 'iss'), [{ config: issuer }])]),
     ...named,

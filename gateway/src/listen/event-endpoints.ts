@@ -1,6 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { discardBody } from '@countersign/service-kit';
-import { type PushAnswer, pushAccepted, pushRefused, SignalError } from '@countersign/signals';
+import {
+  logoutAccepted,
+  logoutRefused,
+  type PushAnswer,
+  pushAccepted,
+  pushRefused,
+  readLogoutToken,
+  readSecurityEvent,
+  SignalError,
+} from '@countersign/signals';
 import { AppError } from '../errors.ts';
 import type { EventReceiver } from '../events/event-receiver.ts';
 import { addressKey } from '../limits/address-key.ts';
@@ -33,17 +42,6 @@ export type EventEndpoints = Readonly<{
 
 const path = /^\/\.well-known\/countersign\/(backchannel-logout|events)\/([a-z][a-z0-9-]{0,62})$/;
 
-const maxBodyBytes = 64 * 1024;
-const bodyTimeoutMs = 10_000;
-
-const loggedOut: PushAnswer = { status: 200, headers: { 'cache-control': 'no-store' }, body: '' };
-// The same response for every reason, so that it reveals nothing about sessions and users.
-const logoutRefused: PushAnswer = {
-  status: 400,
-  headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
-  body: JSON.stringify({ error: 'invalid_request', error_description: 'The logout token is invalid.' }),
-};
-
 /**
  * The endpoints that providers call: OpenID back-channel logout, and push delivery of Security Event Tokens (RFC
  * 8935). They check what needs no key first, and count only failures against an address.
@@ -71,10 +69,11 @@ export function createEventEndpoints({
       return refused(new SignalError('authentication_failed', 'another bearer'));
     }
     try {
-      const token = await readToken(request, isLogout);
-      const received = await (isLogout ? receiver.logout : receiver.signal)?.(token);
+      const received = isLogout
+        ? await receiver.logout?.(await readLogoutToken(request))
+        : await receiver.signal?.(await readSecurityEvent(request));
       record.detail = { event: received };
-      return isLogout ? loggedOut : pushAccepted;
+      return isLogout ? logoutAccepted : pushAccepted;
     } catch (error) {
       if (error instanceof SignalError) return refused(error);
       throw error;
@@ -121,36 +120,3 @@ const single = ({ headersDistinct }: IncomingMessage, name: string): string | un
   const values = headersDistinct[name] ?? [];
   return values.length === 1 ? values[0] : undefined;
 };
-
-/** @throws SignalError if the body is not a token in the expected form. */
-async function readToken(request: IncomingMessage, isLogout: boolean): Promise<string> {
-  const type = single(request, 'content-type')?.split(';')[0]?.trim().toLowerCase();
-  const expected = isLogout ? 'application/x-www-form-urlencoded' : 'application/secevent+jwt';
-  if (type !== expected) throw invalid('another content type');
-  if (request.headers['content-encoding'] !== undefined) throw invalid('an encoded body');
-  const body = await readBody(request);
-  if (!isLogout) return body.trim();
-  const tokens = new URLSearchParams(body).getAll('logout_token');
-  if (tokens.length !== 1) throw invalid('not one logout_token');
-  return tokens[0] ?? '';
-}
-
-/** @throws SignalError if the body is too large. Error if the client is too slow or disconnects. */
-async function readBody(request: IncomingMessage): Promise<string> {
-  if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) throw invalid('too large');
-  const late = setTimeout(() => request.destroy(), bodyTimeoutMs);
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  try {
-    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-      bytes += (chunk as Buffer).length;
-      if (bytes > maxBodyBytes) throw invalid('too large');
-      chunks.push(chunk as Buffer);
-    }
-  } finally {
-    clearTimeout(late);
-  }
-  return Buffer.concat(chunks).toString('latin1');
-}
-
-const invalid = (message: string) => new SignalError('invalid_request', message);

@@ -120,7 +120,8 @@ export class Journal {
       }
     }
     yield batch;
-    this.#removeExpired();
+    // A journal that was not opened only reads.
+    if (this.#segment !== undefined) this.#removeExpired();
   }
 
   #files(): readonly string[] {

@@ -1,6 +1,10 @@
-import { expect, test } from '@jest/globals';
-import { isBearer, pushAccepted, pushRefused } from './push.ts';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { isBearer, pushAccepted, pushRefused, readLogoutToken, readSecurityEvent } from './push.ts';
 import { SeenIds } from './seen-ids.ts';
+import { SignalError } from './signal-error.ts';
 
 test('a received token is 202 without a body', () => {
   expect(pushAccepted).toMatchObject({ status: 202, body: '' });
@@ -41,4 +45,59 @@ test('seen ids forget the oldest first', () => {
   const seen = new SeenIds(2);
   for (const id of ['a', 'b', 'a', 'c']) seen.add(id);
   expect(['a', 'b', 'c'].map((id) => seen.has(id))).toEqual([false, true, true]);
+});
+
+const form = 'application/x-www-form-urlencoded';
+const event = 'application/secevent+jwt';
+
+describe('the body of a request', () => {
+  let read: (request: IncomingMessage) => Promise<string>;
+  const server = createServer(async (request, response) => {
+    const text = await read(request).catch((error: unknown) => {
+      if (error instanceof SignalError) return `${error.code}: ${error.message}`;
+      throw error;
+    });
+    response.setHeader('connection', 'close').end(text);
+  });
+  beforeAll(async () => {
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+  });
+  afterAll(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+
+  /** @returns The body of the response to these header lines and this body. */
+  async function send(by: typeof read, lines: readonly string[], body: string): Promise<string> {
+    read = by;
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    const head = ['POST / HTTP/1.1', 'Host: a.test', `Content-Length: ${body.length}`, ...lines];
+    socket.on('error', () => {});
+    socket.write(`${head.join('\r\n')}\r\n\r\n${body}`);
+    let text = '';
+    for await (const chunk of socket) text += String(chunk);
+    return text.slice(text.indexOf('\r\n\r\n') + 4).replace(/^[\da-f]+\r\n|\r\n0\r\n\r\n$/g, '');
+  }
+
+  test.each([
+    ['a logout token', readLogoutToken, [`Content-Type: ${form}`], 'logout_token=a.b.c', 'a.b.c'],
+    ['other fields', readLogoutToken, [`content-type: ${form}; charset=utf-8`], 'x=1&logout_token=a.b.c', 'a.b.c'],
+    ['an event', readSecurityEvent, ['Content-Type: Application/SecEvent+JWT'], 'a.b.c\n', 'a.b.c'],
+  ])('with %s is read', async (_name, by, lines, body, expected) => {
+    expect(await send(by, lines, body)).toBe(expected);
+  });
+
+  const large = 'a'.repeat(65_537);
+  test.each([
+    ['no logout token', readLogoutToken, [`Content-Type: ${form}`], 'token=a', 'not one logout_token'],
+    ['two logout tokens', readLogoutToken, [`Content-Type: ${form}`], 'logout_token=a&logout_token=b', 'not one'],
+    ['another type', readLogoutToken, [`Content-Type: ${event}`], 'logout_token=a', 'another content type'],
+    ['no type', readSecurityEvent, [], 'a.b.c', 'another content type'],
+    ['two types', readSecurityEvent, [`Content-Type: ${event}`, `Content-Type: ${form}`], 'a.b.c', 'another content'],
+    ['an encoding', readSecurityEvent, [`Content-Type: ${event}`, 'Content-Encoding: gzip'], 'a', 'an encoded body'],
+    ['more than 64 KiB', readSecurityEvent, [`Content-Type: ${event}`], large, 'too large'],
+  ])('with %s is refused', async (_name, by, lines, body, why) => {
+    expect(await send(by, lines, body)).toContain(`invalid_request: ${why}`);
+  });
 });

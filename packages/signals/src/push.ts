@@ -1,11 +1,25 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { SignalError, SignalErrorCode } from './signal-error.ts';
+import type { IncomingMessage } from 'node:http';
+import { SignalError, type SignalErrorCode } from './signal-error.ts';
 
-/** The HTTP response to a pushed Security Event Token (RFC 8935 sections 2.2 to 2.4). */
+const maxBodyBytes = 64 * 1024;
+const bodyTimeoutMs = 10_000;
+
+/** The HTTP response to a logout token, or to a pushed Security Event Token (RFC 8935 sections 2.2 to 2.4). */
 export type PushAnswer = Readonly<{ status: number; headers: Readonly<Record<string, string>>; body: string }>;
 
 /** The token was received, now or before. */
 export const pushAccepted: PushAnswer = { status: 202, headers: { 'cache-control': 'no-store' }, body: '' };
+
+/** The response to a logout token, also to a repeated one (OpenID Connect Back-Channel Logout 1.0 section 2.8). */
+export const logoutAccepted: PushAnswer = { status: 200, headers: { 'cache-control': 'no-store' }, body: '' };
+
+/** The same response for every reason, so that it reveals nothing about sessions and users. */
+export const logoutRefused: PushAnswer = {
+  status: 400,
+  headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+  body: JSON.stringify({ error: 'invalid_request', error_description: 'The logout token is invalid.' }),
+};
 
 /** What the transmitter learns: the code of RFC 8935, and what to do. The reason stays here. */
 const descriptions: Readonly<Record<SignalErrorCode, string>> = {
@@ -45,3 +59,48 @@ export function isBearer(authorization: string | undefined, secrets: readonly Ui
   // Compares all, so that the time does not say which one is right.
   return secrets.map((secret) => timingSafeEqual(ours, digest(secret))).includes(true);
 }
+
+/**
+ * Reads the logout token from a request (OpenID Connect Back-Channel Logout 1.0 section 2.5).
+ *
+ * @throws SignalError if the body is not a form with one `logout_token`, or exceeds 64 KiB. Error if the client
+ *   disconnects, or takes longer than 10 s; its connection is then closed.
+ */
+export async function readLogoutToken(request: IncomingMessage): Promise<string> {
+  const body = await readBody(request, 'application/x-www-form-urlencoded');
+  const [token, ...more] = new URLSearchParams(body).getAll('logout_token');
+  if (token === undefined || more.length > 0) throw invalid('not one logout_token');
+  return token;
+}
+
+/**
+ * Reads the Security Event Token from a request (RFC 8935 section 2.1).
+ *
+ * @throws Like {@link readLogoutToken}.
+ */
+export async function readSecurityEvent(request: IncomingMessage): Promise<string> {
+  return (await readBody(request, 'application/secevent+jwt')).trim();
+}
+
+async function readBody(request: IncomingMessage, expectedType: string): Promise<string> {
+  const { 'content-type': types = [], 'content-encoding': encoding } = request.headersDistinct;
+  const type = types[0]?.split(';')[0]?.trim().toLowerCase();
+  if (types.length !== 1 || type !== expectedType) throw invalid('another content type');
+  if (encoding !== undefined) throw invalid('an encoded body');
+  if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) throw invalid('too large');
+  const late = setTimeout(() => request.destroy(), bodyTimeoutMs);
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      bytes += (chunk as Buffer).length;
+      if (bytes > maxBodyBytes) throw invalid('too large');
+      chunks.push(chunk as Buffer);
+    }
+  } finally {
+    clearTimeout(late);
+  }
+  return Buffer.concat(chunks).toString('latin1');
+}
+
+const invalid = (message: string) => new SignalError('invalid_request', message);

@@ -202,11 +202,12 @@ function parsed(json: string): Readonly<{ kid?: unknown; mac?: unknown; entry?: 
 }
 
 /** What the MAC covers: every member, in one order. */
-const textOf = ({ issuer, kind, name, notBeforeMs, expiresAtMs, origin }: StoredEnd): string =>
+const textOf = ({ issuer, kind, name, tenantId, notBeforeMs, expiresAtMs, origin }: StoredEnd): string =>
   JSON.stringify([
     issuer,
     kind,
     name,
+    tenantId,
     notBeforeMs,
     expiresAtMs,
     origin?.source,

@@ -14,6 +14,8 @@ export type StoredEnd = Readonly<{
   /** Such as `session` or `user`, and the id of that in `name`. */
   kind: string;
   name: string;
+  /** The tenant that the event named. Its quota counts the entry. */
+  tenantId?: string | undefined;
   /** Unix milliseconds. */
   notBeforeMs: number;
   expiresAtMs: number;

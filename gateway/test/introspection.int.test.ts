@@ -215,6 +215,26 @@ test('a reload keeps the answers, unless the issuer changes', async () => {
   expect(provider.calls).toHaveLength(2);
 });
 
+test('the API and the console show the last call, failures, and when calls are paused', async () => {
+  const { gateway, provider } = await started();
+  const shown = async () => {
+    const answer = (await (await gateway.admin('/api/issuers')).json()) as { issuers: { introspection: unknown }[] };
+    return answer.issuers[0]?.introspection;
+  };
+  expect(await shown()).toMatchObject({ url: provider.url, breaker: 'closed', last: null, calls: 0, failure: null });
+  provider.answerWith(active());
+  for (let turn = 0; turn < 2; turn += 1) await gateway.ask(path, { token });
+  const last = expect.stringMatching(/^\d{4}-/);
+  expect(await shown()).toMatchObject({ breaker: 'closed', last, calls: 1, failures: 0, hits: 1, failure: null });
+  provider.answerWith((_request, response) => void response.writeHead(500).end());
+  for (let turn = 0; turn < 20; turn += 1) await gateway.ask(path, { token: `another-${turn}` });
+  const calls = provider.calls.length;
+  const failure = 'the endpoint responded with 500';
+  expect(await shown()).toMatchObject({ breaker: 'open', last, calls, failures: calls - 1, failure });
+  const page = await (await gateway.admin('/console/issuers')).text();
+  for (const text of ['Opaque tokens at', 'Calls paused', failure]) expect(page).toContain(text);
+});
+
 test('the metrics count calls, hits and failures', async () => {
   const { gateway, provider } = await started();
   provider.answerWith(active());

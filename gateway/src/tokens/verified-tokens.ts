@@ -29,6 +29,10 @@ export type IntrospectionEndpoint = Readonly<{
    */
   ask<Answer>(token: string, admit: () => void, read: (body: Buffer) => Answer | Promise<Answer>): Promise<Answer>;
   stats: { calls: number; failures: number; hits: number };
+  /** The last call, for operators. `failure` is undefined if it succeeded. */
+  last: Readonly<{ monotonicMs: number; failure: string | undefined }> | undefined;
+  /** Whether calls are paused, because too many failed. */
+  breakerState(): 'closed' | 'half-open' | 'open';
 }>;
 
 /**

@@ -4,7 +4,7 @@ import type { Issuer } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { guardedFetch } from '../keys/discovery.ts';
 import type { IntrospectionEndpoint } from '../tokens/verified-tokens.ts';
-import { Breaker } from './pool/breaker.ts';
+import { Breaker, type BreakerState } from './pool/breaker.ts';
 
 type Settings = NonNullable<Issuer['introspection']>;
 
@@ -20,6 +20,7 @@ const breakerRules = { failureRate: 0.5, minimum: 10, windowMs: 10_000, cooldown
  */
 export class IntrospectionClient implements IntrospectionEndpoint {
   readonly stats = { calls: 0, failures: 0, hits: 0 };
+  last: IntrospectionEndpoint['last'];
   readonly #issuer: string;
   readonly #timeoutMs: number;
   readonly #settings: Settings;
@@ -60,6 +61,8 @@ export class IntrospectionClient implements IntrospectionEndpoint {
     }
   }
 
+  readonly breakerState = (): BreakerState => this.#breaker.state(performance.now());
+
   start(): void {}
 
   stop(): void {}
@@ -72,6 +75,7 @@ export class IntrospectionClient implements IntrospectionEndpoint {
       const answer = await attempt();
       this.#breaker.settle(permit, 'success', performance.now());
       this.#outages.recovered();
+      this.last = { monotonicMs: performance.now(), failure: undefined };
       return answer;
     } catch (cause) {
       this.stats.failures += 1;
@@ -79,6 +83,7 @@ export class IntrospectionClient implements IntrospectionEndpoint {
       const isOfToken = cause instanceof StatusError && cause.status === 400;
       this.#breaker.settle(permit, isOfToken ? 'neutral' : 'failure', performance.now());
       const reason = reasonOf(cause);
+      this.last = { monotonicMs: performance.now(), failure: reason };
       const level = this.#outages.failed(true);
       if (level !== undefined) {
         const { shownUrl: url } = this.#settings;

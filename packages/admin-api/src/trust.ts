@@ -1,8 +1,11 @@
 import { z } from 'zod';
-import { fromWorst, known, listOf, mergedBy, mergeMembers, mostFirst, newestFirst } from './merge.ts';
+import { first, fromWorst, known, listOf, mergedBy, mergeMembers, mostFirst, newestFirst } from './merge.ts';
 import { count, counted, highest, latestTime, ms, since, text, time, total } from './values.ts';
 
 // The issuers that the gateway trusts, and their revocations.
+
+// Unknown for all if it is unknown for one.
+const longest = mergedBy(ms.clone(), (all) => (all.includes(null) ? null : Math.max(...all.map(Number))));
 
 const lastEvent = z.object({
   source: z.enum(['backchannel_logout', 'shared_signals']),
@@ -16,9 +19,26 @@ const events = z.object({
   backchannel_logout: z.boolean().describe('Whether logout tokens are received.'),
   transmitter: text.describe('Whose Security Event Tokens are received.'),
   since: known(latestTime).describe('From when on every event is known.'),
+  staleness_ms: longest.describe(
+    "How long ago the gateways' shared log was last read to its end. Null if there is only one gateway.",
+  ),
   last: known(lastEvent),
   counts: counted.describe('Received, by source and result.'),
   late: total.describe('Events whose time is more than a day before they were sent.'),
+});
+
+const breakerStates = ['closed', 'half-open', 'open'] as const;
+
+const introspection = z.object({
+  url: z.string().describe('The endpoint, with variable names instead of values.'),
+  breaker: mergedBy(z.enum(breakerStates), (all) =>
+    first(breakerStates.toReversed().filter((one) => all.includes(one))),
+  ).describe('`open`: calls are paused, because too many failed.'),
+  last: known(latestTime).describe('When a call last ended.'),
+  calls: total,
+  failures: total.describe('Calls without a usable answer. Their tokens get 503.'),
+  hits: total.describe('Requests whose token had an answer in the cache.'),
+  failure: known(z.string()).describe('Why the last call failed. Null if it succeeded.'),
 });
 
 const issuer = fromWorst(
@@ -44,6 +64,7 @@ const issuer = fromWorst(
       verified: total.describe('Verified tokens, not requests, because a verified token is cached.'),
       refused: counted.describe('Tokens that failed verification, by error code.'),
       events: known(events).describe('The events that it sends. Null without `events`.'),
+      introspection: known(introspection).describe('How it answers about opaque tokens. Null without `introspection`.'),
     })
     .meta({ id: 'Issuer' }),
   ['current', 'cannot be refreshed', 'none'],
@@ -84,9 +105,7 @@ const revocations = fromWorst(
       source: z.string().describe("The feed's URL, with variable names instead of values."),
       state: since,
       held: mergedBy(z.int().nonnegative(), (all) => Math.max(...all)).describe('Revocations that are in effect.'),
-      staleness_ms: mergedBy(ms.clone(), (all) => (all.includes(null) ? null : Math.max(...all.map(Number)))).describe(
-        'How long ago the gateway last read the feed to its end.',
-      ),
+      staleness_ms: longest.describe('How long ago the gateway last read the feed to its end.'),
       max_staleness_ms: z.number(),
       on_stale: z.enum(['allow', 'deny']),
       refused_before: known(time).describe(

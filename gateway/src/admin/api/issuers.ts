@@ -4,7 +4,7 @@ import { type Code, errorTable } from '../../errors.ts';
 import type { EventStream } from '../../events/event-stream.ts';
 import { isActive, keyInUse } from '../../keys/gateway-keys.ts';
 import type { ManagedKey } from '../../keys/key-files.ts';
-import type { TrustedIssuer } from '../../tokens/verified-tokens.ts';
+import type { IntrospectionEndpoint, TrustedIssuer } from '../../tokens/verified-tokens.ts';
 import { timeOf, timeOrNull } from '../describe.ts';
 import { type ConsoleSources, countedOf, stateOf } from './sources.ts';
 
@@ -45,7 +45,7 @@ function describeKeys(algorithm: string, keys: readonly ManagedKey[], nowSec: nu
   }));
 }
 
-function issuerOf({ config, keys, events }: TrustedIssuer, sources: ConsoleSources): Issuer {
+function issuerOf({ config, keys, events, introspection }: TrustedIssuer, sources: ConsoleSources): Issuer {
   const { issuer, provider = null, name = null, shownJwks } = config;
   const { ageMs, fetches, failures, held, ignored, nextInMs, failure } = keys.stats;
   const { verified, refused } = sources.tokenOutcomes.of(issuer);
@@ -70,15 +70,33 @@ function issuerOf({ config, keys, events }: TrustedIssuer, sources: ConsoleSourc
     verified,
     refused: countedOf(refused),
     events: config.events && events ? describeEvents(config.events, events) : null,
+    introspection:
+      config.introspection && introspection ? describeIntrospection(config.introspection, introspection, now) : null,
+  };
+}
+
+function describeIntrospection(
+  { shownUrl }: NonNullable<Config['introspection']>,
+  { stats, last, breakerState }: IntrospectionEndpoint,
+  nowMs: number,
+) {
+  const lastAtMs = last && nowMs - (performance.now() - last.monotonicMs);
+  return {
+    url: shownUrl,
+    breaker: breakerState(),
+    last: timeOrNull(lastAtMs),
+    ...stats,
+    failure: last?.failure ?? null,
   };
 }
 
 function describeEvents({ backchannelLogout, sharedSignals }: NonNullable<Config['events']>, stream: EventStream) {
-  const { lastEvent: last, counts, late, sinceMs } = stream;
+  const { lastEvent: last, counts, late, sinceMs, revocations } = stream;
   return {
     backchannel_logout: backchannelLogout,
     transmitter: sharedSignals?.transmitter ?? null,
     since: timeOrNull(sinceMs),
+    staleness_ms: revocations.stalenessMs() ?? null,
     last: last ? { source: last.source, event: last.event, at: timeOf(last.atMs), lag_ms: last.lagMs } : null,
     counts: countedOf(counts),
     late,

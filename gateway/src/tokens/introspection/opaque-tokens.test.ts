@@ -356,6 +356,19 @@ describe('a revocation', () => {
     expect(server.calls).toHaveLength(3);
   });
 
+  test('during each question leaves an answer that names its session in use for one request', async () => {
+    let ended = 'another-session';
+    server.answerWith((_request, response) => {
+      end([ended], 'session');
+      response.end(JSON.stringify(active({ sid: 'of-ann' })));
+    });
+    const { codeOf } = tokensOf();
+    expect([await codeOf(), server.calls.length]).toEqual(['accepted', 3]);
+    expect([await codeOf(), server.calls.length]).toEqual(['accepted', 6]);
+    ended = 'of-ann';
+    expect(await codeOf()).toBe('token_revoked');
+  });
+
   test('refuses a token without iat, which counts as issued at 0, and leaves a newer login alone', async () => {
     end(['ann']);
     clock.advance(2_000);

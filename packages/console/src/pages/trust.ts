@@ -66,6 +66,7 @@ function issuerPart(one: Issuer, nowMs: number): Html {
       ['Tokens verified', number(one.verified)],
       ['Tokens refused', reasons(one.refused)],
       ...eventRows(one.events, nowMs),
+      ...introspectionRows(one.introspection, nowMs),
     ])}<div>${table(
       `Keys from ${issuer}`,
       [
@@ -95,7 +96,7 @@ function issuerPart(one: Issuer, nowMs: number): Html {
 /** The events that the issuer sends, if any. */
 function eventRows(events: Issuer['events'], nowMs: number): readonly (readonly [string, Html | string | null])[] {
   if (events === null) return [];
-  const { backchannel_logout, transmitter, since, last, counts, late } = events;
+  const { backchannel_logout, transmitter, since, staleness_ms, last, counts, late } = events;
   const sources = [
     backchannel_logout && 'back-channel logout',
     transmitter !== null && `Shared Signals of ${transmitter}`,
@@ -107,8 +108,26 @@ function eventRows(events: Issuer['events'], nowMs: number): readonly (readonly 
       last && html`${code(last.event)} ${ago(last.at, nowMs)} <span class="muted">lag ${duration(last.lag_ms)}</span>`,
     ],
     ['Events known since', since && ago(since, nowMs)],
+    ['Events of other gateways read', staleness_ms === null ? null : `${duration(staleness_ms)} ago`],
     ['Events received', reasons(counts)],
     ['Events sent a day late', late === 0 ? null : html`<span class="why">${number(late)}</span>`],
+  ];
+}
+
+/** The calls to the introspection endpoint, if the issuer has opaque tokens. */
+function introspectionRows(
+  endpoint: Issuer['introspection'],
+  nowMs: number,
+): readonly (readonly [string, Html | string | null])[] {
+  if (endpoint === null) return [];
+  const { url, breaker, last, calls, failures, hits, failure } = endpoint;
+  return [
+    ['Opaque tokens at', url],
+    ['Last call', last === null ? 'none yet' : ago(last, nowMs)],
+    ['Calls', `${number(calls)}, ${number(failures)} failed`],
+    ['Answers from the cache', number(hits)],
+    ['Calls paused', breaker === 'closed' ? null : pill(breaker, 'bad')],
+    ['Last call failed', failure && html`<span class="why">${failure}</span>`],
   ];
 }
 

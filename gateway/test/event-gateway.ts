@@ -120,6 +120,7 @@ upstreams: { things: { targets: ["${upstream.url}"] } }
 routes:
   - { name: things, path: "/things/**", methods: [GET, POST], upstream: things, auth: required }
   - { name: upload, path: /upload, methods: [POST], upstream: things, auth: required, body: { mode: stream, maxBytes: 8MiB } }
+  - { name: socket, path: /socket, methods: [GET], upstream: things, auth: required, websocket: true }
 ${more}`;
 
   async function start(options: StartOptions = {}): Promise<EventGateway> {

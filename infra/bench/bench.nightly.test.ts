@@ -23,7 +23,7 @@ test.each([
   ['with what is installed', process.env.PATH],
   ['without wrk, taskset and HAProxy', '/nowhere'],
 ])(
-  'bench measures the limit and the gateway %s',
+  'measures the baseline and the gateway %s',
   async (_case, path) => {
     const output = await run('bench.ts', [...short, '--only', 'limit,gateway-hmac-sha256'], path);
     expect(output).toMatch(/^\| limit \| [\d,]+ \([\d,–]+\) \| 1\.00 \| \d/m);
@@ -33,7 +33,7 @@ test.each([
 );
 
 test(
-  'bench runs the rivals, which refuse an invalid token',
+  'measures rivals that refuse an invalid token',
   async () => {
     const output = await run('bench.ts', [...short, '--only', 'recipe,fastify']);
     expect(output).toMatch(/^\| recipe \| \d/m);
@@ -43,7 +43,7 @@ test(
 );
 
 test(
-  'bench --decision measures nginx, and what it asks',
+  '--decision measures nginx and the servers that it asks',
   async () => {
     const output = await run('bench.ts', [...short, '--decision']);
     expect(output).toMatch(/^\| nginx, asks node:http \| \d.*\| 1\.00 \|/m);
@@ -53,7 +53,7 @@ test(
 );
 
 test(
-  'bench:stages measures every part and the whole',
+  'bench:stages measures every part and the total',
   async () => {
     const output = await run('stages.ts', ['--rounds', '1', '--batches', '1']);
     expect(output).not.toContain('– (');

@@ -14,14 +14,14 @@ import { benchPath, ownGateway } from './site/gateway.ts';
 import { openSite, type Site } from './site/site.ts';
 
 /*
- * `npm run bench`: the gateway beside the limit and its rivals, on one core (docs/benchmarks.md).
+ * `npm run bench`: compares the gateway with the limit and its rivals, on one core (docs/benchmarks.md).
  *
  *   --rounds N           rounds; default 5
  *   --seconds S          seconds for each server in a round; default 4
  *   --only NAME,…        limit, recipe, fastify, haproxy, gateway, gateway-ed25519, …; default: all
  *   --gateway FOLDER     the folder `gateway/` of a checkout, more than once to compare; default: this one's
- *   --node-flags="…"     flags for Node of the limit and the rivals: those that the gateway sets for itself
- *   --gateway-flags="…"  more flags for Node of the gateways, to try them
+ *   --node-flags="…"     Node flags for the limit and the rivals; default: the gateway's own
+ *   --gateway-flags="…"  additional Node flags for the gateways
  *   --decision           instead: nginx alone, nginx that asks a server of node:http, nginx that asks the gateway, and
  *                        the gateway in its place
  *   --algorithm NAME     with --decision, how the gateway signs: ed25519, hmac-sha256 (default)

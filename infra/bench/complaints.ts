@@ -3,7 +3,7 @@ import { call, logIn } from '../e2e/client.ts';
 import { makePlace, startEverything } from '../e2e/stack.ts';
 import { cpuMicrosOf, residentBytesOf } from './machine/process-usage.ts';
 
-// What a complaint costs each process and the database: files and lists complaints through the gateway.
+// Measures what a complaint costs each process and the database. Files and lists complaints through the gateway.
 //   DATABASE_URL=postgres://… node --conditions=source infra/bench/complaints.ts
 // The server must run on this machine, for the CPU of its backends. Figures: docs/operations/sizes.md
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { allContenders, selectContenders } from './contenders.ts';
 
-describe('selection', () => {
+describe('selecting contenders', () => {
   const all = allContenders({ gateways: ['/x/one/gateway', '/x/two/gateway'], nodeFlags: [], gatewayFlags: [] });
   const select = (...names: string[]) => selectContenders(all, names).map(({ name }) => name);
 
@@ -17,17 +17,17 @@ describe('selection', () => {
     expect(select(...names)).toEqual(selected);
   });
 
-  test('`gateway` selects every checkout with every algorithm, and no name selects everything', () => {
+  test('`gateway` selects every checkout with every algorithm, and an empty list selects everything', () => {
     expect(select('gateway')).toEqual(select().filter((name) => name.startsWith('gateway-')));
     expect(select()).toEqual(all.map(({ name }) => name));
   });
 
-  test('refuses a name that selects nothing, and shows the known ones', () => {
+  test('refuses a name that selects nothing, and lists the known names', () => {
     expect(() => select('gate')).toThrow(/unknown: gate; known: limit, recipe, fastify/);
   });
 });
 
-test('one gateway needs no checkout in its name', () => {
+test('a single gateway has no checkout in its name', () => {
   const names = allContenders({ gateways: ['/x/one/gateway'], nodeFlags: [], gatewayFlags: [] }).map(
     ({ name }) => name,
   );

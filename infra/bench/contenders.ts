@@ -17,7 +17,7 @@ export type Contender = Readonly<{
 export type ContenderOptions = Readonly<{
   /** The folders `gateway/` of the checkouts to compare. */
   gateways: readonly string[];
-  /** Flags for Node of the limit and the rivals: those that the gateway sets for itself. */
+  /** Node flags for the limit and the rivals: the flags that the gateway sets for itself. */
   nodeFlags: readonly string[];
   /** Additional Node flags for the gateways, to try them out. */
   gatewayFlags: readonly string[];
@@ -26,7 +26,7 @@ export type ContenderOptions = Readonly<{
 /** The name of the baseline server. */
 export const limitName = 'limit';
 
-/** The limit, the rivals, and each gateway once for each algorithm. HAProxy only where it is installed. */
+/** Lists the limit, the rivals, and each gateway with each algorithm. Includes HAProxy only if it is installed. */
 export function allContenders({ gateways, nodeFlags, gatewayFlags }: ContenderOptions): Contender[] {
   // All run on the gateway's Node version.
   const node = nodeOf(gateways[0] ?? '');

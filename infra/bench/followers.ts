@@ -11,9 +11,9 @@ import { logOut, openSessions } from '../fleet/sessions.ts';
 import { cpuMicrosOf, residentBytesOf } from './machine/process-usage.ts';
 import { quantile } from './results/statistics.ts';
 
-// `npm run bench:followers`: 1,000 followers of the revocation feed, each with the gateway's own code and a connection,
-// at one auth-service. Measures how long after a logout's answer the last of them knows, and what it costs there. Needs
-// DATABASE_URL and REDIS_URL.
+// `npm run bench:followers`: connects 1,000 followers of the revocation feed to one auth-service, each with the
+// gateway's own code. Measures how long after a logout's response the last follower applies it, and what this costs
+// the auth-service. Needs DATABASE_URL and REDIS_URL.
 
 const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, FOLLOWERS = '1000', LOGOUTS = '20' } = process.env;
 if (!databaseUrl || !redisUrl) throw new Error('DATABASE_URL and REDIS_URL must name servers to run on');
@@ -39,7 +39,7 @@ function costOf(before: Usage, after: Usage, times: number): string {
   return `${each('cpuMs').toFixed(2)} ms CPU, ${each('sent').toFixed(0)} bytes sent, ${each('received').toFixed(0)} received`;
 }
 
-/** Followers like those in gateways, and how many have applied a change since the last reset. */
+/** Followers as in gateways, and how many have applied a change since the last reset. */
 function startFollowers(configFile: string, gatewayEnv: Readonly<Record<string, string>>) {
   const logger = createLogger('followers', 'error');
   const config = loadConfig(configFile, gatewayEnv);
@@ -62,7 +62,7 @@ function startFollowers(configFile: string, gatewayEnv: Readonly<Record<string, 
     reset() {
       changedAtMs = [];
     },
-    /** Resolves when each follower has changed once, to the time in milliseconds of `performance.now`. */
+    /** Resolves once each follower has applied a change, to the time on the clock of `performance.now`. */
     async changed(): Promise<readonly number[]> {
       await eventually(() => expectAll(changedAtMs.length), 60_000);
       return changedAtMs;
@@ -112,7 +112,7 @@ try {
     }
     const ms = (values: readonly number[], share: number) => `${quantile(values, share).toFixed(0)} ms`;
     process.stdout.write(
-      `${times.length} logouts: the last follower knows after ${ms(times, 0.5)} (median), ${ms(times, 1)} (longest); ` +
+      `${times.length} logouts: the last follower applied it after ${ms(times, 0.5)} (median), ${ms(times, 1)} (longest); ` +
         `half of them after ${ms(medians, 0.5)}\n` +
         `a logout, for each follower: ${costOf(before, usageOf(auth), times.length * count)}\n` +
         `auth-service: ${(residentBytesOf(auth.pid()) / 2 ** 20).toFixed(0)} MiB resident; failed polls: ${followers.total('failures')}\n`,

@@ -11,13 +11,13 @@ import { benchPath, type GatewayOptions, ownGateway, pathOfRoute, signatures, st
 import { openSite } from './site/site.ts';
 
 /*
- * `npm run bench:growth`: what size costs the gateway, and what the gateway adds to a request at a moderate rate
- * (docs/benchmarks.md). Takes about seven minutes.
+ * `npm run bench:growth`: measures how size affects the gateway, and how much latency the gateway adds at a moderate
+ * rate (docs/benchmarks.md). Takes about seven minutes.
  *
  *   --rounds N           rounds; default 5
  *   --seconds S          seconds for each gateway in a round; default 3
  *   --only NAME,…        routes, revocations, workers, idle, latency; default: all
- *   --algorithm NAME     how the gateway signs; default hmac-sha256, which hides least
+ *   --algorithm NAME     how the gateway signs; default hmac-sha256, the cheapest
  *   --gateway FOLDER     the folder `gateway/` of a checkout; default: this one's
  *   --write              write the result into docs/benchmarks.md
  */

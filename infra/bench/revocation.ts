@@ -4,9 +4,9 @@ import { logoutsUnderLoad } from '../fleet/logouts-under-load.ts';
 import { logOut, openSessions } from '../fleet/sessions.ts';
 import { quantile } from './results/statistics.ts';
 
-// `npm run bench:revocation`: measures how long after a logout's answer all three gateways refuse the session's token,
-// with two auth-services on one Postgres, while 200 requests a second use that token. Needs DATABASE_URL and
-// REDIS_URL.
+// `npm run bench:revocation`: measures how long after a logout's response all three gateways refuse the session's
+// token. Two auth-services share one Postgres, and 200 requests a second use the token meanwhile. Needs DATABASE_URL
+// and REDIS_URL.
 
 const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, SESSIONS = '100', RATE = '200' } = process.env;
 if (!databaseUrl || !redisUrl) throw new Error('DATABASE_URL and REDIS_URL must name servers to run on');
@@ -28,8 +28,8 @@ try {
   const at = (share: number) => `${quantile(times, share).toFixed(0)} ms`;
   process.stdout.write(
     `${times.length} logouts, ${result.requests} requests at ${result.perSecond.toFixed(0)} a second over ${gateways.length} gateways\n` +
-      `refused everywhere after: median ${at(0.5)}, p90 ${at(0.9)}, p99 ${at(0.99)}, longest ${at(1)}\n` +
-      `accepted after a refusal: ${relapses}; other answers: ${result.unexpected.length}\n`,
+      `refused by all gateways after: median ${at(0.5)}, p90 ${at(0.9)}, p99 ${at(0.99)}, longest ${at(1)}\n` +
+      `accepted after a refusal: ${relapses}; other responses: ${result.unexpected.length}\n`,
   );
 } finally {
   await fleet.remove();

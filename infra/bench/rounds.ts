@@ -6,7 +6,7 @@ import { cpuMicrosOf } from './machine/process-usage.ts';
 export type Subject = Readonly<{
   name: string;
   pid: number;
-  /** The process that this one asks about each request. It is measured too. */
+  /** The process that this server asks about each request. Also measured. */
   asks?: number;
   origin: string;
   requestsFile: string;
@@ -15,9 +15,9 @@ export type Subject = Readonly<{
 /** One server in one round. */
 export type Sample = Readonly<{
   perSecond: number;
-  /** CPU microseconds of the server for each request. Undefined where there is no `/proc`. */
+  /** The server's CPU microseconds per request. Undefined without `/proc`. */
   cpuMicros: number | undefined;
-  /** The same of the process that it asks. */
+  /** The same for the process that it asks. */
   askedMicros: number | undefined;
   /** CPU seconds per second. A value below 1 on a dedicated core means that something else was the bottleneck. */
   busy: number | undefined;
@@ -33,17 +33,17 @@ export type RoundOptions = Readonly<{
   seconds: number;
 }>;
 
-// Enough for the optimizing compiler to see every function many times. A slow server gets limited time for it.
+// Enough for the optimizing compiler to see every function many times, with a time limit for slow servers.
 const warmUpRequests = 30_000;
 const maxWarmUpRuns = 6;
 const warmUpSeconds = 2;
 
 /**
- * Warms each server up, then measures all of them in every round, so that other work on this machine slows all of
- * them. Every other round runs backwards.
+ * Warms up each server, then measures all of them in every round, so that other work on this machine affects them
+ * equally. Every other round runs in reverse order.
  *
- * @returns The samples of each server, by name, in the order of the rounds.
- * @throws Error when a request failed: the rows would not compare the same work.
+ * @returns Each server's samples by name, in the order of the rounds.
+ * @throws Error if a request failed, because the rows would then compare different work.
  */
 export async function measureRounds(
   subjects: readonly Subject[],

@@ -11,11 +11,11 @@ import { type Measurement, type PartsSettings, partsTable } from './stages/parts
 import { describeShares } from './stages/profile.ts';
 
 /*
- * `npm run bench:stages`: what each part of a request through the gateway costs, in CPU microseconds (docs/benchmarks.md).
+ * `npm run bench:stages`: measures the CPU time of each part of a request through the gateway (docs/benchmarks.md).
  *
  *   --rounds N           rounds; default 15
  *   --batches N          batches of 64 requests in a round; default 30
- *   --node-flags="…"     flags for Node, such as those that `countersign serve` sets for itself
+ *   --node-flags="…"     Node flags, such as those that `countersign serve` sets for itself
  *   --write              write the result into docs/benchmarks.md
  */
 
@@ -51,7 +51,7 @@ try {
   await site.close();
 }
 
-/** A gateway that nginx asks, with the signature that it shares with the table's other rows. */
+/** A gateway that nginx asks, with the same signature algorithm as the table's other rows. */
 function decisionFile(): string {
   const decision = join(site.directory, 'decision.sock');
   return writeGatewayFiles(site, { folder: ownGateway, algorithm: 'hmac-sha256', decision }, [0, 0, 0]).file;

@@ -27,7 +27,7 @@ function write(files: Readonly<Record<string, string>>): void {
   }
 }
 
-test('accepts imports that follow the order, and packages', () => {
+test('accepts imports in layer order, and packages', () => {
   write({
     'a-service/src/main.ts': `import { list } from './routes/list.ts'; import { kit } from '@x/kit'; list(kit);`,
     'a-service/src/routes/list.ts': `import type { Rule } from '../domain/rule.ts'; export { page } from './page.ts';`,
@@ -41,13 +41,13 @@ test('accepts imports that follow the order, and packages', () => {
 test.each([
   ['values', `import { b } from './b.ts'; export const a = b;`],
   ['types', `import type { B } from './b.ts'; export type A = B;`],
-  ['one type among values', `import { type B, b } from './b.ts'; export type A = B;`],
-  ['a type by its module', `export type A = import('./b.ts').B;`],
+  ['a type next to a value', `import { type B, b } from './b.ts'; export type A = B;`],
+  ['a type imported by path', `export type A = import('./b.ts').B;`],
   ['the type of a module', `export type A = typeof import('./b.ts');`],
-  ['a value that is loaded later', `export const a = async () => (await import('./b.ts')).b;`],
-  ['what is exported again', `export { b } from './b.ts';`],
-  ['everything that is exported again', `export * from './b.ts';`],
-])('names the files of a cycle through %s', (_what, text) => {
+  ['a dynamic import', `export const a = async () => (await import('./b.ts')).b;`],
+  ['a re-export', `export { b } from './b.ts';`],
+  ['a wildcard re-export', `export * from './b.ts';`],
+])('reports the files of a cycle through %s', (_what, text) => {
   write({
     'b-service/src/a.ts': text,
     'b-service/src/b.ts': `import type {} from './c.ts';`,
@@ -88,7 +88,7 @@ test.each([
   ],
   ['routes/list.test.ts', `import '@x/b-service';`, 'imports b-service/package.json: only infra/ imports services'],
   ['extra/more.ts', `import 'zod';`, 'is in no layer of a-service: add it to import-rules.ts'],
-])('refuses %s with %s', (file, text, problem) => {
+])('refuses an import in %s: %s', (file, text, problem) => {
   write({ [`a-service/src/${file}`]: text });
   expect(importProblems(root, rules)).toEqual([`a-service/src/${file} ${problem}`]);
 });
@@ -100,17 +100,17 @@ test('refuses a package that imports a service', () => {
   ]);
 });
 
-test('leaves tests free within their workspace', () => {
+test('does not restrict tests within their workspace', () => {
   write({ 'a-service/src/domain/rule.test.ts': `import '../main.ts'; import 'node:fs';` });
   expect(importProblems(root, rules)).toEqual([]);
 });
 
-test('does not pass over an import that it cannot read', () => {
+test('reports an import that it cannot read', () => {
   write({ 'a-service/src/main.ts': `const name = './x.ts'; await import(name);` });
   expect(() => importProblems(root, rules)).toThrow(/main.ts: import\(\) of a computed name/);
 });
 
-test('refuses a devDependency in src, where an installed package would not find it', () => {
+test('refuses a devDependency in src, because an installed package would not have it', () => {
   write({
     'a-service/package.json': '{ "name": "@x/a-service", "devDependencies": { "mocker": "1", "@x/kit": "1" } }',
     'a-service/src/main.ts': `import 'mocker/deep'; import '@x/kit';`,

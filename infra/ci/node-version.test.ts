@@ -36,7 +36,7 @@ function isIn(version: string, wanted: string): boolean {
   );
 }
 
-test('every package.json has the range that the processes check', () => {
+test('every package.json has the range that processes check', () => {
   for (const path of tracked('package.json', '**/package.json')) {
     const { engines }: Package = JSON.parse(read(path));
     expect([path, engines?.node ?? range]).toEqual([path, range]);
@@ -45,7 +45,7 @@ test('every package.json has the range that the processes check', () => {
     expect([version, unsupportedNode(version) === undefined]).toEqual([version, isIn(version, range)]);
 });
 
-test('every dependency allows it, and so does .nvmrc', () => {
+test('every dependency and .nvmrc allow the range', () => {
   const { packages }: { packages: Record<string, Package> } = JSON.parse(read('package-lock.json'));
   const refusals = Object.entries(packages)
     .filter(([, { optional }]) => !optional)
@@ -56,7 +56,7 @@ test('every dependency allows it, and so does .nvmrc', () => {
   expect(unsupportedNode(read('.nvmrc').trim())).toBeUndefined();
 });
 
-test('every page and every message that names the versions says the same', () => {
+test('every page and message that names the versions has the same ones', () => {
   const texts = tracked('*.md', '*/bin/*.js', 'infra/local/*.js', 'infra/docker/Dockerfile').filter(
     (path) => !/decisions|benchmarks|CHANGELOG|^\.changeset/.test(path),
   );

@@ -24,11 +24,11 @@ const whole = {
   ],
 };
 
-test('reports nothing when every workspace ran on its servers', () => {
+test('reports nothing if every workspace ran on its servers', () => {
   expect(missingSuites(whole)).toEqual([]);
 });
 
-test('names the workspace whose real-server suite did not run, and tests that were skipped', () => {
+test('reports a workspace whose real-server suite did not run, and skipped tests', () => {
   const lacking = {
     ...whole,
     numPendingTests: 2,
@@ -37,7 +37,7 @@ test('names the workspace whose real-server suite did not run, and tests that we
   expect(missingSuites(lacking)).toEqual(['gateway: nothing ran on redis', '2 tests were skipped']);
 });
 
-test('takes several runs as one', () => {
+test('combines several runs', () => {
   const runs = whole.testResults.map((one) => ({ ...whole, numPendingTests: 1, testResults: [one] }));
   expect(missingSuites(merged(runs.slice(1)))).toEqual([
     'packages/database: nothing ran on postgres',

@@ -7,7 +7,7 @@ const words = (count: number) => Array.from({ length: count }, () => 'word').joi
 test.each([
   ['a line of 120 columns', 'a.md', 'x'.repeat(120), []],
   ['a line of 121 columns', 'a.md', `ok\n${'x'.repeat(121)}`, ['2: long line']],
-  ['a long line with an address', 'a.md', `${'x'.repeat(121)} https://example.test`, []],
+  ['a long line with a URL', 'a.md', `${'x'.repeat(121)} https://example.test`, []],
   ['a long line of code', 'a.md', `\`\`\`\n${'x'.repeat(121)}\n\`\`\`\n    ${'x'.repeat(121)}`, []],
   ['a long line of TypeScript', 'a.ts', 'x'.repeat(121), []],
   ['a cell of 25 words', 'a.md', `| ${words(25)} | b |`, []],
@@ -15,10 +15,10 @@ test.each([
   ['a wide row of short cells', 'a.md', `| ${Array.from({ length: 20 }, () => words(5)).join(' | ')} |`, []],
   ['a riddle in a comment', 'a.ts', '// Who\u0065ver asks gets it.', ['1: riddle']],
   ['a riddle in a page', 'a.md', 'What is\u0020no request is dropped.', ['1: riddle']],
-  ['the plain form', 'a.ts', '// The client gets it.', []],
+  ['a plain sentence', 'a.ts', '// The client gets it.', []],
   ['a private member', 'a.ts', 'server._handle.listen(1);', ['1: private member']],
   [
-    'a private member by its text',
+    'a private member by its name',
     'a.ts',
     "Reflect.get(response, '_header'); socket['_handle'];",
     ['1: private member'],

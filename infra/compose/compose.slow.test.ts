@@ -30,7 +30,7 @@ const compose = (variables: Readonly<Record<string, string>> = {}) => {
 beforeAll(() => expect(prepare().stderr).toBe(''));
 afterAll(() => rmSync(place, { recursive: true }));
 
-test('docker-compose accepts compose.yaml, and every file that it mounts exists', () => {
+test('docker-compose accepts compose.yaml, and every mounted file exists', () => {
   const { services, secrets } = compose();
   const mounts = Object.values<{ volumes?: { type: string; source: string }[] }>(services)
     .flatMap(({ volumes = [] }) => volumes)
@@ -51,7 +51,7 @@ test('docker-compose accepts compose.yaml, and every file that it mounts exists'
     ]);
 });
 
-test('attachments, mails in files and the databases are in volumes, and the key of webhooks is a secret', () => {
+test('attachments, email files and databases are in volumes, and the webhook key is a secret', () => {
   const { services, volumes } = compose();
   const kept: [name: string, target: string][] = [
     ['postgres', '/var/lib/postgresql/data'],
@@ -78,7 +78,7 @@ test('the gateway container mounts the directory of gateway.yaml, so that it not
   );
 });
 
-test('PUBLIC_URL sets the issuer, the origin and the base of links, and without it they are local', () => {
+test('PUBLIC_URL sets the issuer, the origin and the base of links, which are local by default', () => {
   const url = 'https://api.example.test';
   const read = (variables: Readonly<Record<string, string>>) => {
     const { services } = compose(variables);
@@ -87,7 +87,7 @@ test('PUBLIC_URL sets the issuer, the origin and the base of links, and without 
     return {
       issuers: [auth.AUTH_ISSUER, ...config.issuers.map(({ issuer }) => issuer)],
       origins: [...config.publicOrigins],
-      // Not set, so the auth-service takes its issuer for links and for browsers.
+      // Not set, so the auth-service uses its issuer for links and as the browser origin.
       own: [auth.AUTH_LINK_BASE_URL, auth.AUTH_BROWSER_ORIGINS],
       links: [services['complaint-service'].environment.COMPLAINTS_LINK_BASE_URL],
     };
@@ -111,7 +111,7 @@ test('PUBLIC_URL sets the issuer, the origin and the base of links, and without 
   });
 });
 
-// What compose.yaml and the images decide: addresses inside their network, and paths inside the containers.
+// Set by compose.yaml and the images: addresses inside the network, and paths inside the containers.
 const decided = [
   ...['HOST', 'AUTH_PORT', 'USERS_PORT', 'COMPLAINTS_PORT', 'GATEWAY_INTERNAL_PORT', 'COUNTERSIGN_HOME'],
   ...['AUTH_API_DOCUMENT', 'SEED_FILE', 'SEED_CLIENT_SECRET', 'AUTH_ISSUER'],
@@ -133,13 +133,13 @@ test.each([
   expect(names.filter((name) => !decided.includes(name) && !isSet(name))).toEqual([]);
 });
 
-test('the gateway starts with the configuration that is prepared', () => {
+test('the gateway starts with the prepared configuration', () => {
   expect(readFileSync(gatewayFile, 'utf8')).not.toContain('127.0.0.1:8081');
   const config = loadConfig(gatewayFile, {});
   expect([...config.upstreams.keys()]).toEqual(['auth-service', 'users-service', 'complaint-service', 'web']);
 });
 
-test('a second run keeps what was edited, and every key and secret; compose.yaml contains none', () => {
+test('a second run keeps edited files, keys and secrets, and compose.yaml contains none of them', () => {
   const env = join(place, '.env');
   writeFileSync(env, `AUTH_SMTP_URL=smtp://mail.example.test\nCOUNTERSIGN_USER=1000:1000`);
   appendFileSync(gatewayFile, '# ours\n');

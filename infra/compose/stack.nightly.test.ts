@@ -13,7 +13,7 @@ import { type Engine, startEngine } from './engine/engine.ts';
 const repository = resolve(import.meta.dirname, '../..');
 const photo = readFileSync(join(repository, 'docs/images/web-filing.png'));
 const place = mkdtempSync(join(tmpdir(), 'countersign-compose-'));
-// The backup gets a place beside it.
+// The backup is written next to it.
 const clone = join(place, 'clone');
 // The clone pulls new versions from here.
 const origin = join(place, 'origin');
@@ -29,7 +29,7 @@ async function succeed(command: string): Promise<string> {
   return output.replace(/\n?exit code 0$/, '');
 }
 
-/** Runs the commands of a page or below one heading, or those that match. */
+/** Runs the commands on a page or under a heading, optionally only those that match. */
 async function follow(page: string, { heading = '', wanted = /^/ } = {}): Promise<void> {
   const whole = readFileSync(join(repository, 'docs/operations', page), 'utf8').replaceAll(
     'http://127.0.0.1:8080',
@@ -46,7 +46,7 @@ async function follow(page: string, { heading = '', wanted = /^/ } = {}): Promis
 const git = (...args: readonly string[]) =>
   execFileSync('git', ['-C', origin, '-c', 'user.name=test', '-c', 'user.email=test@example.test', ...args]);
 
-/** Commits a file of the origin with one text replaced. */
+/** Replaces a text in a file of the origin, and commits it. */
 function release(file: string, from: string, to: string): void {
   const text = readFileSync(join(origin, file), 'utf8');
   expect(text).toContain(from);
@@ -57,7 +57,7 @@ function release(file: string, from: string, to: string): void {
 const titleOf = (container: string) =>
   engine.podman('inspect', '--format', '{{index .Config.Labels "org.opencontainers.image.title"}}', container);
 
-/** The complaint and its photo, as their complainant reads them. */
+/** Reads the complaint and its photo as the complainant. */
 async function readComplaint({ url, attachment, token }: typeof filed) {
   const { status, body } = await call(url, { token });
   const file = await fetch(`${url}/attachments/${attachment}`, { headers: { authorization: `Bearer ${token}` } });
@@ -102,7 +102,7 @@ afterAll(async () => {
   rmSync(place, { recursive: true });
 }, 300_000);
 
-test('the page brings up the stack; a complaint with a photo is still there after every container was replaced', async () => {
+test('the page starts the stack, and a complaint with a photo survives the replacement of every container', async () => {
   await follow('containers.md');
   const ada = { email: 'ada@acme.example', password: 'a walrus on the gramophone' };
   const login = await call(`${gateway}/v1/auth/login`, { body: ada });
@@ -130,7 +130,7 @@ test('the page brings up the stack; a complaint with a photo is still there afte
   expect((await call(`${gateway}/app/`)).text).toContain('<div id="root">');
 }, 900_000);
 
-test('every process runs as an unprivileged user, on a root that it cannot write', async () => {
+test('every process runs as an unprivileged user with a read-only root', async () => {
   for (const name of ['gateway', 'auth-service', 'users-service', 'complaint-service', 'web']) {
     const inside = (program: string) => succeed(`docker compose exec -T ${name} node -e '${program}'`);
     expect(await inside('console.log(process.getuid())')).not.toBe('0');
@@ -140,7 +140,7 @@ test('every process runs as an unprivileged user, on a root that it cannot write
   }
 }, 120_000);
 
-test('a restore brings back every row, file and key, and tokens from before are still accepted', async () => {
+test('a restore brings back every row, file and key, and tokens from before remain valid', async () => {
   const before = await readComplaint(filed);
   await succeed('docker compose stop gateway');
   const rows = await allRows();
@@ -157,7 +157,7 @@ test('a restore brings back every row, file and key, and tokens from before are 
   );
 }, 900_000);
 
-test('an upgrade and a roll back keep everything, and a restore takes back a migration', async () => {
+test('an upgrade and a rollback keep everything, and a restore undoes a migration', async () => {
   const { token } = filed;
   const file = async (title: string) => {
     const body = { title, description: 'Since Monday.', category: 'Lighting' };

@@ -25,7 +25,7 @@ describe('the account pages in Chromium', () => {
   let everything: StartedProcess;
   let browser: Browser;
   let gateway: string;
-  /** One member of two tenants, and one with a second factor. */
+  /** A member of two tenants, and a user with a second factor. */
   const [two, factor] = ['two@pages.test', 'factor@pages.test'];
   let recoveryCodes: string[];
   beforeAll(async () => {
@@ -96,47 +96,55 @@ describe('the account pages in Chromium', () => {
     test.each([
       ['light', 'en-US'],
       ['dark', 'de-DE'],
-    ] as const)('%s, %s: no finding of axe, nothing wider than the screen, all by keyboard', async (scheme, locale) => {
-      const invited = `${scheme}-${viewport.width}@pages.test`;
-      const links = [await resetLink('agent@globex.test'), await invitationLink(invited)];
-      // The policy is bypassed only for axe, which the test injects into the page.
-      await onPage({ viewport, colorScheme: scheme, locale, bypassCSP: true }, async (page) => {
-        const check = async (what: string) => {
-          if (process.env.SCREENSHOTS) await page.screenshot({ path: pictureOf(scheme, viewport.width, what) });
-          expect([what, await findings(page), await overflow(page), await unreached(page)]).toEqual([what, [], 0, []]);
-        };
-        const paths = [
-          '/login',
-          '/login?notice=logged_out',
-          '/login/nothing',
-          '/register',
-          '/forgot-password',
-          '/logout',
-        ];
-        for (const path of [...paths, '/verify-email', '/reset-password', '/accept-invitation']) {
-          await page.goto(gateway + path);
-          await check(path);
-        }
-        for (const link of links) {
-          await page.goto(link);
-          await check(link);
-          await page.locator('#password').fill('short');
-          await page.locator('main button').click();
-          await check('a refused password');
-        }
-        await enter(page, 'agent@acme.test', 'not the password');
-        await check('a refused login');
-        await enter(page, two, password);
-        await page.locator('main button').first().waitFor();
-        await check('the choice of a tenant');
-        await enter(page, factor, password);
-        await page.locator('#code').waitFor();
-        await check('the second factor');
-      });
-    });
+    ] as const)(
+      '%s, %s: axe finds nothing, nothing is wider than the screen, and the keyboard reaches everything',
+      async (scheme, locale) => {
+        const invited = `${scheme}-${viewport.width}@pages.test`;
+        const links = [await resetLink('agent@globex.test'), await invitationLink(invited)];
+        // The policy is bypassed only for axe, which the test injects into the page.
+        await onPage({ viewport, colorScheme: scheme, locale, bypassCSP: true }, async (page) => {
+          const check = async (what: string) => {
+            if (process.env.SCREENSHOTS) await page.screenshot({ path: pictureOf(scheme, viewport.width, what) });
+            expect([what, await findings(page), await overflow(page), await unreached(page)]).toEqual([
+              what,
+              [],
+              0,
+              [],
+            ]);
+          };
+          const paths = [
+            '/login',
+            '/login?notice=logged_out',
+            '/login/nothing',
+            '/register',
+            '/forgot-password',
+            '/logout',
+          ];
+          for (const path of [...paths, '/verify-email', '/reset-password', '/accept-invitation']) {
+            await page.goto(gateway + path);
+            await check(path);
+          }
+          for (const link of links) {
+            await page.goto(link);
+            await check(link);
+            await page.locator('#password').fill('short');
+            await page.locator('main button').click();
+            await check('a refused password');
+          }
+          await enter(page, 'agent@acme.test', 'not the password');
+          await check('a refused login');
+          await enter(page, two, password);
+          await page.locator('main button').first().waitFor();
+          await check('the choice of a tenant');
+          await enter(page, factor, password);
+          await page.locator('#code').waitFor();
+          await check('the second factor');
+        });
+      },
+    );
   });
 
-  test('a refusal gets the focus, and its link leads to the field', async () => {
+  test('an error message gets the focus, and its link leads to the field', async () => {
     await onPage({ viewport: sizes[0] }, async (page) => {
       await enter(page, 'agent@acme.test', 'not the password');
       await page.getByRole('alert').waitFor();
@@ -148,7 +156,7 @@ describe('the account pages in Chromium', () => {
     });
   });
 
-  test('without JavaScript: register, log in, choose a tenant, show a second factor, log out', async () => {
+  test('registration, login, tenant choice, second factor and logout work without JavaScript', async () => {
     await onPage({ viewport: sizes[0], javaScriptEnabled: false }, async (page) => {
       const email = 'noscript@pages.test';
       await page.goto(`${gateway}/register`);
@@ -177,7 +185,7 @@ describe('the account pages in Chromium', () => {
     });
   });
 
-  test('the token of a link is sent only by the form of the page, to the exact origin', async () => {
+  test('only the page’s form sends the token of a link, and only to the exact origin', async () => {
     const link = await resetLink('agent@acme.test');
     const sent: Readonly<{ method: string; headers: Record<string, string> }>[] = [];
     await onPage({ viewport: sizes[2] }, async (page) => {
@@ -194,7 +202,7 @@ describe('the account pages in Chromium', () => {
     expect(new Set(sent.map(({ headers }) => headers.referer))).toEqual(new Set([`${gateway}/`]));
   });
 
-  test('a page of another site can neither frame them nor send their forms', async () => {
+  test('a page of another site can neither frame the pages nor submit their forms', async () => {
     const site = createServer((_request, response) => response.end('<!doctype html><title>evil</title>'));
     site.listen(0, '127.0.0.1');
     await once(site, 'listening');

@@ -55,7 +55,7 @@ describe('the console in Chromium', () => {
 
   describe.each(sizes)('at $width by $height', (viewport) => {
     test.each(['light', 'dark'] as const)(
-      '%s: no finding of axe, and nothing wider than the screen',
+      '%s: axe finds nothing, and nothing is wider than the screen',
       async (colorScheme) => {
         // The policy is bypassed only for axe, which the test injects into the page.
         await onPage({ viewport, colorScheme, bypassCSP: true }, async (page) => {
@@ -67,7 +67,7 @@ describe('the console in Chromium', () => {
       },
     );
 
-    test('no page violates its policy, or runs content of a client or a file', async () => {
+    test('no page violates its policy, or runs content from a client or a file', async () => {
       await onPage({ viewport }, async (page) => {
         for (const path of paths) {
           const response = await page.goto(urlOf(path));
@@ -77,7 +77,7 @@ describe('the console in Chromium', () => {
       });
     });
 
-    test('every control is reached by the keyboard, with a visible focus', async () => {
+    test('the keyboard reaches every control, with a visible focus', async () => {
       await onPage({ viewport }, async (page) => {
         for (const path of paths) {
           await page.goto(urlOf(path));
@@ -90,7 +90,7 @@ describe('the console in Chromium', () => {
     });
   });
 
-  test('the menu of a narrow screen opens, leads to a page and closes by keyboard alone', async () => {
+  test('the menu of a narrow screen opens, leads to a page and closes by keyboard', async () => {
     await onPage({ viewport: sizes[0] }, async (page) => {
       await page.goto(origin);
       await page.getByRole('button', { name: 'Menu' }).focus();
@@ -106,7 +106,7 @@ describe('the console in Chromium', () => {
     });
   });
 
-  test('shows why a request got 403 within two clicks of the overview', async () => {
+  test('shows why a request got 403, within two clicks of the overview', async () => {
     await onPage({ viewport: sizes[2] }, async (page) => {
       await page.goto(origin);
       await page.getByRole('link', { name: 'All refusals' }).click();
@@ -120,7 +120,7 @@ describe('the console in Chromium', () => {
     });
   });
 
-  test('names the upstream that is failing, since when and why, on the overview', async () => {
+  test('shows on the overview which upstream is failing, since when and why', async () => {
     await onPage({ viewport: sizes[2] }, async (page) => {
       await page.goto(origin);
       const item = page.getByRole('listitem').filter({ hasText: 'Upstream down' });
@@ -130,7 +130,7 @@ describe('the console in Chromium', () => {
     });
   });
 
-  test('explains a token that is typed in, and never shows it afterwards', async () => {
+  test('explains an entered token, and never shows it afterwards', async () => {
     await onPage({ viewport: sizes[2] }, async (page) => {
       const token = await gateway.issuer.accessToken({ role: 'agent' });
       await page.goto(
@@ -146,7 +146,7 @@ describe('the console in Chromium', () => {
     });
   });
 
-  test('passes the caller of a refused request on to Explain, which refuses it too', async () => {
+  test('passes the caller of a refused request to Explain, which also refuses it', async () => {
     await onPage({ viewport: sizes[2] }, async (page) => {
       await page.goto(`${origin}/console/requests/${refusedId}`);
       await page.getByRole('link', { name: 'Explain this request' }).click();
@@ -172,7 +172,7 @@ describe('the console in Chromium', () => {
     });
   });
 
-  test.each(sizes)('shows at $width by $height that the form was refused, below its bar', async (viewport) => {
+  test.each(sizes)('at $width by $height, shows the refused form below its bar', async (viewport) => {
     const page = await browser.newPage({ viewport });
     await page.goto(`${origin}/console/explain?method=GET&path=/&tenant=acme`);
     await page.getByRole('button', { name: 'Explain' }).click();
@@ -183,7 +183,7 @@ describe('the console in Chromium', () => {
     await page.close();
   });
 
-  test('shows what is wrong with a field below it, and leaves the other fields unchanged', async () => {
+  test('shows a field’s problem below it, and keeps the other fields', async () => {
     const page = await browser.newPage({ viewport: sizes[2] });
     await page.goto(`${origin}/console/explain?method=GET&path=/&tenant=acme`);
     const tenant = page.getByLabel('Tenant');
@@ -195,7 +195,7 @@ describe('the console in Chromium', () => {
     await page.close();
   });
 
-  test('refreshes by itself, keeps what is typed, and can be paused', async () => {
+  test('refreshes by itself, keeps entered text, and can be paused', async () => {
     await onPage({ viewport: sizes[2] }, async (page) => {
       await page.goto(`${origin}/console/requests`);
       const made = page.locator('.made');
@@ -212,7 +212,7 @@ describe('the console in Chromium', () => {
     });
   });
 
-  test('works without script', async () => {
+  test('works without JavaScript', async () => {
     await onPage({ viewport: sizes[0], javaScriptEnabled: false }, async (page) => {
       await page.goto(origin);
       expect(await page.locator('#live').isVisible()).toBe(false);
@@ -225,7 +225,7 @@ describe('the console in Chromium', () => {
     });
   });
 
-  test('a page of another site can neither read it, frame it nor post to it', async () => {
+  test('a page of another site can neither read, frame nor post to it', async () => {
     const site = createServer((_request, response) => response.end('<!doctype html><title>evil</title>'));
     site.listen(0, '127.0.0.1');
     await once(site, 'listening');
@@ -283,7 +283,7 @@ describe('a gateway that trusts realms with long addresses', () => {
     [realm, `${realm}/another`],
     [otherRealm, `${realm}/another`],
     [`${realm}/unknown`, 'complaints-api'],
-  ])('no finding about a token of %s for %s is cut off at 1400 px', async (iss, aud) => {
+  ])('no reason to refuse a token of %s for %s is cut off at 1400 px', async (iss, aud) => {
     await page.goto(`${origin}/console/explain?method=GET&path=/v1/exports/1`);
     await page.getByLabel('Access token').fill(await gateway.issuer.accessToken({ iss, aud, tenant_id: 'acme' }));
     await page.getByRole('button', { name: 'Explain' }).click();
@@ -292,7 +292,7 @@ describe('a gateway that trusts realms with long addresses', () => {
   });
 });
 
-describe('the page of certificates, with real ones', () => {
+describe('the certificates page with real certificates', () => {
   let gateway: GatewayUnderTest;
   let browser: Browser;
   let origin: string;
@@ -306,7 +306,7 @@ describe('the page of certificates, with real ones', () => {
     await gateway?.close();
   });
 
-  test.each(sizes)('at $width by $height: no finding of axe, and no text is cut off', async (viewport) => {
+  test.each(sizes)('at $width by $height, axe finds nothing, and no text is cut off', async (viewport) => {
     for (const colorScheme of ['light', 'dark'] as const) {
       const page = await browser.newPage({ viewport, colorScheme, bypassCSP: true });
       await page.goto(`${origin}/console/certificates`);
@@ -319,7 +319,7 @@ describe('the page of certificates, with real ones', () => {
     }
   });
 
-  test('lists certificates by expiry, and shows a shared one only once', async () => {
+  test('lists certificates by expiry, and a shared one only once', async () => {
     const page = await browser.newPage({ viewport: sizes[2] });
     await page.goto(`${origin}/console/certificates`);
     const rows = await page.getByRole('row').allTextContents();
@@ -338,7 +338,7 @@ describe('the page of certificates, with real ones', () => {
     await page.close();
   });
 
-  test('says which files cannot be read again', async () => {
+  test('shows which files can no longer be read', async () => {
     const page = await browser.newPage({ viewport: sizes[2] });
     await eventually(async () => {
       await page.goto(`${origin}/console/certificates`);

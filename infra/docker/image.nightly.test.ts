@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { expect, test } from '@jest/globals';
 
-test('the images build, contain nothing more than they need, and run read-only as an unprivileged user, also for arm64', () => {
+test('the images build, contain only what they need, and run read-only as an unprivileged user, also for arm64', () => {
   const script = resolve(import.meta.dirname, 'try-image.sh');
   const { status, stdout, stderr } = spawnSync('bash', [script], { encoding: 'utf8', maxBuffer: 2 ** 26 });
   expect([status, status === 0 ? '' : `${stdout}\n${stderr}`]).toEqual([0, '']);

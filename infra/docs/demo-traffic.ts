@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-// Realistic requests by the demo accounts. Most succeed, a few are refused.
+// Realistic requests from the demo accounts. Most succeed, a few are refused.
 
 const password = 'correct horse battery staple';
 

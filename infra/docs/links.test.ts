@@ -17,7 +17,7 @@ const anchorsOf = (file: string) =>
       .replaceAll(' ', '-'),
   );
 
-test.each(pages)('%s: every link leads to a file of the repository, and to a heading of it', (page) => {
+test.each(pages)('%s: every link leads to a file in the repository, and to a heading in it', (page) => {
   const text = read(page).replaceAll(/^(```|~~~)[\s\S]*?^\1/gm, '');
   const links = [...text.matchAll(/\]\(([^)\s]+)\)|(?:src|srcset)="([^"]+)"/g)].map(
     ([, link, src]) => link ?? src ?? '',
@@ -33,7 +33,7 @@ test.each(pages)('%s: every link leads to a file of the repository, and to a hea
   expect(broken).toEqual([]);
 });
 
-test('docs/README.md leads to every page of docs/', () => {
+test('docs/README.md links to every page in docs/', () => {
   const index = read('docs/README.md');
   const missing = pages
     .filter((page) => page.startsWith('docs/') && page !== 'docs/README.md')
@@ -41,7 +41,7 @@ test('docs/README.md leads to every page of docs/', () => {
   expect(missing).toEqual([]);
 });
 
-test('docs/debugging.md: every code is one of docs/errors.md or a reason of the verifier', () => {
+test('docs/debugging.md: every code is in docs/errors.md or is a reason of the verifier', () => {
   const known = [...read('docs/errors.md').matchAll(/`([a-z_]+)`/g)].map(([, code]) => code);
   const reasons: readonly (string | undefined)[] = [
     ...known,
@@ -61,7 +61,7 @@ test('docs/breakpoints.md names the line that every request passes', () => {
   expect(read(`gateway/src/pipeline/${file}`).split('\n')[Number(line) - 1]).toContain('parseRequestTarget(');
 });
 
-test('README.md has fewer than 120 lines, and at most five links to go on', () => {
+test('README.md has fewer than 120 lines, and at most five further links', () => {
   expect(read('README.md').split('\n').length).toBeLessThan(120);
   expect(read('README.md').split('## Where to go next')[1]?.match(/^- \[/gm)).toHaveLength(5);
 });

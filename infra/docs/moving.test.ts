@@ -10,7 +10,7 @@ const files = [...page.matchAll(/^## (From .*)\n(?:(?!^## )[\s\S])*?^```yaml gat
   ([, heading = '', yaml = '']) => [heading, yaml] as const,
 );
 
-test('each product that one can move from has a gateway.yaml', () => {
+test('each product in the migration guide has a gateway.yaml', () => {
   expect(files.map(([heading]) => heading)).toEqual(page.match(/(?<=^## )From .*$/gm));
 });
 

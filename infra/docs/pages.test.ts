@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { pages } from './pages.ts';
 
-test.each(pages)('%s says what the code does (`npm run docs` writes it)', (file, render) => {
+test.each(pages)('%s matches the code (`npm run docs` writes it)', (file, render) => {
   const current = readFileSync(resolve(import.meta.dirname, '../..', file), 'utf8');
   expect(current).toBe(render(current));
 });

@@ -31,7 +31,7 @@ const env = {
   SSF_SECRET: 'the-bearer-secret-of-a-stream-0123456789-abcdef',
 };
 
-/** Problems, or else warnings. */
+/** Problems, or warnings if there are none. */
 function problemsIn(yaml: string): readonly string[] {
   try {
     let warnings: readonly string[] = [];
@@ -56,15 +56,18 @@ test.each([...blocks, ...recorded])('%s has no problem in an editor', (_place, y
   expect(validate.errors).toBeNull();
 });
 
-test.each(providers)('%s has a page with its YAML, what the service reads, and what cannot be had', (provider) => {
-  const page = textOf(`${provider}.md`);
-  expect(page).toContain(`provider: ${provider}`);
-  // Not every provider marks the tokens of clients.
-  expect(
-    page
-      .match(/^## .*$/gm)
-      ?.slice(1)
-      .filter((heading) => heading !== '## Machines' && heading !== '## Logout'),
-  ).toEqual(['## gateway.yaml', '## What the service reads', '## What cannot be had']);
-  expect(textOf('README.md')).toContain(`(${provider}.md)`);
-});
+test.each(providers)(
+  '%s has a page with its YAML, what the service reads, and what the provider does not support',
+  (provider) => {
+    const page = textOf(`${provider}.md`);
+    expect(page).toContain(`provider: ${provider}`);
+    // Not every provider marks the tokens of clients.
+    expect(
+      page
+        .match(/^## .*$/gm)
+        ?.slice(1)
+        .filter((heading) => heading !== '## Machines' && heading !== '## Logout'),
+    ).toEqual(['## gateway.yaml', '## What the service reads', '## What cannot be had']);
+    expect(textOf('README.md')).toContain(`(${provider}.md)`);
+  },
+);

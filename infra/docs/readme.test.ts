@@ -9,11 +9,11 @@ const blockOf = (language: string) =>
   (new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(readme)?.[1] ?? '').split('\n').filter(Boolean);
 
 // infra/e2e/first-half-hour.slow.test.ts runs the commands, and the service in its ten lines.
-test('the service of README.md has ten lines', () => {
+test('the service in README.md has ten lines', () => {
   expect(blockOf('js')).toHaveLength(10);
 });
 
-test('the gateway.yaml of README.md has eight lines, which load', () => {
+test('the gateway.yaml in README.md has eight lines and loads', () => {
   const lines = blockOf('yaml');
   expect(lines).toHaveLength(8);
   const directory = mkdtempSync(join(tmpdir(), 'countersign-readme-'));
@@ -28,7 +28,7 @@ test('the gateway.yaml of README.md has eight lines, which load', () => {
   }
 });
 
-test('the comparison of README.md has six rows', () => {
+test('the comparison in README.md has six rows', () => {
   const [, table = ''] = /^\|---(.*?)\n\n/ms.exec(readme) ?? [];
   expect(table.split('\n').slice(1)).toHaveLength(6);
 });

@@ -36,7 +36,7 @@ test.each([
 });
 
 // Every change of permissions, limits or upstreams shows up in this table, no matter how the groups are written.
-test('infra/gateway.yaml decides as infra/gateway.routes.txt says, which `check --routes` prints', () => {
+test('infra/gateway.routes.txt matches the output of `check --routes` for infra/gateway.yaml', () => {
   expect(`${routeLines(sample.routes).join('\n')}\n`).toBe(read('infra/gateway.routes.txt'));
 });
 
@@ -55,6 +55,6 @@ test('infra/gateway.tests.yaml passes', async () => {
   expect(lines.at(-1)).toMatch(/^\d{2,} passed, 0 failed$/);
 });
 
-test('the sample is at most 300 lines', () => {
+test('the sample has at most 300 lines', () => {
   expect(read('infra/gateway.yaml').split('\n').length - 1).toBeLessThanOrEqual(300);
 });

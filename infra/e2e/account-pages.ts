@@ -9,7 +9,7 @@ type Page = Readonly<{ status: number; headers: Headers; text: string }>;
 
 /** Tests the account pages through the gateway, like a browser without JavaScript. */
 export function testAccountPages(running: () => Running): void {
-  test('a person registers by the printed link, logs in and out, all without JavaScript', async () => {
+  test('a person registers with the printed link, logs in and logs out, all without JavaScript', async () => {
     const { gateway, home, everything } = running();
     const email = `person-${process.pid}@example.test`;
     const chosen = 'a walrus on the gramophone';

@@ -68,7 +68,7 @@ describe('AI agents through the gateway', () => {
     });
 
     test.each(['legacy', 'auto'] as const)(
-      'uses the tools in the protocol era that the mode %s chooses',
+      'uses the tools with the protocol versions that the mode %s chooses',
       async (mode) => {
         const connection = await connect(credentials(oauthClient), { mode });
         expect(connection.client.getProtocolEra()).toBe(mode === 'auto' ? 'modern' : 'legacy');
@@ -81,13 +81,13 @@ describe('AI agents through the gateway', () => {
       },
     );
 
-    test('sees no note of another tenant', async () => {
+    test('sees no notes of another tenant', async () => {
       await use(await connect(credentials(oauthClient)), 'add_note', { text: 'for acme alone' });
       const foreign = await stack.createClient('globex', { scopes: notes });
       expect(await use(await connect(credentials(foreign)), 'list_notes')).toEqual([]);
     });
 
-    test('gets a DPoP-bound token where its provider has a key', async () => {
+    test('gets a DPoP-bound token if its provider has a key', async () => {
       const session = await DpopSession.create();
       const provider = Object.assign(credentials(oauthClient), { dpop: () => session });
       expect(await use(await connect(provider), 'list_notes')).toEqual(expect.any(Array));
@@ -96,7 +96,7 @@ describe('AI agents through the gateway', () => {
       expect((await post(token)).status).toBe(401);
     });
 
-    test('is refused without the scope of the route, and learns its name', async () => {
+    test('is refused without the route’s scope, and gets its name', async () => {
       const other = await stack.createClient('acme', { scopes: ['users.read'] });
       const token = await tokenOf(other, 'users.read');
       const refused = await post(token);
@@ -112,7 +112,7 @@ describe('AI agents through the gateway', () => {
       await expect(connect(credentials(other))).rejects.toMatchObject({ code: 'invalid_scope' });
     });
 
-    test('asks for the scope of a tool when it calls the tool, and is refused if it is not allowed to have it', async () => {
+    test('requests a tool’s scope when it calls the tool, and is refused if the scope is not allowed', async () => {
       const connection = await connect(credentials(oauthClient));
       expect(connection.requests).not.toContain('POST /mcp 403');
       await use(connection, 'add_note', { text: 'after a second token' });
@@ -124,8 +124,8 @@ describe('AI agents through the gateway', () => {
     });
   });
 
-  describe('a session of the MCP transport', () => {
-    test('passes through the gateway: its id, its streams and its end', async () => {
+  describe('an MCP session', () => {
+    test('passes through the gateway with its id, its streams and its end', async () => {
       const token = await tokenOf(oauthClient, 'notes.read');
       const { transport } = await connect({ token: async () => token });
       const session = { 'mcp-session-id': transport.sessionId ?? '' };
@@ -135,7 +135,7 @@ describe('AI agents through the gateway', () => {
       expect((await post(token, session)).status).toBe(404);
     });
 
-    test('is unknown to another client, of the same tenant or of another', async () => {
+    test('is unknown to another client, in the same tenant or another one', async () => {
       const { transport } = await connect(credentials(oauthClient));
       const session = { 'mcp-session-id': transport.sessionId ?? '' };
       const same = await stack.createClient('acme', { scopes: notes });
@@ -148,7 +148,7 @@ describe('AI agents through the gateway', () => {
       }
     });
 
-    test('grants a request no scope that only an earlier request of the session had', async () => {
+    test('gives a request no scope from an earlier request’s token', async () => {
       const { transport } = await connect({ token: () => tokenOf(oauthClient, notes.join(' ')) });
       const added = await call(stack.mcp.href, {
         token: await tokenOf(oauthClient, 'notes.read'),
@@ -199,7 +199,7 @@ describe('AI agents through the gateway', () => {
       return ((await response.json()) as { access_token: string }).access_token;
     }
 
-    /** A session of the MCP transport, with its open stream for messages of the server. */
+    /** An MCP session, with an open stream for messages from the server. */
     async function openStream(token: string) {
       const clientInfo = { name: 'test', version: '1.0.0' };
       const started = await call(stack.mcp.href, {
@@ -222,7 +222,7 @@ describe('AI agents through the gateway', () => {
       return { session, ended };
     }
 
-    test('gets a token by the consent of the user, and the server sees the user and the agent', async () => {
+    test('gets a token with the user’s consent, and the server sees both the user and the agent', async () => {
       const connection = await connect(provider((await consent()).subjectToken));
       const note = await use(connection, 'add_note', { text: 'written for Ann' });
       expect(note).toMatchObject({ by: `user ${ann.id}`, through: agent.id });
@@ -236,7 +236,7 @@ describe('AI agents through the gateway', () => {
       await expect(use(connection, 'add_note', { text: 'x' })).rejects.toMatchObject({ code: 'invalid_scope' });
     });
 
-    test('is refused by a route that does not name it, and cannot delegate its consent', async () => {
+    test('is refused by a route that does not name it, and cannot pass on the consent', async () => {
       const other = await stack.createClient('acme', mayActFor);
       const token = await delegated((await consent({ to: other })).subjectToken, other);
       const refused = await post(token);
@@ -268,7 +268,7 @@ describe('AI agents through the gateway', () => {
         'withdraws the consent',
         ({ session, id }) => call(`${stack.gateway}/v1/auth/delegations/${id}`, { token: session, method: 'DELETE' }),
       ],
-    ])('ends within a second when the user %s, with its open streams', async (_name, end) => {
+    ])('ends within a second when the user %s, together with its open streams', async (_name, end) => {
       const given = await consent();
       const token = await delegated(given.subjectToken);
       const { session, ended } = await openStream(token);
@@ -282,7 +282,7 @@ describe('AI agents through the gateway', () => {
     });
   });
 
-  test('agents in a browser pass with the `cors` of the page', async () => {
+  test('agents in a browser work with the `cors` settings on the page', async () => {
     const [, shown = ''] = /^```yaml\n(cors:\n[\s\S]*?)^```$/m.exec(page) ?? [];
     const { cors } = parse(shown) as { cors: { origins: string[]; headers: string[] } };
     stack.configure((config) => Object.assign(config, { cors }));

@@ -25,7 +25,7 @@ const routes = `
   - { name: open, path: /open, methods: [POST], upstream: things, auth: public }
 ${upstreams.map((name) => `  - { name: ${name}, path: /${name}, methods: [GET], upstream: ${name}, auth: public }`).join('\n')}`;
 
-/** The alerts after the first faults. An alert about an upstream or a refusal is named with it. */
+/** The alerts after the first faults, with the upstream or error code that they are about. */
 const afterFaults = [
   'gateway UnknownKeys token_key_unknown',
   'gateway ConfigurationRefused',
@@ -40,7 +40,7 @@ const afterFaults = [
   'gateway BodyMemoryFull body_memory_full',
   'gateway RedisDown',
 ];
-/** Those after a day without the issuer. */
+/** The alerts after a day without the issuer. */
 const afterADay = [
   'gateway KeySetOld',
   'gateway NoKeys',
@@ -133,7 +133,7 @@ const afterADay = [
       prometheus = opened(await realPrometheus(ports), (server) => server.close());
     }, 60_000);
 
-    /** Every alert that was in this state for a moment, with the job and what it is about. */
+    /** Every alert that was in this state at some time, with its job and its subject. */
     const alertsThatWere = async (states: string) => {
       const found = await prometheus.query(`max_over_time(ALERTS{alertstate=~"${states}"}[10m])`);
       return found
@@ -145,7 +145,7 @@ const afterADay = [
     const fire = (expected: readonly string[]) =>
       eventually(async () => expect(await alertsThatWere('firing')).toEqual([...expected].sort()), 60_000);
 
-    test('are silent while clients make mistakes, and each fires after its fault', async () => {
+    test('do not fire while only clients make mistakes, and each fires after its fault', async () => {
       const { issuer } = gateway;
       const token = await issuer.accessToken();
       const wrong = await issuer.accessToken({ aud: 'another' });

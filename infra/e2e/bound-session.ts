@@ -52,7 +52,7 @@ export function testBoundSessions(gateway: () => string): void {
   const refusal = ({ status, body }: Answer) => [status, body.code];
   const email = 'agent@globex.test';
 
-  test('a login with a proof is bound to its key, and its tokens are refused without one', async () => {
+  test('a login with a proof is bound to its key, and its tokens are refused without a proof', async () => {
     const client = await BoundClient.create(gateway());
     const { token } = await client.logIn(email);
     expect(decodeJwt(token).cnf).toEqual({ jkt: await client.thumbprint() });
@@ -89,7 +89,7 @@ export function testBoundSessions(gateway: () => string): void {
     });
   });
 
-  test('an unbound session stays unbound when later requests send proofs', async () => {
+  test('a session without a key remains unbound when later requests send proofs', async () => {
     const { refreshToken } = await logIn(gateway(), email);
     const client = await BoundClient.create(gateway());
     const next = await client.call('/v1/auth/refresh', { body: { refresh_token: refreshToken } });

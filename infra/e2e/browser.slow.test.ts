@@ -71,7 +71,7 @@ describe('in Chromium, through the gateway', () => {
     let context: BrowserContext;
     let tab: Page;
     const origin = () => `http://${host}:${place.ports.gateway}`;
-    // Any answer of the gateway gives a script its origin.
+    // A script on any page of the gateway has its origin.
     const load = () => tab.goto(`${origin()}/.well-known/jwks.json`);
     const refreshCookies = async () => (await context.cookies()).filter(({ name }) => name === '__Host-rt');
     beforeAll(async () => {
@@ -81,7 +81,7 @@ describe('in Chromium, through the gateway', () => {
     });
     afterAll(() => context.close());
 
-    test('the refresh token is in no body, and in a cookie that scripts cannot read', async () => {
+    test('the refresh token is only in a cookie that scripts cannot read', async () => {
       const login = { email: 'agent@acme.test', password, transport: 'cookie' };
       expect(await tab.evaluate(post('/v1/auth/login', login))).toEqual([200, true, false]);
       const wanted = { domain: host, path: '/', httpOnly: true, secure: true, sameSite: 'Strict' };
@@ -89,7 +89,7 @@ describe('in Chromium, through the gateway', () => {
       expect(await tab.evaluate('document.cookie')).toBe('__Host-signed-in=1');
     });
 
-    test('it goes on after a reload, in three tabs at once', async () => {
+    test('the session continues after a reload, in three tabs at the same time', async () => {
       await load();
       expect(await tab.evaluate(post('/v1/auth/refresh', {}))).toEqual([200, true, false]);
       const refresh = post('/v1/auth/refresh', {});
@@ -97,7 +97,7 @@ describe('in Chromium, through the gateway', () => {
       expect(tabs).toEqual([1, 2, 3].map(() => [200, true, false]));
     });
 
-    test('a request without X-Requested-With, and a page of the same site, cannot use it', async () => {
+    test('a request without X-Requested-With, or from a page of the same site, cannot use the cookie', async () => {
       const bare = post('/v1/auth/refresh', {}, { 'x-requested-with': '' });
       expect(await tab.evaluate(bare)).toEqual([403, false, false]);
       // Another port is the same site, so the browser sends the cookie.
@@ -116,7 +116,7 @@ describe('in Chromium, through the gateway', () => {
       expect(await tab.evaluate(post('/v1/auth/refresh', {}))).toEqual([200, true, false]);
     });
 
-    test('a logout clears the cookie, and the session is over', async () => {
+    test('a logout clears the cookie and ends the session', async () => {
       expect(await tab.evaluate(post('/v1/auth/logout', {}))).toEqual([204, false, false]);
       expect(await refreshCookies()).toEqual([]);
       expect(await tab.evaluate(post('/v1/auth/refresh', {}))).toEqual([401, false, false]);
@@ -171,7 +171,7 @@ describe('in Chromium, through the gateway', () => {
     const role = (page: Page): Promise<unknown> =>
       page.evaluate(`client.api.GET('/v1/users/me').then(({ data, error }) => data?.role ?? error.code)`);
 
-    test('two tabs that refresh at once use one refresh', async () => {
+    test('two tabs that refresh at the same time use one refresh', async () => {
       const tabs = [await openTab(), await openTab()] as const;
       const tokens = (await logIn(tabs[0])) as { session_id: string; refresh_token?: string };
       expect(tokens.refresh_token).toBeUndefined();
@@ -190,7 +190,7 @@ describe('in Chromium, through the gateway', () => {
       expect(refreshes).toBe(1);
     });
 
-    test('a login and a logout in one tab hold in the other', async () => {
+    test('a login or logout in one tab also applies to the other', async () => {
       const [first, second] = [await openTab(), await openTab()] as const;
       await logIn(first);
       await second.waitForFunction('client.session !== undefined');
@@ -202,7 +202,7 @@ describe('in Chromium, through the gateway', () => {
       expect(await resume(first)).toBeUndefined();
     });
 
-    test('live events arrive with the token in a header, bound to a key', async () => {
+    test('live events arrive over a request with the bound token in a header', async () => {
       const page = await openTab({ dpop: true });
       await logIn(page);
       await page.evaluate(`void (async () => {
@@ -252,7 +252,7 @@ const post = (url: string, body: object, headers: object = {}): string => `
     return [answer.status, text.includes('"access_token"'), text.includes('"refresh_token"')];
   }, () => ['blocked', false, false])`;
 
-test('the script of the API page equals the one in the npm registry', () => {
+test('the script of the API page is the one in the npm registry', () => {
   const assets = resolve(repository, 'packages/service-kit/assets');
   const folder = mkdtempSync(join(tmpdir(), 'countersign-scalar-'));
   try {

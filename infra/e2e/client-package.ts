@@ -20,7 +20,7 @@ export function testClientPackage(gateway: () => string): void {
     expect(stdout).toBe('agent@acme.test is in acme\n1 of the members\n');
   });
 
-  test('packages/client keeps a bound session from login to logout, and continues an event stream in it', async () => {
+  test('packages/client keeps a bound session from login to logout, and uses it to resume an event stream', async () => {
     const sessions: (string | undefined)[] = [];
     let kept: string | undefined;
     const store = {

@@ -28,7 +28,7 @@ async function readyOnly(port: number, readyUrl: string): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-test('a gateway and an auth-service that reach each other only when ready start, in either order', async () => {
+test('a gateway and an auth-service start in either order, even if each is reachable only when ready', async () => {
   const password = 'correct horse battery staple';
   for (const isGatewayFirst of [true, false]) {
     const place = await makePlace({ databaseUrl: undefined, redisUrl: undefined });

@@ -82,7 +82,7 @@ const queries = dashboard.panels.flatMap(({ title, targets = [] }) =>
     expect(samples.filter(({ value }) => Number.isFinite(Number(value[1])))).not.toEqual([]);
   });
 
-  test("the variables of the dashboard are those of its queries, and Grafana's own", () => {
+  test('the dashboard has only the variables that its queries and Grafana use', () => {
     const used = queries.flatMap(([, expr]) => [...expr.matchAll(/\$(\w+)/g)].map(([, name]) => name));
     expect(new Set(used)).toEqual(new Set(['instance', '__rate_interval']));
     expect(dashboard.templating.list).toMatchObject([
@@ -92,7 +92,7 @@ const queries = dashboard.panels.flatMap(({ title, targets = [] }) =>
     expect(instances).toBe(`127.0.0.1:${place.ports.admin}`);
   });
 
-  test('promtool accepts every name and unit but those of prom-client', async () => {
+  test('promtool accepts every metric name and unit, except those of prom-client', async () => {
     for (const port of Object.values(jobs)) {
       const input = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
       const { stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input, encoding: 'utf8' });

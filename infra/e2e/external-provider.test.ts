@@ -9,10 +9,10 @@ const repository = resolve(import.meta.dirname, '../..');
 beforeAll(() => installTools(join(repository, 'examples/external-provider')));
 
 test.each([
-  ['external-provider', 'end with a signed identity', /"iss":"http:\/\/127\.0\.0\.1:\d+"/],
-  ['logout-everywhere', 'end with a refused token', /after the logout: 401 token_revoked$/],
+  ['external-provider', 'print a signed identity', /"iss":"http:\/\/127\.0\.0\.1:\d+"/],
+  ['logout-everywhere', 'print a refused token', /after the logout: 401 token_revoked$/],
 ])(
-  'the two commands of the README of %s %s',
+  'the two commands in the README of %s %s',
   async (example, _ending, last) => {
     const page = readFileSync(join(repository, 'examples', example, 'README.md'), 'utf8');
     const [start = [], logIn = []] = [...page.matchAll(/^npx node --conditions=source (.*)$/gm)].map(([, args = '']) =>

@@ -20,7 +20,7 @@ describe('npm start with errors', () => {
     await place.remove();
   });
 
-  test('names a port in use and its variable, and starts nothing', async () => {
+  test('reports a port in use and its variable, and starts nothing', async () => {
     const holder = createServer().listen(place.ports.users, '127.0.0.1');
     await once(holder, 'listening');
     started = launch(place);
@@ -29,7 +29,7 @@ describe('npm start with errors', () => {
     holder.close();
   });
 
-  test('a broken gateway.yaml stops everything with file, line and column', async () => {
+  test('stops everything for an invalid gateway.yaml, with file, line and column', async () => {
     const file = join(place.home, 'broken.yaml');
     writeFileSync(
       file,
@@ -40,7 +40,7 @@ describe('npm start with errors', () => {
     expect(started.output()).toMatch(/gateway exited \(exit code 1\)[\s\S]*broken\.yaml:3:1: .*roots/);
   });
 
-  test('Ctrl-C, which under npm arrives twice, is one orderly stop', async () => {
+  test('Ctrl-C, which arrives twice under npm, stops everything once and in order', async () => {
     started = await startEverything(place);
     const exit = started.stop('SIGINT');
     process.kill(started.pid, 'SIGINT');
@@ -52,7 +52,7 @@ describe('npm start with errors', () => {
     expect(JSON.parse(log.at(-1) ?? '{}').msg).toBe('stopped');
   });
 
-  test('stops with the shell through which npm starts it', async () => {
+  test('stops together with the shell through which npm starts it', async () => {
     const command = `${process.execPath} --conditions=source infra/local/start.ts; true`;
     const shell = spawn('sh', ['-c', command], { cwd: repository, env: { ...process.env, ...place.env } });
     let output = '';
@@ -64,7 +64,7 @@ describe('npm start with errors', () => {
     await eventually(() => expect(output).toMatch(/Stopping …\nStopped\.\n$/), 30_000);
   });
 
-  test('a process that dies is started again, and the others stay up', async () => {
+  test('restarts a process that died, while the others keep running', async () => {
     started = await startEverything(place);
     const launcher = started.pid;
     const pidOf = (name: string) => {

@@ -24,7 +24,7 @@ const all = [...storeFaults, ...serviceFaults, ...gatewayFaults];
     ['complaint-service hung', /^504 upstream_timeout$/],
     ['a gateway worker killed', /^$/],
     ['the gateway primary killed', /^ECONNREFUSED$/],
-  ])('keeps its promises with %s', async (name, result) => {
+  ])('no promise is broken with %s', async (name, result) => {
     const fault = all.find((one) => one.name === name);
     if (fault === undefined) throw new Error(`no fault is called ${name}`);
     const { broken, kinds, acknowledged } = await measure(stack, fault, 40);

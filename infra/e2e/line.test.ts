@@ -46,7 +46,7 @@ function answer({ target, headers }: RecordedRequest, res: ServerResponse): void
   res.setHeader('content-type', 'text/event-stream').end(event);
 }
 
-describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
+describe.each(storesToRunOn())('the whole stack on %s', (_name, stores) => {
   let place: Place;
   let recorder: RecordingUpstream;
   let everything: StartedProcess;
@@ -90,7 +90,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     expect(recorder.requests.length).toBe(before);
   }
 
-  test("what arrives upstream is the gateway's identity, once each, and verifies for that upstream alone", async () => {
+  test('the upstream receives the gateway’s identity headers once each, and only that upstream can verify them', async () => {
     const { token } = await logIn(gateway, 'complainant@acme.test');
     const answer = await call(`${gateway}/recorded/a%20b?x=1&x=2`, {
       token,
@@ -145,13 +145,13 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     keys.stop();
   });
 
-  test('a public route is signed as anonymous, whatever the client claims', async () => {
+  test('a public route is signed as anonymous, whatever identity the client claims', async () => {
     await call(`${gateway}/recorded-public`, { headers: { 'x-user-id': 'admin', 'x-identity': 'user' } });
     expect(recorder.last().headers).toMatchObject({ 'x-identity': 'anonymous' });
     expect(recorder.last().headers).not.toHaveProperty('x-user-id');
   });
 
-  test('refuses a wrong password and an unknown account with the same answer', async () => {
+  test('refuses a wrong password and an unknown account with the same response', async () => {
     const wrong = await call(`${gateway}/v1/auth/login`, {
       body: { email: 'agent@acme.test', password: `${password}!` },
     });
@@ -160,7 +160,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     expect({ ...wrong.body, request_id: '' }).toEqual({ ...unknown.body, request_id: '' });
   });
 
-  test('refuses a missing token, a changed token and a token of another issuer, and forwards nothing', async () => {
+  test('refuses a missing token, a changed token and a token from another issuer, and forwards nothing', async () => {
     const { token } = await logIn(gateway, 'complainant@acme.test');
     const foreign = await mintIssuer({ issuer: gateway });
     await expectRefused(call(`${gateway}/recorded/x`), 401, 'token_missing');
@@ -190,7 +190,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     await expectRefused(call(`${gateway}/recorded/x`, { token }), 403, 'insufficient_role');
   });
 
-  test('a service called directly answers 401 to forged headers', async () => {
+  test('a service that is called directly answers forged headers with 401', async () => {
     for (const port of [place.ports.users, place.ports.complaints, place.ports.auth]) {
       for (const path of ['/v1/users/me', '/v1/complaints', '/internal/revocations', '/nothing']) {
         const bare = await call(`http://127.0.0.1:${port}${path}`);
@@ -204,7 +204,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     }
   });
 
-  test('every service agrees on a key with the gateway, and requests are signed with it', async () => {
+  test('every service agrees on a key with the gateway, which signs requests with it', async () => {
     const admin = `http://127.0.0.1:${place.ports.admin}`;
     type Shown = { name: string; identity: { algorithm: string; uses: string; keyid?: string } };
     await eventually(async () => {
@@ -227,7 +227,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
         new RegExp(`^countersign_signatures_total\\{upstream="${upstream}",algorithm="agreed"\\} [1-9]`, 'm'),
       );
     }
-    // Clients see the auth-service's keys for access tokens, and the gateway sees its key for agreement beside them.
+    // Clients see the auth-service's keys for access tokens. The gateway also sees its key for agreement.
     const keysAt = async (url: string) => {
       const { keys } = (await (await fetch(`${url}/.well-known/jwks.json`)).json()) as { keys: { alg: string }[] };
       return [...new Set(keys.map(({ alg }) => alg))];
@@ -291,7 +291,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     }
   });
 
-  test('a complaint is filed, read by an agent, moved to closed, and does not exist for another tenant', async () => {
+  test('a complaint is filed, read by an agent and closed, and does not exist for another tenant', async () => {
     const { token } = await logIn(gateway, 'complainant@acme.test');
     const { token: agent } = await logIn(gateway, 'agent@acme.test');
     const { token: foreigner } = await logIn(gateway, 'admin@globex.test');
@@ -318,7 +318,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     );
   });
 
-  test('a complaint can be assigned only to an agent of its tenant, as the users-service decides', async () => {
+  test('the users-service ensures that complaints are assigned only to agents in their tenant', async () => {
     const { token } = await logIn(gateway, 'agent@acme.test');
     const { token: admin } = await logIn(gateway, 'admin@acme.test');
     const idOf = async (email: string) =>
@@ -346,7 +346,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     const assigned = await assign(agentId, admin);
     expect([assigned.status, assigned.body.assignee_id]).toEqual([200, agentId]);
 
-    // The logs hold both requests under the id that the client received.
+    // The logs contain both requests with the id that the client received.
     const id = assigned.headers.get('x-request-id');
     await eventually(() => {
       const nested = readFileSync(join(place.home, 'logs', 'gateway.log'), 'utf8')
@@ -358,7 +358,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     });
   });
 
-  test('clients cannot reach internal routes, nor can processes inside the network without a key', async () => {
+  test('neither clients nor processes without a key can reach internal routes', async () => {
     const { token } = await logIn(gateway, 'admin@acme.test');
     const path = `/internal/users/${acmeComplainant}`;
     expect((await call(`${gateway}${path}`, { token })).body.code).toBe('no_route');
@@ -369,7 +369,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     expect((await call(`${internal}/v1/users/me`, { token })).body.code).toBe('no_route');
   });
 
-  test("a person reads and changes their own profile; the directory is the tenant's", async () => {
+  test('a person reads and changes their own profile, and sees only their tenant’s directory', async () => {
     const { token } = await logIn(gateway, 'agent@acme.test');
     expect((await call(`${gateway}/v1/users/me`, { token })).body).toMatchObject({
       email: 'agent@acme.test',
@@ -382,7 +382,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     expect(directory.text).not.toContain('globex');
   });
 
-  test('refresh rotates, and a logout ends the access token within a second of its answer', async () => {
+  test('a refresh rotates the token, and a logout ends the access token within a second of the response', async () => {
     const { token, refreshToken } = await logIn(gateway, 'complainant@acme.test');
     const refreshed = await call(`${gateway}/v1/auth/refresh`, { body: { refresh_token: refreshToken } });
     expect(refreshed.status).toBe(200);
@@ -398,13 +398,13 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     expect([again.status, again.body.code]).toEqual([401, 'session_revoked']);
   });
 
-  test('every process logs one structured line for each request, and no token, password or signature', async () => {
+  test('every process logs one structured line for each request, without tokens, passwords or signatures', async () => {
     const { token, refreshToken } = await logIn(gateway, 'admin@acme.test');
     const answer = await call(`${gateway}/v1/complaints?token=canary-in-query`, { token });
     const logs = () =>
       readdirSync(join(place.home, 'logs')).map((file) => readFileSync(join(place.home, 'logs', file), 'utf8'));
     const id = answer.headers.get('x-request-id');
-    // The line is written shortly after the answer arrives here.
+    // The log line is written shortly after the response arrives.
     await eventually(() => {
       const lines = logs()
         .flatMap((log) => log.split('\n'))

@@ -13,7 +13,7 @@ const acme = '01936f00-0000-7000-8000-000000000001';
 const password = 'a stapler under the piano';
 
 // Another suite tests the stores. This one runs once, on real servers where available.
-describe.each(storesToRunOn().slice(-1))('users-service learns of members on %s', (_name, stores) => {
+describe.each(storesToRunOn().slice(-1))('the users-service learns about members on %s', (_name, stores) => {
   let place: Place;
   let gateway: string;
   const running = new Map<string, StartedProcess>();
@@ -70,7 +70,7 @@ describe.each(storesToRunOn().slice(-1))('users-service learns of members on %s'
     };
   };
 
-  test('a member without a request is in the directory', async () => {
+  test('the directory contains a member before their first request', async () => {
     const admin = await asAdmin();
     const userId = await newcomer('first@new.test');
     await eventually(async () =>
@@ -88,7 +88,7 @@ describe.each(storesToRunOn().slice(-1))('users-service learns of members on %s'
     await promisify(execFile)(process.execPath, args, { env: { ...process.env, ...place.env }, cwd: repository });
   };
 
-  test('a person disabled by an operator is inactive in it, and active again once enabled', async () => {
+  test('the directory shows a person as inactive while an operator has disabled them', async () => {
     const admin = await asAdmin();
     const userId = String((await me('complainant@acme.test')).id);
     for (const [command, status] of [
@@ -105,7 +105,7 @@ describe.each(storesToRunOn().slice(-1))('users-service learns of members on %s'
   const me = async (email: string) =>
     (await call(`${gateway}/v1/users/me`, { token: (await logIn(gateway, email)).token })).body;
 
-  test('a demoted member stays demoted, while requests use an older token', async () => {
+  test('a demoted member keeps the new role while requests use an older token', async () => {
     const admin = await asAdmin();
     const { token } = await logIn(gateway, 'agent@acme.test');
     const ask = () => call(`${gateway}/v1/users/me`, { token });

@@ -15,7 +15,7 @@ const acmeExport = 'client-01936f00-0000-7000-8000-000000000031';
 const acmeAssistant = 'client-01936f00-0000-7000-8000-000000000032';
 const clientsOfAcme = `/v1/auth/tenants/${acme}/clients`;
 
-// OAuth clients and agents with an OAuth library, from the first token to the last refusal.
+// Tests OAuth clients and agents with an OAuth library, from the first token to the last refusal.
 describe('OAuth clients of a tenant', () => {
   let place: Place;
   let gateway: string;
@@ -68,7 +68,7 @@ describe('OAuth clients of a tenant', () => {
     expect(performance.now() - endedAt).toBeLessThan(1_000);
   };
 
-  test('an OAuth client gets a token with its secret, reads with its scope, and ends when it is disabled', async () => {
+  test('an OAuth client gets a token with its secret, reads with its scope, and is refused once disabled', async () => {
     const { id, secret, disable } = await createClient({ name: 'Sync', scopes: ['users.read', 'complaints.read'] });
     const config = await discover(id, oauth.ClientSecretBasic(secret));
     const { access_token: token, scope } = await oauth.clientCredentialsGrant(config, { scope: 'users.read' });
@@ -91,7 +91,7 @@ describe('OAuth clients of a tenant', () => {
     await expect(oauth.clientCredentialsGrant(config)).rejects.toMatchObject({ status: 401 });
   });
 
-  test('an OAuth client gets a token with a key, bound to another key by DPoP', async () => {
+  test('an OAuth client authenticates with a key, and gets a token that DPoP binds to another key', async () => {
     const { publicKey, privateKey } = await generateKeyPair('ES256');
     const jwk = { ...(await exportJWK(publicKey)), kid: 'k1' };
     const { id } = await createClient({ name: 'Sync', scopes: ['users.read'], jwks: { keys: [jwk] } });
@@ -105,7 +105,7 @@ describe('OAuth clients of a tenant', () => {
     expect(refusal(await call(users.href, { token }))).toEqual([401, 'token_proof_missing']);
   });
 
-  test('a library can read why a client is refused', async () => {
+  test('a library can read why an OAuth client was refused', async () => {
     const config = await discover(acmeExport, oauth.ClientSecretPost('wrong'));
     await expect(oauth.clientCredentialsGrant(config)).rejects.toMatchObject({ error: 'invalid_client' });
     const known = await discover(acmeExport, oauth.ClientSecretPost(demoSecret()));
@@ -114,7 +114,7 @@ describe('OAuth clients of a tenant', () => {
     });
   });
 
-  test('an agent acts for a person as far as they consented, until they log out', async () => {
+  test('an agent acts for a user within the consent, until the user logs out', async () => {
     const { token: own } = await logIn(gateway, 'agent@acme.test');
     const consent = { client_id: acmeAssistant, scopes: ['users.read'], expires_in: 600 };
     const { body, status } = await call(url('/v1/auth/delegations'), { token: own, body: consent });

@@ -33,7 +33,7 @@ afterAll(async () => {
   rmSync(backups, { recursive: true });
 });
 
-test('what PGlite held is moved to a server, backed up, and restored there', async () => {
+test('data from PGlite is moved to a server, backed up, and restored there', async () => {
   const gateway = `http://127.0.0.1:${place.ports.gateway}`;
   const prefix = { DATABASE_PREFIX: onServer.env.DATABASE_PREFIX ?? '' };
   running = await startEverything(place);

@@ -44,7 +44,7 @@ describe('two auth-services and three gateways on one postgres and a redis', () 
 
   const open = async (count: number) => openSessions(gateways, count);
   const openOne = async () => (await open(1))[0] as Session;
-  /** Returns each gateway's answer to this session's token: 200, or status and code. */
+  /** Returns each gateway's response to this session's token: 200, or status and code. */
   const askAll = ({ token }: Session) =>
     Promise.all(
       gateways.map(async (url) => {
@@ -54,7 +54,7 @@ describe('two auth-services and three gateways on one postgres and a redis', () 
     );
   const everywhere = (what: unknown) => gateways.map(() => what);
   const revoked = '401 token_revoked';
-  /** Logs out at one gateway, and waits until all refuse. @returns Milliseconds from the logout's answer. */
+  /** Logs out at one gateway, and waits until all refuse. @returns Milliseconds from the logout's response. */
   async function logOutEverywhere(session: Session, at = gateways[0] ?? ''): Promise<number> {
     await logOut(at, session);
     const loggedOutAt = performance.now();
@@ -62,7 +62,7 @@ describe('two auth-services and three gateways on one postgres and a redis', () 
     return performance.now() - loggedOutAt;
   }
 
-  test('every gateway refuses a session within a second of its logout, at 200 requests a second (p99 of 40)', async () => {
+  test('every gateway refuses a session within a second of its logout, at 200 requests a second (p99 of 40 logouts)', async () => {
     const sessions = await open(40);
     const result = await logoutsUnderLoad({
       gateways,
@@ -84,7 +84,7 @@ describe('two auth-services and three gateways on one postgres and a redis', () 
     expect(recorder.requests.length).toBe(before);
   });
 
-  test('only its WebSockets and event streams end within a second of the logout at every gateway', async () => {
+  test('a logout ends only its own WebSockets and event streams, at every gateway within a second', async () => {
     const [mine, other] = (await open(2)) as [Session, Session];
     const opened = await Promise.all(
       gateways.flatMap((url) => [openStream(url, mine.token), openSocket(url, mine.token)]),
@@ -103,7 +103,7 @@ describe('two auth-services and three gateways on one postgres and a redis', () 
     // Redis restarts empty, and no service may behave differently.
     ['redis', () => redis.kill(), () => redis.start(), () => open(6)],
   ])(
-    'after kill -9 of %s revoked tokens stay refused, others pass, and the next logout reaches every gateway',
+    'after kill -9 of %s, revoked tokens stay refused, others are accepted, and the next logout reaches every gateway',
     async (_name, kill, start, ready) => {
       const [early, late, bystander] = (await open(3)) as [Session, Session, Session];
       await logOutEverywhere(early);
@@ -111,7 +111,7 @@ describe('two auth-services and three gateways on one postgres and a redis', () 
       await kill();
       expect(await askAll(early)).toEqual(everywhere(revoked));
       expect(await askAll(bystander)).toEqual(everywhere(200));
-      // Requests at the killed process may fail. An answered logout must apply everywhere.
+      // Requests at the killed process may fail. A confirmed logout must apply at every gateway.
       const tookMs = await eventually(() => logOutEverywhere(late));
       expect(tookMs).toBeLessThan(withinMs);
       expect(await askAll(early)).toEqual(everywhere(revoked));

@@ -44,7 +44,7 @@ test('a nested call is one trace, from the gateway to the databases of two servi
   const traceId = String(assigned.headers.get('x-request-id')).replaceAll('-', '');
   const spans = await eventually(() => {
     const own = collector.spans().filter((span) => span.traceId === traceId);
-    // The services send their spans apart.
+    // Each service sends its spans separately.
     expect(new Set(own.map(({ service }) => service)).size).toBe(3);
     expect(own.filter(({ kind }) => kind === 'server')).toHaveLength(4);
     return own;
@@ -67,11 +67,11 @@ test('a nested call is one trace, from the gateway to the databases of two servi
   ]);
   const names = spans.filter(({ service }) => service === 'complaint-service').map(({ name }) => name);
   expect(names).toContain('UPDATE complaints');
-  // A span without its parent would be a second trace to a reader.
+  // A span without its parent would look like a second trace.
   expect(spans.filter((span) => parentOf(span) === undefined)).toHaveLength(1);
 });
 
-test('spans hold no password, no token, no title and no person', async () => {
+test('spans contain no password, token, title or personal data', async () => {
   const { token } = await logIn(gateway, 'complainant@acme.test');
   await call(`${gateway}/v1/complaints?q=secret-word`, { token });
   await everything.stop();

@@ -31,7 +31,7 @@ afterAll(async () => {
   rmSync(earlier, { recursive: true });
 });
 
-test('the services of the first deployable state go on while the schema becomes the present one, and after it', async () => {
+test('services of the first deployable version continue during and after the current migrations', async () => {
   const gateway = `http://127.0.0.1:${place.ports.gateway}`;
   const file = async (token: string, title: string) => {
     const body = { title, description: 'Since Monday.', category: 'other' };

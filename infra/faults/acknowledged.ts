@@ -1,16 +1,16 @@
 import { eventually } from '@countersign/testing';
 import { ask, type Client, type Question, type Reply } from './ask.ts';
 
-/** Something that a client got a success for, so it must still be true after the fault. */
+/** A successful response that a client received, so its effect must survive the fault. */
 export type Acknowledged = Readonly<{
   what: string;
-  /** @throws Error while the stack cannot tell. */
+  /** @throws Error while the stack cannot answer. */
   holds(): Promise<boolean>;
 }>;
 
 const atOnce = 8;
 
-/** @returns What was acknowledged and is not true. */
+/** @returns Acknowledged effects that were lost. */
 export async function findLost(all: readonly Acknowledged[]): Promise<readonly string[]> {
   const lost: string[] = [];
   const waiting = all.values();
@@ -21,7 +21,7 @@ export async function findLost(all: readonly Acknowledged[]): Promise<readonly s
   return lost;
 }
 
-/** Like `ask`, but an answer of a stack that is not well is an error. */
+/** Like `ask`, but throws on a response from an unhealthy stack. */
 export async function askForSure(client: Client, question: Question): Promise<Reply> {
   const reply = await ask(client, question);
   if (reply.status >= 500 || reply.status === 429) throw new Error(`${reply.status} ${reply.body.code}`);

@@ -1,6 +1,6 @@
 import { Agent, request } from 'node:http';
 
-/** A client with an address of its own, which keeps its connections open. */
+/** A client with its own IP address, which keeps its connections open. */
 export type Client = Readonly<{ origin: string; agent: Agent }>;
 
 export type Reply = Readonly<{ status: number; body: Readonly<Record<string, unknown>> }>;

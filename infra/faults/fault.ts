@@ -3,25 +3,24 @@ import type { Traffic } from './traffic.ts';
 
 export type Fault = Readonly<{
   name: string;
-  /** What must be different before traffic begins. `restore` ends it afterwards. */
+  /** Changes the stack before traffic starts. `restore` undoes this afterwards. */
   prepare?(stack: FaultStack): Promise<unknown>;
   restore?(stack: FaultStack): Promise<unknown>;
   /**
-   * Makes a part fail, and ends the failure. Settles when the part has started again: it accepts connections, or
-   * continues.
+   * Causes the fault and ends it. Resolves when the part runs again: it accepts connections, or continues.
    *
-   * @returns A text about what else was seen, or nothing.
-   * @throws Error if the fault itself did not go as promised.
+   * @returns A note for the report, if any.
+   * @throws Error if the fault did not go as expected.
    */
   run(stack: FaultStack, traffic: Traffic): Promise<unknown>;
-  /** Only requests to these may fail. Default: to none. */
+  /** The parts to which requests may fail. Default: none. */
   fails?: readonly Part[] | 'all';
-  /** Only requests sent within this time after the fault began may fail. */
+  /** Requests may fail only if they were sent within this time after the fault began. */
   failsForMs?: number;
-  /** The alerts that fire, without `Countersign`. */
+  /** The names of the alerts that must fire, without the prefix `Countersign`. */
   alerts?: readonly string[];
-  /** A wait that is longer than the time-out of the routes, and why that is so. */
+  /** The longest allowed response time, if it exceeds the routes' timeout. */
   longestMs?: number;
-  /** Why this machine cannot run it. */
+  /** Returns why this machine cannot cause the fault. Undefined if it can. */
   missing?(): string | undefined;
 }>;

@@ -2,14 +2,14 @@ import { connect, type Socket } from 'node:net';
 
 export type FloodOptions = Readonly<{
   count: number;
-  /** What each client sends at first. */
+  /** The bytes that each client sends first. */
   write: string;
-  /** What it sends every second from then on. */
+  /** The bytes that each client sends every second after that. */
   drip?: string;
   reads?: 'all' | 'nothing';
 }>;
 
-/** Clients of one address that no other client has. */
+/** Clients that share one IP address, which no other client uses. */
 export async function openFlood(port: number, { count, write, drip, reads = 'all' }: FloodOptions) {
   const began = performance.now();
   const answers = new Map<string, number>();
@@ -40,7 +40,7 @@ export async function openFlood(port: number, { count, write, drip, reads = 'all
   }, 1_000);
   return {
     open: () => open.size,
-    /** How many clients got which status, and when the last one was disconnected. */
+    /** Counts the responses by status, and reports when the last client was disconnected. */
     summary(): string {
       const shown = [...answers].map(([status, clients]) => `${clients} × ${status}`).join(', ') || 'no answer';
       return lastEndMs === 0 ? shown : `${shown}; the last is disconnected after ${(lastEndMs / 1000).toFixed(1)} s`;

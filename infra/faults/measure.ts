@@ -7,30 +7,30 @@ import { type Sent, startTraffic, type Traffic } from './traffic.ts';
 
 export type Measured = Readonly<{
   name: string;
-  /** Until the part started again. */
+  /** The time until the part ran again. */
   lastedSec: number;
   sent: number;
   failed: number;
   /** How many requests failed with each status and code. */
   kinds: ReadonlyMap<string, number>;
   longestSec: number;
-  /** From the start of the part until the last request that failed was sent. 0 if none failed. */
+  /** The time from when the part ran again until the last failed request was sent. 0 if none failed. */
   wellAfterSec: number;
   acknowledged: number;
   lost: readonly string[];
   alerts: readonly string[];
   note: string | undefined;
-  /** The promises that were not kept. */
+  /** The promises that were broken. */
   broken: readonly string[];
 }>;
 
 const beforeMs = 2_000;
-/** The stack is well when no request has failed for this long. */
+/** The stack is healthy when no request has failed for this long. */
 const wellForMs = 3_000;
 const giveUpMs = 60_000;
 const wellWithinMs = 1_000;
 
-/** Sends traffic, runs one fault, and measures what clients got. */
+/** Sends traffic, causes one fault, and measures the clients' responses. */
 export async function measure(stack: FaultStack, fault: Fault, perSecond: number): Promise<Measured> {
   await fault.prepare?.(stack);
   await stack.ready();
@@ -89,10 +89,10 @@ function brokenPromises(fault: Fault, seen: Seen, stack: FaultStack): readonly s
   const silent = stack.prometheus === undefined ? [] : promised.filter((name) => !alerts.includes(name));
   const limitMs = fault.longestMs ?? stack.responseMs;
   return [
-    ...(longestMs(all) > limitMs + lateMs ? [`an answer took longer than ${limitMs / 1000} s`] : []),
-    ...(wellAfterMs(seen) > Math.max(wellWithinMs, lateMs) ? ['not well within 1 s'] : []),
-    ...(others.length > 0 ? [`${others.length} of other parts failed`] : []),
-    ...(late.length > 0 ? [`${late.length} sent later than ${failsForMs} ms failed`] : []),
+    ...(longestMs(all) > limitMs + lateMs ? [`a response took longer than ${limitMs / 1000} s`] : []),
+    ...(wellAfterMs(seen) > Math.max(wellWithinMs, lateMs) ? ['not healthy within 1 s'] : []),
+    ...(others.length > 0 ? [`${others.length} requests to other parts failed`] : []),
+    ...(late.length > 0 ? [`${late.length} requests sent after ${failsForMs} ms failed`] : []),
     ...(lost.length > 0 ? [`lost: ${lost.slice(0, 3).join(', ')}`] : []),
     ...silent.map((name) => `${name} did not fire`),
   ];
@@ -118,7 +118,7 @@ function kindsOf(failed: readonly Sent[]): ReadonlyMap<string, number> {
   return new Map([...groups].map(([kind, some]) => [kind, some.length]));
 }
 
-/** The alerts that fired, without `Countersign`. */
+/** The alerts that fired, without the prefix `Countersign`. */
 async function alertsSince({ prometheus }: FaultStack, ms: number): Promise<readonly string[]> {
   if (prometheus === undefined) return [];
   const range = `[${Math.ceil(ms / 1000) + 1}s]`;
@@ -127,7 +127,7 @@ async function alertsSince({ prometheus }: FaultStack, ms: number): Promise<read
   return [...new Set(names)].sort();
 }
 
-/** Waits until no alert of an earlier fault fires. */
+/** Waits until no alert from an earlier fault fires. */
 export async function quiet({ prometheus }: FaultStack): Promise<void> {
   if (prometheus === undefined) return;
   await eventually(async () => {

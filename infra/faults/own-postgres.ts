@@ -6,13 +6,13 @@ import { eventually, freePorts, type StartedProcess, startProcess } from '@count
 
 export type OwnPostgres = Readonly<{
   url: string;
-  /** The server's processes, the first one included. */
+  /** All processes of the server, including the first one. */
   pids(): readonly number[];
-  /** Whether it ended by itself. */
+  /** Whether the server exited by itself. */
   hasEnded(): Promise<boolean>;
-  /** Starts it, or starts it again on the same data. Settles when it accepts connections. */
+  /** Starts or restarts the server on the same data. Resolves when it accepts connections. */
   start(): Promise<void>;
-  /** Ends all of its processes with SIGKILL, like a machine that lost power. */
+  /** Kills all processes of the server with SIGKILL, as a power failure would. */
   kill(): Promise<void>;
 }>;
 
@@ -20,7 +20,7 @@ export type OwnPostgres = Readonly<{
 export const postgresPrograms = (): string | undefined =>
   globSync('/usr/lib/postgresql/*/bin/initdb').sort().map(dirname).at(-1);
 
-// PostgreSQL refuses to run as root. 65534 is an account without rights.
+// PostgreSQL refuses to run as root. 65534 is an unprivileged account.
 const isRoot = process.getuid?.() === 0;
 const asNobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];
 
@@ -61,7 +61,7 @@ export async function ownPostgres(directory: string): Promise<OwnPostgres> {
   };
 }
 
-/** The processes that a process has started. Needs Linux. */
+/** The child processes of a process. Requires Linux. */
 export const childrenOf = (pid: number): readonly number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
 

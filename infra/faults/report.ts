@@ -2,7 +2,7 @@ import type { Measured } from './measure.ts';
 
 const columns = ['fault', 'lasted', 'sent', 'failed', 'longest', 'well after', 'lost', 'alerts'] as const;
 
-/** One table of all faults, in Markdown. */
+/** Renders a Markdown table of all faults. */
 export function tableOf(rows: readonly Measured[], responseMs: number): string {
   const lines = rows.map((row) => cellsOf(row, responseMs));
   return [columns, columns.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
@@ -25,7 +25,7 @@ function cellsOf(row: Measured, responseMs: number): readonly string[] {
 
 const seconds = (sec: number): string => `${sec.toFixed(2)} s`;
 
-/** What was promised and not kept, and what was seen besides. */
+/** Lists the broken promises and the notes. */
 export const notesOf = (rows: readonly Measured[]): string =>
   rows
     .flatMap(({ name, note, broken }) => [

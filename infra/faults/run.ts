@@ -12,8 +12,9 @@ import { type Measured, measure, quiet } from './measure.ts';
 import { notesOf, tableOf } from './report.ts';
 import { startFaultStack } from './stack.ts';
 
-// `npm run faults [-- WORD…]`: causes each fault whose name has one of the words, by default every fault, and prints what
-// clients got. It runs the whole stack with a PostgreSQL and a Redis of its own. Exits with 1 if a promise was broken.
+// `npm run faults [-- WORD…]`: causes each fault whose name contains one of the words, by default every fault, and
+// prints how it affected clients. Runs the whole stack with its own PostgreSQL and Redis. Exits with 1 if a promise
+// was broken.
 
 const responseMs = 10_000;
 const perSecond = 40;
@@ -35,7 +36,7 @@ const skipped: string[] = [];
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
 const stack = await startFaultStack({ responseMs, form: 'whole' });
-// Otherwise its PostgreSQL would go on, and its small disks would stay mounted.
+// Otherwise PostgreSQL would keep running, and the small disks would stay mounted.
 void stopRequested().then(async () => {
   await stack.stop();
   process.exit(1);

@@ -16,43 +16,46 @@ import { childrenOf, type OwnPostgres, ownPostgres } from './own-postgres.ts';
 export const parts = ['gateway', 'auth-service', 'users-service', 'complaint-service'] as const;
 export type Part = (typeof parts)[number];
 
-/** How a part is started from now on. */
+/** How to start a part from now on. */
 export type Changes = Readonly<{ nodeOptions?: readonly string[]; env?: Readonly<Record<string, string>> }>;
 
 export type FaultStack = Readonly<{
-  /** The gateway's. */
+  /** The gateway's origin. */
   origin: string;
   place: Place;
   configFile: string;
   responseMs: number;
-  /** How late an answer may be because the machine is busy. */
+  /** How late a response may be because the machine is busy. */
   lateMs: number;
-  /** Waits while a fault lasts. */
+  /** Waits for the duration of a fault. */
   hold(ms: number): Promise<void>;
   redis: ThrowAwayRedis;
   postgres: OwnPostgres;
-  /** The directories of the disks that can be filled. */
+  /** Directories on small disks that a fault can fill. */
   disks: Readonly<{ database: string; home: string }>;
-  /** Undefined where Prometheus is not installed. */
+  /** Undefined if Prometheus is not installed. */
   prometheus: RealPrometheus | undefined;
   pidOf(part: Part): number;
-  /** The processes of the gateway's workers. */
+  /** The process ids of the gateway's workers. */
   workers(): readonly number[];
   /**
-   * Ends the part, with SIGKILL by default, and settles when its next process accepts connections.
+   * Kills the part, by default with SIGKILL, and resolves when its next process accepts connections.
    *
-   * @param changes How it is started from now on. Default: as at first.
+   * @param changes How to start it from now on. By default as before.
    */
   restart(part: Part, end?: (pid: number) => unknown, changes?: Changes): Promise<void>;
-  /** Settles when every part is ready and nothing is missing. */
+  /** Resolves when every part is ready and nothing is missing. */
   ready(): Promise<void>;
   stop(): Promise<void>;
 }>;
 
 export type FaultStackOptions = Readonly<{
-  /** The time-out of all routes. */
+  /** The timeout of all routes. */
   responseMs: number;
-  /** `short`: for a test. Without alerts and small disks; faults last a third of their time, and answers may be late. */
+  /**
+   * `short` is for a test: without alerts and small disks, with faults that last a third of the time, and with more
+   * tolerance for late responses.
+   */
   form: 'whole' | 'short';
 }>;
 
@@ -61,7 +64,7 @@ export const mayMount = process.getuid?.() === 0;
 const databaseDisk = '1g';
 const homeDisk = '64m';
 
-/** Runs the processes of `npm start`, the gateway with two workers, on a PostgreSQL and a Redis of their own. */
+/** Runs the processes of `npm start` with their own PostgreSQL and Redis. The gateway has two workers. */
 export async function startFaultStack(options: FaultStackOptions): Promise<FaultStack> {
   const { responseMs, form } = options;
   const closing: (() => unknown)[] = [];
@@ -154,7 +157,7 @@ function specOf(specs: ReadonlyMap<string, ChildSpec>, part: Part): ChildSpec {
   return part === 'gateway' ? { ...spec, args: [...spec.args, '--workers', '2'] } : spec;
 }
 
-/** The shipped gateway.yaml without the pages of web/, whose service does not run. */
+/** Writes the shipped gateway.yaml without the pages of web/, whose server does not run. */
 function adapt(config: GatewayYaml, responseMs: number): void {
   delete config.upstreams.web;
   config.routes = config.routes.filter(({ upstream }) => upstream !== 'web');

@@ -8,22 +8,25 @@ export type Tenant = 'acme' | 'globex';
 type Role = 'complainant' | 'agent' | 'admin';
 export type User = Readonly<{ tenant: Tenant; role: Role; client: Client; token: string }>;
 
-/** A session that is refreshed, or logged out. */
+/** A session to refresh or log out. */
 type Session = { client: Client; token: string; refreshToken: string; unsureSinceMs: number | undefined };
 type Complaint = Readonly<{ id: string; title: string; tenant: Tenant }>;
 
-/** `part` is the service that the request needs. `failure` is a status and a code, or that of a connection. */
+/**
+ * `part` is the service that the request needs. `failure` is a status and error code, or the error code of the
+ * connection.
+ */
 export type Sent = Outcome<Readonly<{ kind: string; part: string; failure: string | undefined }>>;
 
 export type Traffic = Readonly<{
   nowMs(): number;
-  /** Those that have ended. */
+  /** The requests that have ended. */
   sent: readonly Sent[];
   acknowledged: readonly Acknowledged[];
   users: readonly User[];
-  /** A complaint, and the token of an admin who may change it. */
+  /** The path of a complaint, and the token of an admin who can change it. */
   complaint(): Readonly<{ path: string; token: string }>;
-  /** Ends with the last answer. */
+  /** Resolves after the last response. */
   stop(): Promise<void>;
 }>;
 
@@ -33,10 +36,10 @@ const complaints = 'complaint-service';
 const tenants: readonly Tenant[] = ['acme', 'globex'];
 const roles: readonly Role[] = ['complainant', 'agent', 'admin'];
 const addresses = 12;
-/** A refresh whose answer was lost may be repeated for 30 s. */
+/** A refresh can be retried for 30 s after a lost response. */
 const repeatWithinMs = 25_000;
 
-/** How often each kind of request comes in a round of 40. */
+/** How many of each 40 requests are of each kind. */
 const mix = {
   list: 12,
   read: 8,
@@ -56,7 +59,7 @@ class Failed extends Error {}
 const anyOf = <T>(all: readonly T[]): T => all[randomInt(all.length)] as T;
 
 /**
- * Sends what real clients send, at a constant rate: people of both demo tenants, from twelve addresses, under the limits
+ * Sends realistic requests at a constant rate: users of both demo tenants, from twelve addresses, within the limits
  * of the shipped gateway.yaml.
  */
 export async function startTraffic(origin: string, perSecond: number): Promise<Traffic> {
@@ -202,7 +205,7 @@ export async function startTraffic(origin: string, perSecond: number): Promise<T
   };
 }
 
-/** The keys of a table, each as often as it says, mixed evenly. */
+/** Lists each key of a table as often as its value says, evenly mixed. */
 function spread<Key extends string>(counts: Readonly<Record<Key, number>>): readonly Key[] {
   const placed = (Object.entries(counts) as [Key, number][]).flatMap(([key, count]) =>
     Array.from({ length: count }, (_, at) => ({ key, place: (at + 0.5) / count })),

@@ -25,7 +25,7 @@ export function acceptSocket(request: RecordedRequest, socket: Duplex): void {
 }
 
 export type Opened = Readonly<{
-  /** When it ended, on the clock of `performance.now()`. */
+  /** When the connection ended, on the clock of `performance.now()`. */
   ended: Promise<number>;
   isOpen(): boolean;
   close(): void;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 
 // `node check-manifests.ts FILE`: checks manifests against the packages of package.json, which are the schemas of
-// Kubernetes 1.36, the Gateway API and the Prometheus operator. Exits with 1 after a problem.
+// Kubernetes 1.36, the Gateway API and the Prometheus operator. Exits with 1 if there is a problem.
 
 type Manifest = Readonly<{
   apiVersion: string;
@@ -27,8 +27,8 @@ function withoutBreaks(manifest: Manifest): Manifest {
 }
 
 /**
- * A program with one line for each manifest. Its types know all field names, which the validators do not check; the
- * validators know the allowed values.
+ * Returns a program with one line for each manifest. Its types check the field names, and its validators check the
+ * values.
  */
 function programOf(manifests: readonly Manifest[]): string {
   const line = (manifest: Manifest, index: number) => {

@@ -9,13 +9,13 @@ import { type Engine, startEngine } from '../compose/engine/engine.ts';
 import { call } from '../e2e/client.ts';
 import { writeDecision } from './write-decision.ts';
 
-// What docs/operations/kubernetes.md says under "Try it on this machine" and "Beside a proxy", with podman.
+// Follows "Try it on this machine" and "Beside a proxy" in docs/operations/kubernetes.md, with podman.
 
 const repository = resolve(import.meta.dirname, '../..');
 const place = mkdtempSync(join(tmpdir(), 'countersign-local-'));
 let engine: Engine;
 
-/** Builds a directory, on ports that are free here. */
+/** Builds the manifests of a directory, with free ports. */
 async function build(directory: string): Promise<Readonly<{ file: string; origin: string }>> {
   const [port, admin] = await freePorts(2);
   const origin = `http://127.0.0.1:${port}`;
@@ -63,7 +63,7 @@ describe('the stack on this machine', () => {
   // Podman 5.4 crashes when it removes all containers of several Pods at once.
   afterAll(() => void engine.podman('kube', 'down', '--force', file), 300_000);
 
-  test('podman plays the manifests: an invited administrator logs in, and only a token opens the API', async () => {
+  test('podman runs the manifests: an invited administrator logs in, and the API requires a token', async () => {
     const ada = { email: 'ada@acme.example', password: 'a walrus on the gramophone' };
     const logIn = (body: object) => call(`${gateway}/v1/auth/login`, { body });
     // Until the auth-service is ready, the gateway answers 502 or 503.
@@ -89,7 +89,7 @@ describe('the stack on this machine', () => {
     expect((await call(me, { token: 'not.a.token' })).status).toBe(401);
   }, 300_000);
 
-  test('each process runs without privileges, and the gateway reads keys that root owns', () => {
+  test('each process is unprivileged, and the gateway reads keys that root owns', () => {
     for (const name of ['gateway', 'auth-service', 'users-service', 'complaint-service', 'web']) {
       const container = `${name}-pod-${name}`;
       expect(inside(container, 'id -u')).toBe('10001');
@@ -102,7 +102,7 @@ describe('the stack on this machine', () => {
   });
 });
 
-// Verifies signatures, and prints each request that arrives.
+// Verifies signatures, and prints each received request.
 const orders = `
   import { createVerifier, gatewayKeys, memoryReplay } from '@countersign/identity';
   import { requireIdentity, verifyIdentity } from '@countersign/identity/express';
@@ -114,7 +114,7 @@ const orders = `
   const verify = verifyIdentity({ verifier: createVerifier({ audience: 'api', keys, replay: memoryReplay() }) });
   express().use(log, verify).get('/orders', requireIdentity(), (req, res) => res.json(req.identity)).listen(3000);`;
 
-// What differs on this machine: names for Services, files of Secrets that belong to root's group, and a free port.
+// The differences on this machine: names for Services, Secret files that belong to root's group, and a free port.
 const decisionHere = (keys: readonly string[]) => ({
   apiVersion: 'kustomize.config.k8s.io/v1beta1',
   kind: 'Kustomization',
@@ -147,7 +147,7 @@ const decisionHere = (keys: readonly string[]) => ({
   ],
 });
 
-describe('nginx, which asks the gateway', () => {
+describe('nginx that asks the gateway', () => {
   let proxy: string;
   let file: string;
   let issuer: TestIssuer;
@@ -168,7 +168,7 @@ describe('nginx, which asks the gateway', () => {
   }, 300_000);
   afterAll(() => void engine.podman('kube', 'down', '--force', file), 300_000);
 
-  test('only a token opens the service, which gets signed headers and not the spoofed ones', async () => {
+  test('the service requires a token, and gets signed headers instead of forged ones', async () => {
     const arrived = () =>
       engine
         .podman('logs', 'orders')
@@ -188,7 +188,7 @@ describe('nginx, which asks the gateway', () => {
     expect(arrived()).toEqual(['arrived /orders']);
   }, 180_000);
 
-  test('nginx runs without privileges', () => {
+  test('nginx runs unprivileged', () => {
     const container = 'proxy-pod-proxy';
     expect(inside(container, 'id -u')).toBe('101');
     expect(inside(container, 'touch /x 2> /dev/null || echo read-only')).toBe('read-only');

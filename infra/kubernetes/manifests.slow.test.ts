@@ -63,7 +63,7 @@ beforeAll(() => {
         path,
       ),
   });
-  // The commands and outputs of the page.
+  // The commands on the page, with their output.
   const init = ['gateway/src/main.ts', 'init', '--in-cluster', '--provider', 'keycloak'];
   const from = ['--issuer', 'https://sso.example.com/realms/acme', '--upstream', 'http://orders.default.svc:8080'];
   node(...init, ...from, '--dir', join(place, 'gateway-alone'));
@@ -80,7 +80,7 @@ test.each(overlays)('%s is valid for Kubernetes 1.36, the Gateway API and the Pr
   expect(check(file)).toMatch(/^\d+ manifests are valid$/m);
 });
 
-test('the check finds an unknown field and a wrong value', () => {
+test('the check detects an unknown field and a wrong value', () => {
   const file = join(place, 'wrong.yaml');
   const text = build('stack');
   writeFileSync(file, text.replace('readOnlyRootFilesystem', 'readOnlyRootFileSystem'));
@@ -90,7 +90,7 @@ test('the check finds an unknown field and a wrong value', () => {
 });
 
 describe.each(['gateway-alone', 'decision', 'stack'])('%s', (overlay) => {
-  test('each process has probes, resources, and no privileges', () => {
+  test('each process has probes and resources, and no privileges', () => {
     expect(processes(overlay).length).toBeGreaterThan(0);
     for (const { spec } of processes(overlay)) {
       const pod = spec.template.spec;
@@ -115,7 +115,7 @@ describe.each(['gateway-alone', 'decision', 'stack'])('%s', (overlay) => {
     }
   });
 
-  test('a Pod may take as long to end as it waits for endpoints and for requests on each of its listeners', () => {
+  test('the grace period of a Pod covers endpoint removal and the current requests of each listener', () => {
     for (const { spec } of processes(overlay)) {
       const pod = spec.template.spec;
       const [container] = pod.containers as readonly [Container];
@@ -129,7 +129,7 @@ describe.each(['gateway-alone', 'decision', 'stack'])('%s', (overlay) => {
     }
   });
 
-  test('the gateway scales, keeps its Pods through a disruption, and reads its keys by group', () => {
+  test('the gateway scales, keeps enough Pods in a disruption, and reads its keys as a group', () => {
     expect(find(overlay, 'HorizontalPodAutoscaler', 'gateway')?.spec).toMatchObject({ minReplicas: 3 });
     expect(find(overlay, 'PodDisruptionBudget', 'gateway')?.spec).toMatchObject({
       maxUnavailable: 1,
@@ -145,7 +145,7 @@ describe.each(['gateway-alone', 'decision', 'stack'])('%s', (overlay) => {
     });
   });
 
-  test('each port of the gateway but the public one is for named Pods only', () => {
+  test('only named Pods can reach each port of the gateway, except the public one', () => {
     const policies = (built.get(overlay) ?? []).filter(
       ({ kind, spec }) =>
         kind === 'NetworkPolicy' && spec.podSelector.matchLabels?.['app.kubernetes.io/name'] === 'gateway',
@@ -157,7 +157,7 @@ describe.each(['gateway-alone', 'decision', 'stack'])('%s', (overlay) => {
     expect(admitted.map(({ port }) => port).sort()).toEqual(ports.map(({ name }: { name: string }) => name).sort());
   });
 
-  test('the label of a service opens the internal port, the label of a proxy the decision port, and each no other', () => {
+  test('a service’s label opens only the internal port, and a proxy’s label only the decision port', () => {
     const policies = (built.get(overlay) ?? []).filter(({ kind }) => kind === 'NetworkPolicy').map(({ spec }) => spec);
     const to: Labels = find(overlay, 'Deployment', 'gateway')?.spec.template.metadata.labels;
     const opened = (role: string) =>
@@ -171,7 +171,7 @@ describe.each(['gateway-alone', 'decision', 'stack'])('%s', (overlay) => {
     ]);
   });
 
-  test('check accepts the gateway.yaml of the ConfigMap', () => {
+  test('`check` accepts the gateway.yaml in the ConfigMap', () => {
     const directory = mkdtempSync(join(place, 'config-'));
     for (const [name, text] of Object.entries(find(overlay, 'ConfigMap', 'gateway')?.data ?? {}))
       appendFileSync(join(directory, name), text);
@@ -195,7 +195,7 @@ describe.each(['gateway-alone', 'decision', 'stack'])('%s', (overlay) => {
   });
 });
 
-test('the proxy runs the printed files without privileges, and asks the gateway by the names of Services', () => {
+test('the proxy runs the printed files unprivileged, and asks the gateway by its Service name', () => {
   const pod = find('decision', 'Deployment', 'proxy')?.spec.template.spec;
   expect(pod).toMatchObject({
     automountServiceAccountToken: false,
@@ -215,7 +215,7 @@ test('the proxy runs the printed files without privileges, and asks the gateway 
   expect(text).toMatch(/server gateway:8091;.*server gateway:8080;.*server orders\.default\.svc:8080;/s);
 });
 
-test('key sets are reachable before their Pods are ready, and nothing else is', () => {
+test('only key sets are reachable before their Pods are ready', () => {
   const early = (built.get('stack') ?? []).filter(({ spec }) => spec?.publishNotReadyAddresses === true);
   expect(early.map(({ metadata }) => metadata.name).sort()).toEqual([
     'auth-service-keys',
@@ -226,7 +226,7 @@ test('key sets are reachable before their Pods are ready, and nothing else is', 
   expect(literals?.GATEWAY_KEYS_URL).toBe('http://gateway-keys:8090/.well-known/jwks.json');
 });
 
-test('a second preparation keeps every key and secret, and lists a key that was added', () => {
+test('a second preparation keeps every key and secret, and lists added keys', () => {
   const directory = join(place, 'stack/prepared');
   const before = build('stack');
   node('infra/kubernetes/prepare.ts', directory);
@@ -239,7 +239,7 @@ test('a second preparation keeps every key and secret, and lists a key that was 
   expect(Object.keys((secret?.toJS() as Manifest | undefined)?.data ?? {})).toHaveLength(4);
 });
 
-test('with restricted egress, every part reaches what its configuration names, and no other part', () => {
+test('with restricted egress, each part reaches only what its configuration names', () => {
   appendFileSync(join(place, 'stack/kustomization.yaml'), 'components: [../egress]\n');
   const text = build('stack');
   const file = join(place, 'egress.yaml');

@@ -22,7 +22,7 @@ export type NetworkPolicySpec = Readonly<{
 export type Connection = Readonly<{
   from: Labels;
   to: Labels;
-  /** The name of the container's port, or its number at a peer that is no Pod. */
+  /** The container port's name, or its number if the peer is not a Pod. */
   port: string | number;
 }>;
 
@@ -39,8 +39,8 @@ const isPeer = (peers: readonly Peer[] | undefined, labels: Labels): boolean =>
   );
 
 /**
- * Whether policies admit a connection within their namespace at both ends, as Kubernetes decides: a Pod that no policy
- * of a direction selects is open in that direction, and otherwise one rule must match.
+ * Whether the policies allow a connection within their namespace, in both directions. As in Kubernetes, a Pod that no
+ * policy selects for a direction is open in that direction. Otherwise one rule must match.
  */
 export function admits(policies: readonly NetworkPolicySpec[], { from, to, port }: Connection): boolean {
   const isAdmitted = (direction: 'Ingress' | 'Egress', pod: Labels, peer: Labels) => {

@@ -8,9 +8,9 @@ import { createFile, replaceFile } from '@countersign/service-kit';
 import { parseDocument, stringify } from 'yaml';
 import { ensureAuthSecrets, ensureGatewayKey, ensureServiceKey } from '../local/secrets.ts';
 
-// `npm run kubernetes:prepare [DIRECTORY]`: writes what infra/kubernetes/stack needs: gateway.yaml, keys, secrets, and a
-// kustomization that names them. DATABASE_URL and REDIS_URL are those of the cluster. A second run creates only what is
-// missing, and lists the keys again.
+// `npm run kubernetes:prepare [DIRECTORY]`: writes what infra/kubernetes/stack needs: gateway.yaml, keys, secrets,
+// and a kustomization that names them. DATABASE_URL and REDIS_URL name the cluster's servers. A second run creates
+// only what is missing, and lists the keys again.
 
 const directory = resolve(process.argv[2] ?? join(import.meta.dirname, 'stack/prepared'));
 const { DATABASE_URL, REDIS_URL = 'redis://redis:6379' } = process.env;

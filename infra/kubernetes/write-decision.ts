@@ -6,9 +6,9 @@ import { join, resolve } from 'node:path';
 const main = resolve(import.meta.dirname, '../../gateway/src/main.ts');
 
 /**
- * Follows "Beside a proxy" of docs/operations/kubernetes.md in a copy of decision/.
+ * Follows "Beside a proxy" in docs/operations/kubernetes.md, in a copy of decision/.
  *
- * @param change Changes gateway.yaml once more.
+ * @param change Makes additional changes to gateway.yaml.
  */
 export function writeDecision(directory: string, upstream: string, change = (text: string) => text): void {
   const secret = randomBytes(32).toString('hex');

@@ -5,7 +5,7 @@ import { expect, test } from '@jest/globals';
 import { startChild } from './child.ts';
 
 // The gateway's workers outlive a primary that was killed, to finish their requests.
-test('a process has ended when it exits, even if processes that it started hold its output open', async () => {
+test('a process counts as ended when it exits, even if its child processes hold its output open', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'countersign-child-'));
   const program = `
     const { spawn } = require('node:child_process');

@@ -7,7 +7,7 @@ import { createDataDirs, missingDataDirs } from './data-dirs.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
 
-describe('the databases of a first start', () => {
+describe('the databases created at the first start', () => {
   let home: string;
   const at = (name: string) => join(home, 'data', name);
   beforeEach(() => {
@@ -15,7 +15,7 @@ describe('the databases of a first start', () => {
   });
   afterEach(() => rmSync(home, { recursive: true }));
 
-  test('are those that services would initialize in this home', () => {
+  test('are in the directories that services would initialize', () => {
     expect(missingDataDirs(home, {})).toEqual([at('auth'), at('users'), at('complaints')]);
     expect(missingDataDirs(home, { USERS_DATABASE_URL: 'postgres://server/users' })).not.toContain(at('users'));
     expect(missingDataDirs(home, { DATABASE_URL: 'postgres://server/' })).toEqual([]);
@@ -23,7 +23,7 @@ describe('the databases of a first start', () => {
     expect(missingDataDirs(home, {})).toEqual([at('users'), at('complaints')]);
   });
 
-  test('open like those that a service initializes, and nothing else is left', async () => {
+  test('open like those that a service initializes, without leftover files', async () => {
     await createDataDirs([at('users'), at('complaints')], repository);
     expect(readdirSync(join(home, 'data')).sort()).toEqual(['complaints', 'users']);
     for (const name of ['users', 'complaints']) {
@@ -33,7 +33,7 @@ describe('the databases of a first start', () => {
     }
   });
 
-  test('are left to the services when they cannot be created', async () => {
+  test('are left to the services if they cannot be created', async () => {
     const underFile = join(resolve(import.meta.filename), 'data');
     await createDataDirs([join(underFile, 'users'), join(underFile, 'auth')], repository);
     await createDataDirs([at('users')], repository);

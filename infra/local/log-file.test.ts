@@ -18,7 +18,7 @@ test('appends to an existing file', () => {
   rmSync(directory, { recursive: true });
 });
 
-test('loses lines on a full disk, reports it once, and keeps running', () => {
+test('loses lines on a full disk, reports this once, and keeps running', () => {
   const errors: string[] = [];
   const log = openLogFile('/dev/full', ({ message }) => errors.push(message));
   for (let count = 0; count < 3; count += 1) log.write(Buffer.from('a line\n'));

@@ -14,7 +14,7 @@ const ensureAll = (home: string) => {
   ensureServiceKey(home, 'some-service');
 };
 
-describe('the secrets of this machine', () => {
+describe('this machine’s secrets', () => {
   let home: string;
   beforeEach(() => {
     home = mkdtempSync(join(tmpdir(), 'countersign-secrets-'));
@@ -33,7 +33,7 @@ describe('the secrets of this machine', () => {
     return spawnSync('bash', limited, { encoding: 'utf8' });
   };
 
-  test('a full disk at the first start leaves no files behind, and the next start succeeds', () => {
+  test('a full disk at the first start leaves no files, and the next start succeeds', () => {
     for (const [name, ...args] of [
       ['ensureAuthSecrets'],
       ['ensureGatewayKey'],
@@ -48,7 +48,7 @@ describe('the secrets of this machine', () => {
     expect(loadGatewayKeys(join(home, 'gateway-keys'), 1).keys).toHaveLength(1);
   });
 
-  test('are created once, readable by this user alone', () => {
+  test('are created once, and only this user can read them', () => {
     ensureAll(home);
     const texts = () => filesUnder().map((file) => readFileSync(file, 'utf8'));
     const before = texts();
@@ -58,7 +58,7 @@ describe('the secrets of this machine', () => {
     expect(open).toEqual([join(home, 'service-keys', 'some-service.jwks.json')]);
   });
 
-  test('are the same for processes that start at once', async () => {
+  test('are the same for processes that start at the same time', async () => {
     const call = `import('${here}').then((it) => { it.ensureAuthSecrets('${home}'); it.ensureServiceKey('${home}', 's'); })`;
     const started = Array.from({ length: 4 }, () => startProcess({ args: ['-e', call] }));
     expect(await Promise.all(started.map(({ exited }) => exited))).toEqual([0, 0, 0, 0]);
@@ -69,7 +69,7 @@ describe('the secrets of this machine', () => {
   });
 
   test.each(['', '\n', 'local:abc'])(
-    'an error names a file with content %j, and the consequence of deleting it',
+    'an error names a file with the content %j, and the consequence of deleting it',
     (text) => {
       const { AUTH_SIGNING_KEK_FILE: file = '' } = ensureAuthSecrets(home);
       writeFileSync(file, text);
@@ -80,7 +80,7 @@ describe('the secrets of this machine', () => {
     },
   );
 
-  test("an error names a service's empty key file, and a missing public half is created again", () => {
+  test('an error names a service’s empty key file, and a missing public key file is created again', () => {
     const { privateFile } = ensureServiceKey(home, 'some-service');
     const publicFile = privateFile.replace('.jwk.json', '.jwks.json');
     const half = readFileSync(publicFile, 'utf8');

@@ -12,7 +12,7 @@ const released = {
   complaints: { '0001-schema': 'd87a6a08634c3f1580443bcc6d06da9fa8160a04abf18f7cb743356fa8338860' },
 };
 
-test.each(databaseNames)('a released migration of the %s database never changes; new ones come after it', (name) => {
+test.each(databaseNames)('released migrations of the %s database never change, and new ones follow them', (name) => {
   const present = databases[name].migrations.map((migration) => [
     migration.name,
     createHash('sha256').update(JSON.stringify(migration.statements)).digest('hex'),

@@ -21,7 +21,7 @@ const programs: readonly Example[] = [
   ...(hasGo ? [{ name: 'go', folder: 'go', command: 'go', args: () => ['run', '.'] }] : []),
 ];
 
-test('every program of another language whose runtime is here accepts signed requests and refuses others', async () => {
+test('every example in an installed language accepts signed requests and refuses others', async () => {
   for (const { folder, command, args } of programs) {
     const gateway = testGateway({ audience: 'my-service' });
     const keyServer = await recordingUpstream({

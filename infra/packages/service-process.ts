@@ -9,7 +9,7 @@ export type Program = Readonly<{ command: string; args: readonly string[]; cwd: 
 
 /** Starts a program as its user would, without this repository's Node options or conditions. */
 export function startProgram({ command, args, cwd, env = {} }: Program): ServiceProcess {
-  // Has its own process group, so that programs that `npm start` or `go run` started also end.
+  // Uses a separate process group, so that programs started by `npm start` or `go run` also end.
   const child = spawn(command, args, { cwd, env: { ...process.env, NODE_OPTIONS: '', ...env }, detached: true });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {

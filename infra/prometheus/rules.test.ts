@@ -14,7 +14,7 @@ test('each alert has a test in which it fires', () => {
   expect([...new Set(tested)].sort()).toEqual(alerts.sort());
 });
 
-test('the rules for tests with faults have no minute left, and the same thresholds', () => {
+test('the rules for fault tests use seconds instead of minutes, with the same thresholds', () => {
   expect(fastRules()).not.toMatch(/(for: |\[)\d+[mh]/);
   expect(fastRules().replace(/for: \S+|\[\d+s\]/g, '')).toBe(
     readFileSync(rulesFile, 'utf8').replace(/for: \S+|\[\d+[mh]\]/g, ''),

@@ -66,7 +66,7 @@ describe('web/ in Chromium', () => {
       [agent, 'light', 'de-DE'],
       [agent, 'dark', 'en-US'],
     ] as const)(
-      '%s, %s, %s: no finding of axe, and nothing wider than the screen',
+      '%s, %s, %s: axe finds nothing, and nothing is wider than the screen',
       async (email, colorScheme, locale) => {
         // The policy is bypassed only for axe, which the test injects into the page.
         await as(email, { viewport, colorScheme, locale, bypassCSP: true }, async (page) => {
@@ -79,21 +79,18 @@ describe('web/ in Chromium', () => {
       },
     );
 
-    test.each([complainant, agent])(
-      '%s: every control is reached by the keyboard, with a visible focus',
-      async (email) => {
-        await as(email, { viewport }, async (page) => {
-          if (email === complainant) await draft(page);
-          for (const path of await pathsOf(email)) {
-            await settled(page, path);
-            expect([path, await unreached(page)]).toEqual([path, []]);
-          }
-        });
-      },
-    );
+    test.each([complainant, agent])('%s: the keyboard reaches every control, with a visible focus', async (email) => {
+      await as(email, { viewport }, async (page) => {
+        if (email === complainant) await draft(page);
+        for (const path of await pathsOf(email)) {
+          await settled(page, path);
+          expect([path, await unreached(page)]).toEqual([path, []]);
+        }
+      });
+    });
   });
 
-  test.each(sizes)('at $width, no filter cuts its choice, and no link of the bar wraps in German', async (viewport) => {
+  test.each(sizes)('at $width, no filter is cut off, and no link in the bar wraps in German', async (viewport) => {
     const cut = `[...document.querySelectorAll('.filters select')].filter((field) => {
       const { width } = field.getBoundingClientRect();
       field.style.width = 'max-content';
@@ -110,7 +107,7 @@ describe('web/ in Chromium', () => {
     });
   });
 
-  /** Writes a draft in any language, so that every step can be opened. */
+  /** Fills in a draft in any language, so that every step can be opened. */
   async function draft(page: Page): Promise<void> {
     await settled(page, '/app/new');
     await page.getByRole('radio').first().check();
@@ -119,7 +116,7 @@ describe('web/ in Chromium', () => {
     await page.getByRole('textbox').nth(1).fill('With text.');
   }
 
-  test('files have the policy that README.md names, and a page does not load without its session', async () => {
+  test('files have the policy in README.md, and a page does not load without its session', async () => {
     const page = await browser.newPage({ viewport: sizes[0] });
     const response = await page.goto(`${origin}/app/complaints/1`);
     expect(response?.headers()['content-security-policy']).toBe(policy);
@@ -128,29 +125,26 @@ describe('web/ in Chromium', () => {
     await page.close();
   });
 
-  test.each(['light', 'dark'] as const)(
-    '%s: what opens over a page has no finding of axe either',
-    async (colorScheme) => {
-      await as(agent, { colorScheme, bypassCSP: true }, async (page) => {
-        const [, , path = ''] = await pathsOf(agent);
-        await settled(page, path);
-        for (const key of ['m', 'a', '?']) {
-          await page.keyboard.press(key);
-          await page.getByRole('dialog').waitFor();
-          await page.getByText('Loading …').first().waitFor({ state: 'detached' });
-          expect([key, await findings(page), await overflow(page)]).toEqual([key, [], 0]);
-          await page.keyboard.press('Escape');
-        }
-        await page.getByLabel('Your account').click();
-        await page.getByLabel('Language').selectOption('de');
-        await page.getByRole('button', { name: 'Abmelden' }).waitFor();
-        expect(await findings(page)).toEqual([]);
-        await page.getByRole('button', { name: 'Abmelden' }).click();
-        await page.getByRole('heading', { name: 'Sie sind nicht angemeldet' }).waitFor();
-        expect(await findings(page)).toEqual([]);
-      });
-    },
-  );
+  test.each(['light', 'dark'] as const)('%s: axe finds nothing in menus and dialogs', async (colorScheme) => {
+    await as(agent, { colorScheme, bypassCSP: true }, async (page) => {
+      const [, , path = ''] = await pathsOf(agent);
+      await settled(page, path);
+      for (const key of ['m', 'a', '?']) {
+        await page.keyboard.press(key);
+        await page.getByRole('dialog').waitFor();
+        await page.getByText('Loading …').first().waitFor({ state: 'detached' });
+        expect([key, await findings(page), await overflow(page)]).toEqual([key, [], 0]);
+        await page.keyboard.press('Escape');
+      }
+      await page.getByLabel('Your account').click();
+      await page.getByLabel('Language').selectOption('de');
+      await page.getByRole('button', { name: 'Abmelden' }).waitFor();
+      expect(await findings(page)).toEqual([]);
+      await page.getByRole('button', { name: 'Abmelden' }).click();
+      await page.getByRole('heading', { name: 'Sie sind nicht angemeldet' }).waitFor();
+      expect(await findings(page)).toEqual([]);
+    });
+  });
 
   test('after the login, the user returns to the page that required it', async () => {
     const page = await browser.newPage({ viewport: sizes[0] });
@@ -164,7 +158,7 @@ describe('web/ in Chromium', () => {
   });
 
   test.each(['complainant@globex.test', 'agent@globex.test', 'admin@globex.test'])(
-    '%s sees no complaint of another tenant, and only staff a page of staff',
+    '%s sees no complaints of another tenant, and only staff see staff pages',
     async (email) => {
       const [, , , , own = ''] = await pathsOf(complainant);
       const page = await openPage(browser, origin, email);
@@ -188,33 +182,36 @@ describe('web/ in Chromium', () => {
       }, 20_000);
     }
 
-    test.each([0, 1, 2])('cut at step %i and restored: one complaint, with its text', async (step) => {
-      const title = `Cut at step ${step}`;
-      const page = await openPage(browser, origin, complainant);
-      await page.goto(`${origin}/app/new`);
-      const cutAt = (at: number) => page.context().setOffline(at >= step);
-      await page.getByRole('radio', { name: 'Lighting' }).check();
-      await cutAt(0);
-      await page.getByRole('button', { name: 'Next' }).click();
-      await page.getByLabel('Title').fill(title);
-      await page.getByLabel('What happened?').fill('Dark since Monday.');
-      await page.getByLabel('Add photos').setInputFiles(photo);
-      await cutAt(1);
-      await page.getByRole('button', { name: 'Next' }).click();
-      await cutAt(2);
-      await page.getByRole('button', { name: 'File complaint' }).click();
-      await page.getByText('No connection.').waitFor();
-      await page.getByText('We do not know whether your complaint has arrived.').waitFor();
-      await page.getByText('Dark since Monday.').waitFor();
-      // It is sent automatically when the browser is online again.
-      await page.context().setOffline(false);
-      await page.getByRole('heading', { name: 'Your complaint was filed' }).waitFor();
-      expect(await filedAs(origin, complainant, title)).toMatchObject([{ description: 'Dark since Monday.' }]);
-      await page.context().close();
-    });
+    test.each([0, 1, 2])(
+      'a connection lost at step %i and restored gives one complaint with its text',
+      async (step) => {
+        const title = `Cut at step ${step}`;
+        const page = await openPage(browser, origin, complainant);
+        await page.goto(`${origin}/app/new`);
+        const cutAt = (at: number) => page.context().setOffline(at >= step);
+        await page.getByRole('radio', { name: 'Lighting' }).check();
+        await cutAt(0);
+        await page.getByRole('button', { name: 'Next' }).click();
+        await page.getByLabel('Title').fill(title);
+        await page.getByLabel('What happened?').fill('Dark since Monday.');
+        await page.getByLabel('Add photos').setInputFiles(photo);
+        await cutAt(1);
+        await page.getByRole('button', { name: 'Next' }).click();
+        await cutAt(2);
+        await page.getByRole('button', { name: 'File complaint' }).click();
+        await page.getByText('No connection.').waitFor();
+        await page.getByText('We do not know whether your complaint has arrived.').waitFor();
+        await page.getByText('Dark since Monday.').waitFor();
+        // It is sent automatically when the browser is online again.
+        await page.context().setOffline(false);
+        await page.getByRole('heading', { name: 'Your complaint was filed' }).waitFor();
+        expect(await filedAs(origin, complainant, title)).toMatchObject([{ description: 'Dark since Monday.' }]);
+        await page.context().close();
+      },
+    );
 
     test.each(['/v1/complaints', '/attachments'])(
-      'the answer of %s is lost, the page is loaded anew: one complaint, one photo',
+      'after a lost response from %s and a reload, there is one complaint with one photo',
       async (path) => {
         const title = `Lost answer of ${path}`;
         const page = await openPage(browser, origin, complainant);
@@ -257,7 +254,7 @@ describe('web/ in Chromium', () => {
     });
   });
 
-  test('staff work through a complaint by keyboard alone, and its complainant answers', async () => {
+  test('staff process a complaint by keyboard, and its complainant replies', async () => {
     const title = 'All by keyboard';
     const filing = await openPage(browser, origin, complainant);
     await writeDraft(filing, origin, title, [photo]);
@@ -346,7 +343,7 @@ describe('web/ in Chromium', () => {
     });
   });
 
-  test('a change that a colleague made first is not overwritten', async () => {
+  test('a colleague’s earlier change is not overwritten', async () => {
     const [, , path = ''] = await pathsOf(agent);
     const page = await openPage(browser, origin, agent, desktop);
     await settled(page, path);
@@ -365,7 +362,7 @@ describe('web/ in Chromium', () => {
     await page.context().close();
   });
 
-  test('an action reads the complaint once, and the link to the console shows the action', async () => {
+  test('an action reloads the complaint once, and the console link shows the action', async () => {
     const [, , path = ''] = await pathsOf(agent);
     const page = await openPage(browser, origin, agent, desktop);
     const streaming = page.waitForResponse('**/v1/complaints/events');
@@ -389,7 +386,7 @@ describe('web/ in Chromium', () => {
     await page.context().close();
   });
 
-  test('each page links to what the gateway did with its last request', async () => {
+  test('each page links to what the gateway did with the page’s last request', async () => {
     await as(agent, desktop, async (page) => {
       for (const path of await pathsOf(agent)) {
         await settled(page, path);

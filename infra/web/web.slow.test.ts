@@ -22,7 +22,7 @@ describe('web/ in Chromium', () => {
     await place?.remove();
   });
 
-  test('a complaint is filed on a phone, moved by staff with the keyboard, and its complainant sees it', async () => {
+  test('a user files a complaint on a phone, staff move it by keyboard, and the user sees the change', async () => {
     const complainant = await openPage(browser, origin, 'complainant@acme.test', { viewport: sizes[0] });
     const complaints = watchPage(complainant, origin);
     await writeDraft(complainant, origin, 'The lamp at the bridge is out');
@@ -46,7 +46,7 @@ describe('web/ in Chromium', () => {
     expect([complaints, troubles]).toEqual([[], []]);
   });
 
-  test('a first visit asks for no session, and leaves no error in the console', async () => {
+  test('a first visit sends no refresh, and logs no error in the console', async () => {
     const page = await (await browser.newContext()).newPage();
     const troubles = watchPage(page, origin);
     await page.goto(`${origin}/app/`);
@@ -54,7 +54,7 @@ describe('web/ in Chromium', () => {
     expect(troubles).toEqual([]);
   });
 
-  test('complainants load at most 150 kB, and staff little more', () => {
+  test('complainants load at most 150 kB, and staff only a little more', () => {
     const { complainant, staff } = bundleSizes();
     expect(complainant).toBeLessThan(150_000);
     expect(staff).toBeLessThan(20_000);

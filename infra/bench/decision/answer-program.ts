@@ -1,8 +1,8 @@
 import { createServer } from 'node:http';
 
 /*
- * The limit of a decision endpoint: `node:http` that gives every call the same answer, on a Unix socket. The answer
- * has as many header bytes as one of the gateway.
+ * The baseline for a decision endpoint: `node:http` that gives every request the same answer, on a Unix socket. The
+ * answer has as many header bytes as the gateway's.
  */
 
 const [socket = '', rawHeaders = '[]'] = process.argv.slice(2);

@@ -1,6 +1,6 @@
 import { request } from 'node:http';
 
-/** The headers in which nginx describes a GET of this path, besides the client's own. */
+/** The headers with which nginx describes a GET for this path, in addition to the client's own headers. */
 export const questionOf = (path: string): Readonly<Record<string, string>> => ({
   'X-Countersign-Method': 'GET',
   'X-Countersign-Target': path,
@@ -8,13 +8,13 @@ export const questionOf = (path: string): Readonly<Record<string, string>> => ({
   'X-Countersign-Address': '127.0.0.1',
 });
 
-// Node's server writes its own.
+// Node's server writes these headers itself.
 const connectionNames = /^(?:connection|keep-alive|date)$/i;
 
 /**
  * Asks a decision endpoint as nginx does.
  *
- * @returns The headers of the answer, names and values in turn, without those of the connection.
+ * @returns The answer's headers as alternating names and values, without connection headers.
  * @throws Error unless the answer is 200.
  */
 export function ask(

@@ -11,18 +11,18 @@ import { plainNginx, printedAddress, startNginx } from './nginx.ts';
 export type DecisionOptions = Readonly<{
   /** The folder `gateway/` of a checkout. */
   folder: string;
-  /** How it signs: a key of `signatures`. */
+  /** The signature algorithm: a key of `signatures`. */
   algorithm: string;
   requestsFile: string;
   cores: string | undefined;
 }>;
 
-/** The name of the baseline: nginx with a server that answers immediately. */
+/** The baseline's name: nginx with a server that answers immediately. */
 export const limitOfDecision = 'nginx, asks node:http';
 
 /**
- * Starts nginx alone, nginx that asks a server of `node:http`, nginx that asks the gateway, and the gateway in its
- * place. nginx and what it asks share one core.
+ * Starts nginx alone, nginx that asks a server of `node:http`, nginx that asks the gateway, and the gateway without
+ * nginx. nginx and the server that it asks share one core.
  */
 export async function startDecisionSubjects(
   site: Site,

@@ -6,7 +6,7 @@ import { type RunningServer, startServer } from '../machine/processes.ts';
 import { benchPath } from '../site/gateway.ts';
 import { expectOk, type Site } from '../site/site.ts';
 
-/** The address that `countersign integrate` prints, which is replaced by that of each nginx. */
+/** The address that `countersign integrate` prints. Each nginx replaces it with its own. */
 export const printedAddress = '127.0.0.1:8000';
 
 /** @returns nginx's version. Undefined if it is not installed. */
@@ -43,8 +43,8 @@ http {
 `;
 
 /**
- * Runs nginx with these files, of which `nginx.conf` is the main one. It is one process, which serves by itself: a
- * worker would outlive a master that is killed.
+ * Runs nginx with these files, of which `nginx.conf` is the main one. nginx runs as a single process, because a
+ * worker would outlive a killed master.
  */
 export async function startNginx(
   site: Site,

@@ -4,16 +4,16 @@ import { cpuMicrosOf, familyOf, parseResidentBytes, parseStat, residentBytesOf }
 // Fields 14 and 15 are the ticks in user and in kernel mode (proc_pid_stat(5)).
 const statOf = (name: string) => `4711 (${name}) S 42 4711 4711 0 -1 4194560 9 8 7 6 300 45 1 2 20 0 11 0 99 1 2 3`;
 
-test.each(['node', 'a name', 'a) S 1 (b', '(', ')'])('reads CPU time behind the process name %p', (name) => {
+test.each(['node', 'a name', 'a) S 1 (b', '(', ')'])('reads CPU time after the process name %p', (name) => {
   expect(parseStat(statOf(name))).toEqual({ pid: 4711, parent: 42, ticks: 345 });
 });
 
-test('reads resident memory, and none of a process that has ended', () => {
+test('reads resident memory, and zero for a process that has ended', () => {
   expect(parseResidentBytes('Name:\tnode\nVmHWM:\t  900 kB\nVmRSS:\t  512 kB\nRssAnon:\t 1 kB\n')).toBe(512 * 1024);
   expect(parseResidentBytes('Name:\tnode\n')).toBe(0);
 });
 
-test('counts the workers of a process, and their children, but no other process', () => {
+test('includes the workers of a process and their children, but no other process', () => {
   const all = [
     [1, 0],
     [10, 1],
@@ -34,6 +34,6 @@ test('measures this process', () => {
   expect(residentBytesOf(process.pid)).toBeGreaterThan(1_000_000);
 });
 
-test('knows nothing of a process that does not exist', () => {
+test('returns nothing for a process that does not exist', () => {
   expect(cpuMicrosOf(2 ** 30)).toBeUndefined();
 });

@@ -17,7 +17,7 @@ export type Forked = Readonly<{
   message(): Promise<unknown>;
 }>;
 
-/** Runs a benchmark program on its own cores, with the Node that runs this process. */
+/** Runs a benchmark program on its own cores, with this process's Node version. */
 export function forkPinned(
   program: string,
   { args, nodeFlags = [], stdout, cores }: Pinned & Readonly<{ nodeFlags?: readonly string[] }>,
@@ -38,8 +38,7 @@ const startWithinMs = 60_000;
 /**
  * Starts a server process on its cores, and waits until it is ready.
  *
- * @param options `ready` throws until the server can serve. Without `stdout`, the output is shown if the server does
- *   not start.
+ * @param options `ready` throws until the server can serve. Without `stdout`, a failed start shows the output.
  */
 export async function startServer(
   options: Pinned & Readonly<{ command: string; env?: Readonly<Record<string, string>>; ready(): Promise<void> }>,

@@ -15,7 +15,7 @@ describe('quantile', () => {
     expect(quantile(values, share)).toBe(value);
   });
 
-  test('is one of the values, and at least this share of them is not above it', () => {
+  test('is one of the values, and at least this share of the values does not exceed it', () => {
     const doubles = fc.array(fc.double({ noNaN: true }), { minLength: 1 });
     fc.assert(
       fc.property(doubles, fc.double({ min: 0, max: 1, noNaN: true }), (values, share) => {
@@ -26,7 +26,7 @@ describe('quantile', () => {
     );
   });
 
-  test('of nothing is NaN', () => {
+  test('of no values is NaN', () => {
     expect(quantile([], 0.5)).toBeNaN();
   });
 });
@@ -43,14 +43,14 @@ test('a spread has the median, the smallest and the largest value', () => {
   expect(spreadOf([5, 1, 3])).toEqual({ median: 3, min: 1, max: 5 });
 });
 
-test('a ratio is the median of the ratios of each round, which a slow round does not change', () => {
+test('a ratio is the median of the ratios of all rounds, so that a slow round does not change it', () => {
   expect(ratioOf([50, 5, 50], [100, 10, 90])).toBe(0.5);
 });
 
 test.each([
   ['no rounds', [], []],
   ['a value that could not be measured', [1, undefined], [1, 1]],
-  ['nothing to compare with', [1], []],
-])('there is no ratio with %s', (_case, values, to) => {
+  ['a missing baseline', [1], []],
+])('no ratio exists with %s', (_case, values, to) => {
   expect(ratioOf(values, to)).toBeUndefined();
 });

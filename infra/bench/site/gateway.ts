@@ -23,15 +23,15 @@ export type GatewayOptions = Readonly<{
   /** A key of {@link signatures}. */
   algorithm: string;
   cores: string | undefined;
-  /** Flags for Node, besides those that the gateway sets for itself. */
+  /** Node flags in addition to those that the gateway sets for itself. */
   nodeFlags?: readonly string[];
   /** Default 1,000. */
   revocations?: number;
-  /** Routes besides the one that every benchmark uses. Default 10. */
+  /** Routes in addition to the one that every benchmark uses. Default 10. */
   moreRoutes?: number;
   /**
-   * Default: one process. With this option, also with 1, routes have no limits, because workers count them in Redis
-   * only.
+   * Default: one process. With this option, even with 1, routes have no limits, because workers count them only in
+   * Redis.
    */
   workers?: number;
   /** The path of a Unix socket on which nginx asks for decisions. Default: none. */
@@ -89,7 +89,7 @@ export async function startGateway(site: Site, options: GatewayOptions): Promise
 /**
  * Writes the files of one gateway: its configuration, its signing key and its secret.
  *
- * @param ports Of the public, the admin and the internal listener.
+ * @param ports The ports of the public, admin and internal listeners.
  */
 export function writeGatewayFiles(
   site: Site,
@@ -104,7 +104,7 @@ export function writeGatewayFiles(
   return { home, file };
 }
 
-/** The arguments of Node that run the command line of a checkout. */
+/** The Node arguments that run a checkout's CLI. */
 export const cliOf = (folder: string): string[] => ['--conditions=source', resolve(folder, 'bin/countersign.js')];
 
 export const benchPath = '/v1/complaints/01890a5d-ac96-774b-bcce-b302099a8057';
@@ -117,7 +117,7 @@ function gatewayYaml(site: Site, options: Omit<GatewayOptions, 'cores'>, ports: 
   const [publicPort, admin, internal] = ports.map((port) => `"127.0.0.1:${port}"`);
   const limits = workers === undefined ? ', limits: [{ requests: 1000000, per: 1s, by: user }]' : '';
   const rules = `upstream: service, auth: required, allow: { roles: [complainant, agent, admin] }${limits}`;
-  // nginx shows no body, so a route for POST would have to say that it is not signed.
+  // nginx does not send the body, so a route for POST would have to declare that the body is not signed.
   const methods = decision === undefined ? '[GET, POST, PATCH]' : '[GET]';
   const more = Array.from({ length: moreRoutes }, (_, index) => {
     const path = pathOfRoute(index).replace(/7$/, ':id');

@@ -8,8 +8,8 @@ const batchSize = 5_000;
 export type FeedTimes = Readonly<{ notBefore: string; expiresAt: string }>;
 
 /**
- * One batch of a feed with this many revoked sessions, in groups (docs/operations/revocations.md). None of them belongs
- * to a token of the benchmark.
+ * Returns one batch of a feed with this many revoked sessions, in groups (docs/operations/revocations.md). None of
+ * them belongs to a benchmark token.
  */
 export function revocationBatch(count: number, after: number, { notBefore, expiresAt }: FeedTimes) {
   const cursor = Math.min(count, after + batchSize);

@@ -4,9 +4,9 @@ import { calculateJwkThumbprint, type JWK } from 'jose';
 import { serviceBody, serviceHeaders } from './service-response.ts';
 
 /*
- * The service behind every server under test. Answers each GET with the same small response, which has the headers that
- * Node's server sends. It reads no headers, so that it takes little from the core that it shares with the load. It publishes a
- * key for signatures with an agreed key.
+ * The service behind every server under test. Answers each GET with the same small response, which has the headers
+ * that Node's server sends. Reads no headers, because it shares a core with the load generator. Publishes a key for
+ * agreement.
  */
 
 const end = '\r\n\r\n';

@@ -29,12 +29,12 @@ import { serviceHeaders } from '../site/service-response.ts';
 /** A request that has arrived and is waiting for its response. */
 export type Held = Readonly<{ arrival: Arrival; response: ServerResponse }>;
 
-/** The parts of one gateway, each to be called alone. */
+/** The parts of one gateway, which can each be called separately. */
 export type Assembly = Awaited<ReturnType<typeof assembleGateway>>;
 
 /**
- * Opens the parts of the gateway that this configuration describes, once keys and revocations are there. This file is
- * the only one that follows changes of the gateway.
+ * Opens the parts of the configured gateway, and waits for keys and revocations. Only this file depends on the
+ * gateway's internals.
  */
 export async function assembleGateway(file: string) {
   const config = loadConfig(file, {});
@@ -97,7 +97,7 @@ export async function assembleGateway(file: string) {
           nowMs,
         }),
       ),
-    /** The headers of the client's response to this request, if the service sends its usual ones. */
+    /** The response headers for this request, if the service sends its usual ones. */
     responseHeaders: (signed: Signed) => [
       ...filterHeaders(200, serviceHeaders, signed, service.targets[0] ?? '').passing,
       'x-request-id',

@@ -3,9 +3,9 @@ import { connect, type Socket } from 'node:net';
 import { questionOf } from '../decision/ask.ts';
 
 /*
- * A client that acts only on messages: `{ port }` sends one request on each of its connections to that port. With
- * `{ port, asksAsNginx: true }` it sends what nginx asks about that request. The server
- * can hold all of them, and nothing arrives while it measures. A process of its own, so that its CPU time does not
+ * A client that acts only on messages: `{ port }` sends one request on each of its connections to that port. If the
+ * message also has `asksAsNginx: true`, it sends nginx's question about that request. The server can hold all
+ * requests, so that nothing arrives while it measures. Runs in a separate process, so that its CPU time does not
  * count.
  */
 

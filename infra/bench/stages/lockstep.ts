@@ -10,7 +10,9 @@ import { forkPinned } from '../machine/processes.ts';
 /** How many requests arrive at once, each on its own connection. */
 export const batchSize = 64;
 
-/** A server in this process. Settles when a whole batch has arrived, and when a whole batch was answered. */
+/**
+ * A server in this process. Its promises settle once a whole batch has arrived, and once a whole batch was answered.
+ */
 export type BatchServer = Readonly<{ port: number; arrived(): Promise<void>; answered(): Promise<void> }>;
 
 /** Starts a client on its own core. It sends a batch when it receives the port. */

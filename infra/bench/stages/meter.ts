@@ -29,7 +29,7 @@ export class Meter {
     return outputs;
   }
 
-  /** @returns Microseconds for each request, by part. */
+  /** @returns Microseconds per request, by part. */
   perRequest(): Map<string, number> {
     return new Map([...this.#totals].map(([part, { micros, requests }]) => [part, micros / requests]));
   }

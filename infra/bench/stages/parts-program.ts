@@ -11,8 +11,8 @@ import type { Measurement, Parts, PartsSettings } from './parts.ts';
 import { profile, sharesOf } from './profile.ts';
 
 /*
- * Measures every part of a request in one process, which runs on a core of its own. Its standard output is the access log, so the
- * result goes to the parent as a message. CPU time, not wall-clock time: other work on the machine adds little to it.
+ * Measures every part of a request in one process, on its own core. Standard output is the access log, so the result
+ * goes to the parent process as a message. Measures CPU time, which other work on the machine barely affects.
  */
 
 const settings = JSON.parse(process.argv[2] ?? '') as PartsSettings;
@@ -61,7 +61,7 @@ async function openGateway({ algorithm, file }: PartsSettings['configurations'][
   return { algorithm, gateway, holding, whole: await openListener(gateway.handlers) };
 }
 
-/** A gateway that nginx asks, and the headers that it answers with. */
+/** A gateway that nginx asks, and the headers of its answers. */
 async function openDecision() {
   const { decision: handlers } = await assembleGateway(settings.decisionFile);
   if (handlers === undefined) throw new Error('the configuration has no decision endpoint');
@@ -71,8 +71,8 @@ async function openDecision() {
 }
 
 /**
- * One batch of nginx's questions to Node's server alone, which gives the same answer, one through the pipeline alone,
- * and one to the gateway.
+ * Sends three batches of nginx's questions: to Node's server alone, which gives the same answer; through the pipeline
+ * alone; and to the gateway.
  */
 async function measureDecision(meter: Meter): Promise<void> {
   await measurePipeline(meter);
@@ -83,7 +83,7 @@ async function measureDecision(meter: Meter): Promise<void> {
   await receive(decision.server, 'answered', meter, 'whole, decision', true);
 }
 
-/** The pipeline as the gateway runs it: all stages for one request, then for the next. */
+/** Runs the pipeline as the gateway does: all stages for one request, then for the next. */
 async function measurePipeline(meter: Meter): Promise<void> {
   const { gateway, holding } = gateways.find(({ algorithm }) => algorithm === 'hmac-sha256') as Measured;
   await receive(holding, 'arrived', meter, 'listener in');
@@ -102,7 +102,10 @@ async function measureBare(meter: Meter): Promise<void> {
   });
 }
 
-/** One batch through the stages and to the service, one answered immediately, and one through the whole gateway. */
+/**
+ * Sends three batches: through the stages and to the service, to a server that answers immediately, and through the
+ * whole gateway.
+ */
 async function measureGateway({ algorithm, gateway, holding, whole }: Measured, meter: Meter): Promise<void> {
   const signed = await measureStages(algorithm, gateway, holding, meter);
   const headers = gateway.responseHeaders(signed);
@@ -114,7 +117,7 @@ async function measureGateway({ algorithm, gateway, holding, whole }: Measured, 
   await exchangeAlone(gateway.upstreamRequest(signed), meter);
 }
 
-/** Sends a batch of identical requests with the upstream client and nothing else. */
+/** Sends a batch of identical requests with only the upstream client. */
 async function exchangeAlone(request: ReturnType<Assembly['upstreamRequest']>, meter: Meter): Promise<void> {
   const before = cpuMicros();
   await new Promise<void>((resolve, reject) => {

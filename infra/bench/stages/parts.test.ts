@@ -50,6 +50,6 @@ test.each([
   expect(medianOf(part)).toBe(micros);
 });
 
-test('every part of the table is measured', () => {
+test('measures every part in the table', () => {
   expect(table).not.toContain('– (');
 });

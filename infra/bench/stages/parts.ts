@@ -27,7 +27,8 @@ type Row = Readonly<{ name: string; of(parts: Parts): number }>;
 const measured = (name: string, part = name): Row => ({ name, of: (parts) => parts[part] ?? Number.NaN });
 
 /**
- * The rows of one request with this signature. Parts that cannot be measured alone are differences of two measurements.
+ * Returns the rows for a request with this signature algorithm. A part that cannot be measured alone is the
+ * difference of two measurements.
  */
 function rowsOf(algorithm: string): Row[] {
   const of = (parts: Parts, part: string) => parts[part] ?? Number.NaN;
@@ -51,7 +52,7 @@ function rowsOf(algorithm: string): Row[] {
   ];
 }
 
-/** Every part once, then the sum of the parts and the total for each algorithm. */
+/** Lists every part once, then the sum of the parts and the total for each algorithm. */
 export function partsTable(rounds: readonly Parts[], algorithms: readonly string[]): string {
   const [first = ''] = algorithms;
   const rows: Row[] = [

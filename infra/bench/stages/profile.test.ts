@@ -8,7 +8,7 @@ const nodeOf = (id: number, functionName: string, url: string, children: number[
   children,
 });
 
-test('divides the time of each stack by the functions on it, and leaves out idle time and the benchmark', () => {
+test('assigns each stack’s time to the functions on it, without idle time and the benchmark', () => {
   const shares = sharesOf({
     startTime: 0,
     endTime: 0,

@@ -20,7 +20,7 @@ export async function profile(run: () => Promise<void>): Promise<Profiler.Profil
 
 type Part = keyof Shares | 'ignored';
 
-/** The first place that any function of a stack stands in decides. */
+/** In order: the first entry that matches any function of a stack determines its part. */
 const places: readonly Readonly<{ part: Part; name?: RegExp; file: RegExp }>[] = [
   { part: 'ignored', name: /^\((?:idle|program|garbage collector)\)$/, file: /^$/ },
   { part: 'ignored', file: /infra\/bench|^node:inspector/ },
@@ -31,7 +31,7 @@ const places: readonly Readonly<{ part: Part; name?: RegExp; file: RegExp }>[] =
 
 /**
  * Divides the active time of a profile into Node's own work, the pipeline with the log line and the metrics, and the
- * rest of the gateway. What has no function of the gateway on its stack is Node's.
+ * rest of the gateway. A stack without a gateway function counts as Node's.
  */
 export function sharesOf({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile): Shares {
   const byId = new Map(nodes.map((node) => [node.id, node]));

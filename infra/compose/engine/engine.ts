@@ -27,7 +27,7 @@ export type Engine = Readonly<{
 }>;
 
 /**
- * Starts podman, with the base images of the Dockerfile and of compose.yaml, and the layers of ours.
+ * Starts podman, with the base images of the Dockerfile and compose.yaml, and the layers of our images.
  *
  * @param clone The repository whose images are built.
  * @param store Keeps images between runs. If absent, they are built again, which takes about five minutes.
@@ -79,7 +79,7 @@ export async function startEngine(clone: string, store = process.env.IMAGE_STORE
   };
 }
 
-/** Writes the settings of podman, and a `docker` that runs docker-compose. */
+/** Writes podman's settings, and a `docker` command that runs docker-compose. */
 function writeSettings(place: string): Engine['env'] {
   const limit = (name: string, flag: string) => {
     const { stdout } = spawnSync('bash', ['-c', `ulimit -H${flag}`], { encoding: 'utf8' });

@@ -13,7 +13,7 @@ const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Ver
 const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
 const MiB = 1024 * 1024;
 
-/** Clients that are slow, or that want too much. Others notice nothing. */
+/** Clients that are slow, or that ask for too much. Other clients must not be affected. */
 export const clientFaults: readonly Fault[] = [
   {
     name: '500 clients send their headers slowly',
@@ -51,7 +51,7 @@ export const clientFaults: readonly Fault[] = [
   },
   {
     name: '600 WebSockets of three users',
-    // Others than above, whose limit is used up.
+    // Different users, because those above have reached their limit.
     run: (stack, { users }) => streamsOf(stack, users.slice(3), (token) => head(stack, events, token, ...upgrade, key)),
   },
   {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Fault } from '../fault.ts';
 import type { FaultStack, Part } from '../stack.ts';
 
-// Debian's package `faketime`. It changes the clock of one process; its monotonic clock stays right.
+// Debian's package `faketime`. It changes one process's clock, but not its monotonic clock.
 const [library] = globSync('/usr/lib/*/faketime/libfaketime.so.1');
 
 const offsetFile = ({ place }: FaultStack) => join(place.home, 'clock-offset');
@@ -13,7 +13,7 @@ const withFakeClock = (stack: FaultStack) => ({
     LD_PRELOAD: library ?? '',
     FAKETIME_TIMESTAMP_FILE: offsetFile(stack),
     FAKETIME_DONT_FAKE_MONOTONIC: '1',
-    // Otherwise a jump is noticed up to 10 s later.
+    // Otherwise the process notices a jump up to 10 s later.
     FAKETIME_NO_CACHE: '1',
   },
 });
@@ -37,7 +37,7 @@ const jump = (part: Part, offset: string, fails: Fault['fails']): Fault => ({
   restore: ({ restart }) => restart(part, terminate),
 });
 
-/** Clocks that jump, and jump back. */
+/** Clocks that jump and later jump back. */
 export const clockFaults: readonly Fault[] = [
   jump('complaint-service', '+60', ['complaint-service']),
   jump('complaint-service', '-60', ['complaint-service']),

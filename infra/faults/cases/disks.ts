@@ -7,7 +7,7 @@ import type { Traffic } from '../traffic.ts';
 
 const missing = () => (mayMount ? undefined : 'only root can mount a small disk');
 
-/** Disks without space. */
+/** Full disks. */
 export const diskFaults: readonly Fault[] = [
   {
     name: 'the disk of logs, keys and files full',
@@ -34,7 +34,7 @@ export const diskFaults: readonly Fault[] = [
       const free = fill(disks.database);
       await hold(10_000);
       free();
-      // Without space for its journal, PostgreSQL ends.
+      // PostgreSQL stops if it has no space for its write-ahead log.
       if (await postgres.hasEnded()) await postgres.start();
     },
   },

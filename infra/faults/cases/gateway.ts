@@ -1,6 +1,6 @@
 import type { Fault } from '../fault.ts';
 
-/** Faults of the gateway's processes. */
+/** Killed gateway processes. */
 export const gatewayFaults: readonly Fault[] = [
   {
     name: 'a gateway worker killed',

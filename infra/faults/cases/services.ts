@@ -4,13 +4,13 @@ import type { Part } from '../stack.ts';
 
 const services: readonly Part[] = ['auth-service', 'users-service', 'complaint-service'];
 
-/** Faults of one service. Requests to the others succeed. */
+/** Faults in one service. Requests to other services must succeed. */
 export const serviceFaults: readonly Fault[] = [
   ...services.flatMap(killedAndHung),
   {
     name: 'complaint-service hung twice',
     fails: ['complaint-service'],
-    // When it continues, Node closes the connections that seem idle, and the gateway repeats their requests.
+    // When the service continues, Node closes connections that seem idle, and the gateway retries their requests.
     async run({ pidOf, responseMs }) {
       const pid = pidOf('complaint-service');
       process.kill(pid, 'SIGSTOP');

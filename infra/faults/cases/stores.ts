@@ -1,6 +1,6 @@
 import type { Fault } from '../fault.ts';
 
-/** Faults of Redis and PostgreSQL. */
+/** Faults in Redis and PostgreSQL. */
 export const storeFaults: readonly Fault[] = [
   {
     name: 'Redis killed',

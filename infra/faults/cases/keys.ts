@@ -21,7 +21,7 @@ export const keyFaults: readonly Fault[] = [
       for (let turn = 1; turn <= rotations; turn += 1) {
         // A rotation writes its files at its end.
         const rotation = countersign(stack, 'keys', 'rotate');
-        await delay(wholeMs * (0.6 + (0.4 * turn) / rotations));
+        await delay(wholeMs * (0.7 + (0.5 * turn) / rotations));
         await rotation.stop('SIGKILL');
         count();
       }

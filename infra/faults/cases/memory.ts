@@ -1,15 +1,21 @@
 import { execFileSync } from 'node:child_process';
 import type { Fault } from '../fault.ts';
+import { openFlood } from '../flood.ts';
 
-// From then on, the process gets no more memory, and ends when it wants some.
+// The process gets no more memory, and ends when it wants some.
 const limitMemory = (pid: number) => execFileSync('prlimit', ['--pid', String(pid), '--as=1']);
+const wantMemory = { count: 4_000, write: `GET / HTTP/1.1\r\nX-Large: ${'a'.repeat(15_000)}` };
 
 /** Processes that may not have more memory. */
 export const memoryFaults: readonly Fault[] = [
   {
     name: 'complaint-service gets no more memory',
     fails: ['complaint-service'],
-    run: ({ restart }) => restart('complaint-service', limitMemory),
+    run: ({ restart, place }) =>
+      restart('complaint-service', async (pid) => {
+        limitMemory(pid);
+        await openFlood(place.ports.complaints, wantMemory);
+      }),
   },
   {
     name: 'Redis gets no more memory',

@@ -47,7 +47,7 @@ try {
   const people = ['complainant', 'agent', 'admin'].flatMap((name) => [`${name}@acme.test`, `${name}@globex.test`]);
   const tokens = await Promise.all(people.map(async (email) => (await logIn(gateway, email)).token));
   const read = async (path: string) => {
-    // Runs one request after the other for each person, within the limits in gateway.yaml.
+    // Runs each person's requests one after the other, within the limits in gateway.yaml.
     const readAll = async (token: string) => {
       for (let count = 0; count < 300; count += 1) await call(`${gateway}/v1/complaints${path}`, { token });
     };

@@ -6,7 +6,7 @@ import { createApp, newStamp } from '../src/app.ts';
 import { api } from '../src/routes/api.ts';
 import { type UsersSchema, usersDatabase } from '../src/store/schema.ts';
 
-test('the description names exactly the served routes', async () => {
+test('the OpenAPI description lists exactly the served routes', async () => {
   const database = await databases()[0]?.[1].open<UsersSchema>(usersDatabase);
   if (database === undefined) throw new Error('there is no database');
   const app = createApp({

@@ -39,7 +39,7 @@ describe.each(databases())('the directory on %s', (_kind, database) => {
     const get = (claims: IdentityClaims, target: string) =>
       world.send('GET', target, world.sign({ method: 'GET', target, claims }));
 
-    test('shows its tenant to an OAuth client, and to an agent for a user with a role, with the scope', async () => {
+    test('shows the tenant to an OAuth client with the scope, and to an agent for a user with a role', async () => {
       for (const caller of [oauthClient(['users.read']), actor(agent, ['complaints.read', 'users.read'])]) {
         const { body } = await get(caller, '/v1/users').expect(200);
         expect(body.items).toHaveLength(3);
@@ -59,7 +59,7 @@ describe.each(databases())('the directory on %s', (_kind, database) => {
         expect(headers['www-authenticate']).toBe('Bearer error="insufficient_scope", scope="users.read"');
     });
 
-    test('keeps an OAuth client from every other route', async () => {
+    test('refuses an OAuth client on every other route', async () => {
       for (const path of ['/v1/users/me', `/v1/users/${agent.userId}`]) {
         const { body } = await get(oauthClient(['users.read']), path).expect(403);
         expect(body.code).toBe('identity_not_allowed');
@@ -67,7 +67,7 @@ describe.each(databases())('the directory on %s', (_kind, database) => {
     });
   });
 
-  test('finds by role, and by part of a name or an address', async () => {
+  test('finds members by role, and by part of a name or an email address', async () => {
     expect(await names('?role=admin')).toEqual(['Admin Smith']);
     expect(await names('?role=unknown')).toEqual([]);
     expect(await names('?q=AGENT%20sm')).toEqual(['Agent Smith']);
@@ -112,12 +112,12 @@ describe.each(databases())('the directory on %s', (_kind, database) => {
     ['q', '?q='],
     ['q', '?q=%00'],
     ['q', '?q=a&q=b'],
-  ])('names %s as wrong in %s', async (field, query) => {
+  ])('reports %s as invalid in %s', async (field, query) => {
     const { body } = await world.call(agent, 'GET', `/v1/users${query}`).expect(422);
     expect(body).toMatchObject({ code: 'validation_failed', errors: [{ path: field }] });
   });
 
-  test('is closed to complainants, who can read only themselves', async () => {
+  test('refuses complainants, who can read only themselves', async () => {
     const before = world.transactions();
     const { body } = await world.call(complainant, 'GET', '/v1/users').expect(403);
     expect(body.code).toBe('insufficient_role');
@@ -126,7 +126,7 @@ describe.each(databases())('the directory on %s', (_kind, database) => {
     await world.call(complainant, 'GET', `/v1/users/${complainant.userId}`).expect(200);
   });
 
-  test('gives the same answer for another tenant’s user, an unknown user and an invalid id', async () => {
+  test('gives the same response for another tenant’s user, an unknown user and an invalid id', async () => {
     const answers = [];
     for (const id of [stranger.userId, 'unknown', 'a%00b', 'x'.repeat(129), '%F0%9F%98%80', 'a%20b']) {
       const { body } = await world.call(admin, 'GET', `/v1/users/${id}`).expect(404);

@@ -16,7 +16,7 @@ describe.each(databases())('tenants on %s', (_kind, database) => {
   });
   afterAll(() => world.close());
 
-  test('are separated in every table, for the owner too', async () => {
+  test('are separated in every table, even for the owner', async () => {
     const names = await world.db.transaction({ role: appRole }, async (trx) => {
       const { rows } = await sql.raw<{ name: string }>(tablesWithoutForcedRowSecurity).execute(trx);
       return rows;
@@ -33,7 +33,7 @@ describe.each(databases())('tenants on %s', (_kind, database) => {
     expect(rows).toEqual([{ table: 'members', complete: true }]);
   });
 
-  test('stay hidden without a tenant: a transaction without one sees no row and can add none', async () => {
+  test('are hidden from a transaction without a tenant, which cannot add rows either', async () => {
     for (const scope of [{ role: appRole }, { role: appRole, tenantId: '' }, { role: appRole, tenantId: 'x' }]) {
       const rows = await world.db.transaction(scope, (trx) => trx.selectFrom('members').selectAll().execute());
       expect(rows).toEqual([]);
@@ -46,7 +46,7 @@ describe.each(databases())('tenants on %s', (_kind, database) => {
   });
 
   test.each(['tenant_id', 'user_id', 'email', 'status', 'role', 'sequence'])(
-    'no request may change %s',
+    'no request can change %s',
     async (column) => {
       const change = world.db.transaction({ role: appRole, tenantId: agent.tenantId }, (trx) =>
         sql`update members set ${sql.ref(column)} = ${sql.ref(column)}`.execute(trx),
@@ -78,7 +78,7 @@ describe.each(databases())('tenants on %s', (_kind, database) => {
     await expect(more).rejects.toThrow(/permission denied/);
   });
 
-  test('a pooled connection carries nothing from one tenant to the next after an error', async () => {
+  test('a pooled connection keeps no tenant after an error', async () => {
     const pid = sql<{ pid: number }>`select pg_backend_pid() as pid`;
     let failedOn: number | undefined;
     const failing = world.db.transaction({ role: appRole, tenantId: agent.tenantId }, async (trx) => {

@@ -69,7 +69,7 @@ describe.each(databases())('membership updates from the auth-service, on %s', (k
     expect(await seen(userId)).toMatchObject({ role: 'agent', status: 'inactive' });
   });
 
-  test('leave the state of the newest update, in any order and with repeats', async () => {
+  test('result in the state of the newest update, in any order and with repeats', async () => {
     const userId = newcomer();
     const order = [3, 1, 4, 4, 2, 5, 3];
     await Promise.all(
@@ -110,7 +110,7 @@ describe.each(databases())('membership updates from the auth-service, on %s', (k
       expect((await seen(userId)).role).toBe('complainant');
     });
 
-    test('a member created by an update keeps their role too', async () => {
+    test('a member created by an update also keeps their role', async () => {
       const userId = newcomer();
       await sendUpdate({ user_id: userId, sequence: 1, role: 'complainant' }).expect(200);
       expect((await me(userId, 'admin')).body).toMatchObject({ role: 'complainant', email: 'new@acme.test' });
@@ -185,7 +185,7 @@ describe.each(databases())('membership updates from the auth-service, on %s', (k
       { ...authService, client: { clientId: 'client-7' } },
       'identity_not_allowed',
     ],
-  ])('are not taken from %s, and no row is touched', async (_who, claims, code) => {
+  ])('are not accepted from %s, and change no row', async (_who, claims, code) => {
     const before = world.transactions();
     const { body } = await sendUpdate({ user_id: newcomer(), sequence: 1 }, claims).expect(403);
     expect(body.code).toBe(code);
@@ -193,12 +193,12 @@ describe.each(databases())('membership updates from the auth-service, on %s', (k
   });
 
   test.each<[string, object]>([
-    ['no sequence', {}],
-    ['a sequence that is none', { sequence: 0 }],
-    ['a tenant that is none', { sequence: 1, tenant_id: "x' or true --" }],
-    ['a state that is none', { sequence: 1, status: 'owner' }],
+    ['a missing sequence', {}],
+    ['an invalid sequence', { sequence: 0 }],
+    ['an invalid tenant', { sequence: 1, tenant_id: "x' or true --" }],
+    ['an invalid status', { sequence: 1, status: 'owner' }],
     ['a role with a line break', { sequence: 1, role: 'agent\r\nx: y' }],
-  ])('are refused with %s', async (_what, update) => {
+  ])('are refused for %s', async (_what, update) => {
     const { body } = await sendUpdate({ user_id: newcomer(), ...update }).expect(422);
     expect(body.code).toBe('validation_failed');
   });

@@ -20,7 +20,7 @@ describe.each(databases())('a profile on %s', (_kind, database) => {
   const patch = (who: typeof agent, body: unknown, headers = {}) =>
     world.call(who, 'PATCH', '/v1/users/me', { body, headers });
 
-  test('exists for a seeded member', async () => {
+  test('exists for each seeded member', async () => {
     const { body, headers } = await me();
     expect(body).toEqual({
       id: agent.userId,
@@ -39,7 +39,7 @@ describe.each(databases())('a profile on %s', (_kind, database) => {
     expect(headers['cache-control']).toBe('private, no-cache');
   });
 
-  test('is created once from the identity, when a member without a profile first reads it', async () => {
+  test('is created once from the identity when a member without one first reads it', async () => {
     const who = newcomer();
     const [one, two] = await Promise.all([me(who), me(who)]);
     expect(one.body).toMatchObject({ id: who.userId, role: 'agent', email: null, display_name: null });
@@ -54,7 +54,7 @@ describe.each(databases())('a profile on %s', (_kind, database) => {
     expect((await me(there)).body.display_name).toBeNull();
   });
 
-  test('follows the role of the token', async () => {
+  test('has the role from the token', async () => {
     const who = newcomer();
     await me(who);
     expect((await me({ ...who, role: 'admin' })).body.role).toBe('admin');
@@ -102,20 +102,20 @@ describe.each(databases())('a profile on %s', (_kind, database) => {
     ['a role', { role: 'admin' }],
     ['a tenant', { tenant_id: stranger.tenantId }],
     ['an id', { id: stranger.userId }],
-    ['an address', { email: 'x@acme.test' }],
-    ['a state', { status: 'inactive' }],
-    ['something unknown', { is_admin: true }],
-    ['no name', { display_name: ' ' }],
+    ['an email address', { email: 'x@acme.test' }],
+    ['a status', { status: 'inactive' }],
+    ['an unknown field', { is_admin: true }],
+    ['a blank name', { display_name: ' ' }],
     ['null for a name', { display_name: null }],
     ['a long name', { display_name: 'x'.repeat(101) }],
-    ['two lines for a name', { display_name: 'a\nb' }],
-    ['NUL', { display_name: 'a\0b' }],
-    ['half a character', { display_name: '\ud800' }],
+    ['a name with two lines', { display_name: 'a\nb' }],
+    ['a name with NUL', { display_name: 'a\0b' }],
+    ['a lone surrogate', { display_name: '\ud800' }],
     ['an object for a name', { display_name: { $gt: '' } }],
-    ['a word for a number', { phone: 'call me' }],
-    ['no language', { locale: 'not a language' }],
-    ['no place', { time_zone: 'Mars/Olympus' }],
-    ['a list', []],
+    ['words as a phone number', { phone: 'call me' }],
+    ['an invalid language', { locale: 'not a language' }],
+    ['an unknown time zone', { time_zone: 'Mars/Olympus' }],
+    ['an array', []],
   ])('refuses %s, and changes nothing', async (_what, body) => {
     const before = await me(complainant);
     const refused = await patch(complainant, body).expect(422);
@@ -123,7 +123,7 @@ describe.each(databases())('a profile on %s', (_kind, database) => {
     expect((await me(complainant)).headers.etag).toBe(before.headers.etag);
   });
 
-  test('refuses bodies that are not JSON, and names the reason', async () => {
+  test('refuses bodies that are not JSON, with the reason', async () => {
     const malformed = await world.call(agent, 'PATCH', '/v1/users/me', { rawBody: '{"display_name":' }).expect(400);
     expect(malformed.body.code).toBe('invalid_request');
     const form = { rawBody: 'display_name=x', contentType: 'application/x-www-form-urlencoded' };

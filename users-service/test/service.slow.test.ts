@@ -65,7 +65,7 @@ if (serverUrl) afterAll(() => dropDatabases(serverUrl, prefix));
 
 describe.each(databases())('the started service on %s', (kind) => {
   test.each(redisServers())(
-    'with %s for replays, seeds its members once, and a second start keeps their changes',
+    'with %s for replays, seeds its members once, and keeps their changes after a restart',
     async (store, redis) => {
       const where = {
         DATABASE_URL: kind === 'postgres' ? serverUrl : undefined,
@@ -95,7 +95,7 @@ describeStart({
   }),
 });
 
-test('never seeds in production, and needs a server there', () => {
+test('never seeds in production, and requires a database server there', () => {
   const server = { NODE_ENV: 'production', USERS_DATABASE_URL: 'postgres://db.example.test/users' };
   expect(() => readUsersConfig(environment(server))).toThrow(/^SEED_FILE: .*production/);
   expect(readUsersConfig(environment({ ...server, SEED_FILE: '' })).SEED_FILE).toBeUndefined();
@@ -104,10 +104,10 @@ test('never seeds in production, and needs a server there', () => {
 });
 
 test.each([
-  ['is not there', undefined, /cannot read .*ENOENT/],
+  ['is missing', undefined, /cannot read .*ENOENT/],
   ['is not JSON', '{', /cannot read/],
   ['has no tenants', '{}', /does not have the expected format/],
-])('says in a sentence that the seed file %s', async (_what, content, message) => {
+])('reports in one sentence that the seed file %s', async (_what, content, message) => {
   const path = join(home, 'other.json');
   rmSync(path, { force: true });
   if (content !== undefined) writeFileSync(path, content);

@@ -12,7 +12,7 @@ const service = (user?: Person): IdentityClaims => ({
   ...(user && { user }),
 });
 
-describe.each(databases())('looking a user up for another service, on %s', (_kind, database) => {
+describe.each(databases())('looking up a user for another service, on %s', (_kind, database) => {
   let world: Awaited<ReturnType<typeof usersWorld>>;
   beforeAll(async () => {
     world = await usersWorld(database);
@@ -29,7 +29,7 @@ describe.each(databases())('looking a user up for another service, on %s', (_kin
     expect((await ask(service(agent), complainant.userId).expect(200)).body.role).toBe('complainant');
   });
 
-  test('gives the same answer for another tenant’s user, an unknown user and an invalid id', async () => {
+  test('gives the same response for another tenant’s user, an unknown user and an invalid id', async () => {
     for (const [claims, id] of [
       [service(agent), stranger.userId],
       [service(stranger), agent.userId],
@@ -57,7 +57,7 @@ describe.each(databases())('looking a user up for another service, on %s', (_kin
     return world.send('POST', target, { ...signed, 'content-type': 'application/json' }, body);
   };
 
-  test('returns the names of members, and never those of another tenant’s', async () => {
+  test('returns the names of members, and never those of another tenant’s members', async () => {
     const asked = [agent.userId, complainant.userId, stranger.userId, 'unknown'];
     const own = { [agent.userId]: 'Agent Smith', [complainant.userId]: 'Complainant Smith' };
     expect((await names(service(complainant), asked).expect(200)).body).toEqual({ names: own });
@@ -73,7 +73,7 @@ describe.each(databases())('looking a user up for another service, on %s', (_kin
     expect((await names(service(), asked).expect(403)).body.code).toBe('acting_user_required');
   });
 
-  test('returns addresses of active members of the named tenant, to the complaint-service alone', async () => {
+  test('returns addresses of active members of the named tenant only to the complaint-service', async () => {
     const target = '/internal/users/addresses';
     const addresses = (claims: IdentityClaims, body: object) => {
       const text = JSON.stringify(body);

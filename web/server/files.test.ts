@@ -28,16 +28,19 @@ const serving = (files: string, consoleUrl?: string) =>
     }),
   );
 
-test.each(['/app/', '/app/new', '/app/complaints/1', '/app/a/b/c'])('%s is the page, with its policy', async (path) => {
-  const { status, text, headers } = await serving(directory).get(path);
-  expect([status, text, headers['cache-control']]).toEqual([200, expect.stringContaining('the page'), 'no-cache']);
-  expect(headers['content-security-policy']).toMatch(/^default-src 'self'; img-src 'self' blob:; object-src 'none'/);
-});
+test.each(['/app/', '/app/new', '/app/complaints/1', '/app/a/b/c'])(
+  '%s serves the page with its content security policy',
+  async (path) => {
+    const { status, text, headers } = await serving(directory).get(path);
+    expect([status, text, headers['cache-control']]).toEqual([200, expect.stringContaining('the page'), 'no-cache']);
+    expect(headers['content-security-policy']).toMatch(/^default-src 'self'; img-src 'self' blob:; object-src 'none'/);
+  },
+);
 
 test.each([
   ['/', 302],
   ['/app', 308],
-])('%s leads to /app/', async (path, expected) => {
+])('%s redirects to /app/', async (path, expected) => {
   const { status, headers } = await serving(directory).get(path);
   expect([status, headers.location]).toEqual([expected, '/app/']);
 });
@@ -45,7 +48,7 @@ test.each([
 test.each([
   ['gzip', 'gzip'],
   ['identity', undefined],
-])('a client that accepts %s gets a script for ever, with Content-Encoding %s', async (accepted, encoding) => {
+])('a client that accepts %s gets a cacheable script with Content-Encoding %s', async (accepted, encoding) => {
   const { text, headers } = await serving(directory).get('/app/assets/index-abc.js').set('accept-encoding', accepted);
   expect([text, headers['content-encoding']]).toEqual(['export {};', encoding]);
   expect([headers['cache-control'], headers.vary]).toEqual([expect.stringContaining('immutable'), 'accept-encoding']);
@@ -55,12 +58,12 @@ test.each(['/app/assets/gone.js', '/app/assets/..%2Fsecret.js'])('%s is not foun
   expect((await serving(directory).get(path)).status).toBe(404);
 });
 
-test('only a server with a console URL names it', async () => {
+test('the settings contain the console URL only if the server has one', async () => {
   expect((await serving(directory).get('/app/config.json')).body).toEqual({});
   const { body } = await serving(directory, 'http://127.0.0.1:9090').get('/app/config.json');
   expect(body).toEqual({ console: 'http://127.0.0.1:9090' });
 });
 
-test('where nothing is built, the answer is 503', async () => {
+test('responds with 503 if nothing has been built', async () => {
   expect((await serving(join(directory, 'nowhere')).get('/app/')).status).toBe(503);
 });

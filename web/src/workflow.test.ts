@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import * as service from '../../complaint-service/src/domain/complaints/workflow.ts';
 import * as web from './workflow.ts';
 
-test('is the workflow of the complaint-service', () => {
+test('matches the workflow of the complaint-service', () => {
   expect(web.steps).toEqual(service.steps);
   expect(web.statusesWithReason).toEqual(service.statusesWithReason);
   expect(web.activeStatuses).toEqual(service.activeStatuses);
@@ -16,6 +16,6 @@ test.each([
   ['in_progress', ['withdrawn']],
   ['resolved', ['closed', 'reopened']],
   ['closed', []],
-] as const)('a complainant moves a complaint that is %s to %j', (from, next) => {
+] as const)('a complainant can move a complaint from %s to %j', (from, next) => {
   expect(web.nextStatuses(from, 'complainant')).toEqual(next);
 });

@@ -15,13 +15,13 @@ describe('the parser of server-sent events', () => {
     ['a colon in the data', 'data: {"a":1}\n\n', [{ data: '{"a":1}' }]],
     ['comments and unknown fields', ': hello\nother: x\ndata: one\n\n', [{ data: 'one' }]],
     ['an id with NUL, which is ignored', 'id: a\0\ndata: one\n\n', [{ id: undefined, data: 'one' }]],
-    ['an event without data, which is none', 'id: 8\nevent: filed\n\n', []],
-    ['an event that is not complete', 'data: one\n', []],
+    ['an event without data, which is ignored', 'id: 8\nevent: filed\n\n', []],
+    ['an incomplete event', 'data: one\n', []],
   ])('reads %s', (_, text, expected) => {
     expect(new EventParser().push(text)).toMatchObject(expected);
   });
 
-  test('accepts only digits as a reconnection time', () => {
+  test('accepts only digits as a reconnection delay', () => {
     const parser = new EventParser();
     parser.push('retry: 250\n');
     parser.push('retry: soon\n');

@@ -27,7 +27,7 @@ async function read(options = {}): Promise<StreamEvent[]> {
 }
 const lastIds = () => server.requests.map(({ headers }) => headers['last-event-id']);
 
-test('reads events, and continues after the last one when the stream ends or breaks', async () => {
+test('reads events, and resumes after the last one when the stream ends or breaks', async () => {
   answers = [
     stream('retry: 1\nid: 1\nevent: filed\ndata: {"a":1}\n\ndata: no id\n\n'),
     broken('id: 2\ndata: second\n\ndata: half an ev'),
@@ -52,13 +52,13 @@ test('starts after a given event', async () => {
   expect(lastIds()).toEqual(['41']);
 });
 
-test('throws the problem of a refused stream', async () => {
+test('throws the problem when a stream is refused', async () => {
   const problem = JSON.stringify({ code: 'insufficient_role', title: 'No.', status: 403 });
   answers = [(res) => void res.writeHead(403, { 'content-type': 'application/problem+json' }).end(problem)];
   await expect(read()).rejects.toMatchObject({ status: 403, problem: { code: 'insufficient_role' } });
 });
 
-test('closes the connection when the loop is left, and ends when the signal is aborted', async () => {
+test('closes the connection when the caller leaves the loop, and ends when the signal aborts', async () => {
   const open: ServerResponse[] = [];
   const lasting = (res: ServerResponse) => {
     open.push(res);

@@ -52,11 +52,11 @@ const authorizationOf = (request: RecordedRequest | undefined) => request?.heade
 describe('retries', () => {
   test.each([
     ['503 with Retry-After', { status: 503, code: 'unavailable', headers: { 'retry-after': '0' } }],
-    ['503 of a proxy, which is no problem', { status: 503 }],
+    ['a 503 from a proxy, without problem+json', { status: 503 }],
     ['a rate limit', { status: 429, code: 'rate_limited', headers: { 'retry-after': '0' } }],
-    ['a service that cannot be reached', { status: 502, code: 'upstream_unreachable' }],
-    ['a connection that breaks', 'hang up'],
-  ] as const)('repeats a GET after %s', async (_, first) => {
+    ['an unreachable service', { status: 502, code: 'upstream_unreachable' }],
+    ['a broken connection', 'hang up'],
+  ] as const)('retries a GET after %s', async (_, first) => {
     script = [first];
     const { response } = await client.api.GET('/v1/users');
     expect([response.status, server.requests.length]).toEqual([200, 2]);
@@ -64,10 +64,10 @@ describe('retries', () => {
 
   test.each([
     ['a conflict', { status: 409, code: 'last_admin' }],
-    ['an error of ours', { status: 500, code: 'internal_error' }],
+    ['an internal error', { status: 500, code: 'internal_error' }],
     ['another 429', { status: 429, code: 'too_many_attempts', headers: { 'retry-after': '0' } }],
-    ['a Retry-After that is too long', { status: 503, code: 'unavailable', headers: { 'retry-after': '60' } }],
-  ] as const)('returns %s at once', async (_, first) => {
+    ['a response with a too long Retry-After', { status: 503, code: 'unavailable', headers: { 'retry-after': '60' } }],
+  ] as const)('returns %s immediately', async (_, first) => {
     script = [first];
     const { error } = await client.api.GET('/v1/users');
     expect([error?.code, server.requests.length]).toEqual([first.code, 1]);
@@ -80,7 +80,7 @@ describe('retries', () => {
     expect([error?.code, server.requests.length]).toEqual(['unavailable', 3]);
   });
 
-  test('never repeats a POST or a PATCH, but for one with an Idempotency-Key', async () => {
+  test('never retries a POST or PATCH without an Idempotency-Key', async () => {
     const busy: Scripted = { status: 503, code: 'unavailable', headers: { 'retry-after': '0' } };
     script = [busy];
     await client.api.PATCH('/v1/users/me', { body: { display_name: 'Ann' } });
@@ -96,7 +96,7 @@ describe('retries', () => {
     expect(server.requests.slice(3).map(({ body }) => body.toString())).toEqual(Array(2).fill('{"email":"a@b.test"}'));
   });
 
-  test('sends a file as it is, and repeats it with an Idempotency-Key', async () => {
+  test('sends a file unchanged, and retries with an Idempotency-Key', async () => {
     script = ['hang up', { status: 201 }];
     const file = new Blob([Uint8Array.of(0xff, 0xd8, 0xff, 0, 1)], { type: 'image/jpeg' });
     const { response } = await client.api.POST('/v1/complaints/{id}/attachments', {
@@ -111,7 +111,7 @@ describe('retries', () => {
     }
   });
 
-  test('ends a wait when the caller aborts', async () => {
+  test('stops waiting when the caller aborts', async () => {
     script = [{ status: 503, code: 'unavailable' }];
     const aborter = new AbortController();
     const call = client.api.GET('/v1/users', { signal: aborter.signal });
@@ -163,7 +163,7 @@ describe('a session', () => {
     expect(authorizationOf(server.last())).toBeUndefined();
   });
 
-  test('survives a temporary failure to refresh', async () => {
+  test('survives a temporary refresh failure', async () => {
     await logIn();
     script = [
       { status: 401, code: 'token_expired' },
@@ -173,7 +173,7 @@ describe('a session', () => {
     expect(client.session?.user.email).toBe('ann@acme.test');
   });
 
-  test('continues in the next process, with a store', async () => {
+  test('continues in the next process if it has a store', async () => {
     let kept: string | undefined = 'refresh-0';
     const store = {
       read: () => kept,
@@ -190,7 +190,7 @@ describe('a session', () => {
     expect([kept, client.session]).toEqual([undefined, undefined]);
   });
 
-  test('that began without a key remains a bearer session', async () => {
+  test('remains a bearer session if it began without a key', async () => {
     client = createClient({ baseUrl: server.url, dpop: true, store: { read: () => 'refresh-0', write() {} } });
     script = [{ status: 200, body: tokens(1) }];
     await client.resume();
@@ -199,7 +199,7 @@ describe('a session', () => {
     expect([authorizationOf(server.last()), server.last().count('dpop')]).toEqual(['Bearer access-1', 0]);
   });
 
-  test('answers a nonce challenge of DPoP once, with a new proof', async () => {
+  test('answers a DPoP nonce challenge once, with a new proof', async () => {
     client = createClient({ baseUrl: server.url, dpop: true });
     const challenge: Scripted = { status: 400, code: 'use_dpop_nonce', headers: { 'dpop-nonce': 'n-1' } };
     script = [challenge, { status: 200, body: { ...tokens(1), token_type: 'DPoP' } }];

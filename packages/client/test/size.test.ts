@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { expect, test } from '@jest/globals';
 import { build } from 'esbuild';
 
-test('is less than 10 kB, bundled for browsers and compressed', async () => {
+test('the package is under 10 kB when bundled for browsers and compressed', async () => {
   const { outputFiles } = await build({
     entryPoints: [resolve(import.meta.dirname, '../src/index.ts')],
     bundle: true,

@@ -64,7 +64,7 @@ describe.each(locations)('a database on %s', (kind, location) => {
     await expect(insert('a', 'forged', 'b')).rejects.toThrow(/row-level security/);
   });
 
-  test('leaves no role and no tenant behind after an error in the transaction', async () => {
+  test('resets the role and the tenant after an error in the transaction', async () => {
     await expect(db.transaction({ role: app, tenantId: 'a' }, (trx) => sql`select 1/0`.execute(trx))).rejects.toThrow(
       /zero/,
     );
@@ -76,7 +76,7 @@ describe.each(locations)('a database on %s', (kind, location) => {
     expect(await texts({ tenantId: 'b' })).toEqual(['of b']);
   });
 
-  test('a notification calls the listener', async () => {
+  test('calls the listener for a notification', async () => {
     const woken = Promise.withResolvers<string | undefined>();
     const stop = await db.listen('wake', woken.resolve);
     await db.transaction({ role: app }, (trx) => sql`select pg_notify('wake', 'now')`.execute(trx));
@@ -93,7 +93,7 @@ describe.each(locations)('a database on %s', (kind, location) => {
 });
 
 test.each(locations)(
-  'refuses tables of other migrations in one sentence, and writes nothing, on %s',
+  'refuses tables from other migrations in one sentence, and writes nothing, on %s',
   async (kind, where) => {
     const home = mkdtempSync(join(tmpdir(), 'countersign-db-'));
     const dataDir = join(home, 'data');
@@ -130,7 +130,7 @@ test.each(locations)(
   },
 );
 
-test('a PGlite directory is held by one process at a time, and the lock of a dead process is taken over', async () => {
+test('only one process at a time can use a PGlite directory, and the lock of a dead process is taken over', async () => {
   const home = mkdtempSync(join(tmpdir(), 'countersign-db-'));
   const dataDir = join(home, 'data');
   const db = await openDatabase<Schema>({ ...options, location: { dataDir } });
@@ -146,7 +146,7 @@ test('a PGlite directory is held by one process at a time, and the lock of a dea
 });
 
 if (serverUrl !== undefined) {
-  test('survives a connection lost in a transaction on postgres, and answers 503', async () => {
+  test('survives a connection that is lost in a transaction on postgres, and answers 503', async () => {
     const lost: Error[] = [];
     const db = await openDatabase<Schema>({
       ...options,
@@ -231,7 +231,7 @@ if (serverUrl !== undefined) {
       await onServer(`drop role ${roles.login}, ${roles.roles}`);
     });
 
-    test("is refused with the database's name and the next step, and the roles are created", async () => {
+    test('is refused with the database’s name and the next step, and the roles are created', async () => {
       await asSuperuser(
         `reassign owned by ${roles.login} to current_user`,
         `drop owned by ${roles.login}, ${roles.roles}`,

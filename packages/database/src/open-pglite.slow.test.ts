@@ -22,7 +22,7 @@ function openWithin(kib: number) {
   return [status, stdout];
 }
 
-test('a full disk is reported, and the next start creates the database again', async () => {
+test('reports a full disk, and the next start creates the database again', async () => {
   expect(openWithin(0)).toEqual([
     1,
     expect.stringMatching(/^StartupError database: cannot write .*data\.lock: EFBIG/m),

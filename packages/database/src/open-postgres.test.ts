@@ -81,7 +81,7 @@ async function gateTo(url: string) {
 }
 
 testOnServer(
-  'a listener is called within a second after a lost server is back',
+  'calls a listener within a second after a lost server returns',
   async () => {
     const gate = await gateTo(serverUrl ?? '');
     const { driver } = await openPostgres(gate.url, pool);
@@ -98,7 +98,7 @@ testOnServer(
   30_000,
 );
 
-testOnServer('a listener keeps its connection alive, and notices when it is lost', async () => {
+testOnServer('keeps a listener’s connection alive, and notices when it is lost', async () => {
   const { driver } = await openPostgres(serverUrl ?? '', pool);
   const keepAlive = jest.spyOn(Socket.prototype, 'setKeepAlive');
   await driver.listen('wake', () => {});
@@ -108,7 +108,7 @@ testOnServer('a listener keeps its connection alive, and notices when it is lost
 });
 
 testOnServer(
-  'a server that hangs is unavailable within 3 s, then at once, and available within a second after it continues',
+  'a hung server is unavailable within 3 s, then immediately, and available within a second after it continues',
   async () => {
     const gate = await gateTo(serverUrl ?? '');
     const { kysely, driver } = await openPostgres(gate.url, pool);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect, test } from '@jest/globals';
 
-test('an attempt on a full disk leaves no file behind', () => {
+test('leaves no file behind on a full disk', () => {
   const directory = mkdtempSync(join(tmpdir(), 'countersign-mail-'));
   const call = `import('${resolve(import.meta.dirname, 'file-mailer.ts')}')
     .then((it) => it.fileMailer({ directory: '${directory}', from: 'a@b.test', logger: console })

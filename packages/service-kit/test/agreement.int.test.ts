@@ -88,7 +88,7 @@ async function askAgreed({ app }: Awaited<ReturnType<typeof service>>) {
   return supertest(app).get('/me').set(Object.fromEntries(headers));
 }
 
-test('AGREEMENT_KEYS names the directory where a service makes its keys, published beside its own key set', async () => {
+test('AGREEMENT_KEYS names a directory where the service creates keys, which its key set also contains', async () => {
   const one = await service({ AGREEMENT_KEYS: join(home, 'keys') });
   expect((await askAgreed(one)).body).toEqual({ id: 'u1' });
   expect(readdirSync(join(home, 'keys'))).toEqual(['agreement-1.jwk.json']);
@@ -96,7 +96,7 @@ test('AGREEMENT_KEYS names the directory where a service makes its keys, publish
   expect(body.keys).toMatchObject([{ kid: 'own' }, { alg: 'countersign-agreed-v1' }]);
 });
 
-test('a key in memory is announced', async () => {
+test('logs that a key in memory allows only one instance', async () => {
   const one = await service({ AGREEMENT_KEYS: 'memory' });
   expect((await askAgreed(one)).status).toBe(200);
   expect(one.log.lines()).toContainEqual(
@@ -104,7 +104,7 @@ test('a key in memory is announced', async () => {
   );
 });
 
-test('AGREEMENT_KEY holds a private JWK, or a set of them', async () => {
+test('AGREEMENT_KEY accepts a private JWK, or a set of them', async () => {
   const [first, second] = [newAgreementJwk(), newAgreementJwk()];
   expect((await askAgreed(await service({ AGREEMENT_KEY: JSON.stringify(first) }))).status).toBe(200);
   const both = await service({ AGREEMENT_KEY: JSON.stringify({ keys: [second, first] }) });
@@ -113,18 +113,18 @@ test('AGREEMENT_KEY holds a private JWK, or a set of them', async () => {
 });
 
 test.each<[string, Record<string, string>, string]>([
-  ['both places', { AGREEMENT_KEYS: 'memory', AGREEMENT_KEY: JSON.stringify(newAgreementJwk()) }, 'set one'],
-  ['a shared secret too', { AGREEMENT_KEYS: 'memory', GATEWAY_SECRET: 'x'.repeat(40) }, 'set one'],
-  ['a directory that cannot be made', { AGREEMENT_KEYS: '/dev/null/keys' }, 'ENOTDIR'],
-  ['no JWK', { AGREEMENT_KEY: '{"d":"hidden"}' }, 'must be an X25519 private JWK'],
-])('%s is refused at start', async (_what, env, why) => {
+  ['both variables', { AGREEMENT_KEYS: 'memory', AGREEMENT_KEY: JSON.stringify(newAgreementJwk()) }, 'set one'],
+  ['an additional shared secret', { AGREEMENT_KEYS: 'memory', GATEWAY_SECRET: 'x'.repeat(40) }, 'set one'],
+  ['a directory that cannot be created', { AGREEMENT_KEYS: '/dev/null/keys' }, 'ENOTDIR'],
+  ['an invalid JWK', { AGREEMENT_KEY: '{"d":"hidden"}' }, 'must be an X25519 private JWK'],
+])('refuses %s at startup', async (_what, env, why) => {
   const error = await service(env).catch((caught: unknown) => caught);
   expect(error).toBeInstanceOf(ConfigError);
   expect(String(error)).toContain(why);
   expect(String(error)).not.toContain('hidden');
 });
 
-test('a key in memory is refused where instances share their replay memory', async () => {
+test('refuses a key in memory if instances share their replay memory', async () => {
   const redis = new Redis({ lazyConnect: true, enableOfflineQueue: false });
   stops.push(() => redis.disconnect());
   await expect(service({ AGREEMENT_KEYS: 'memory' }, redis)).rejects.toThrow('for one instance');

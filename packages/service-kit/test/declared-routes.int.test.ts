@@ -197,12 +197,12 @@ describe('a declared route', () => {
     return response;
   }
 
-  test('takes no body, or an empty object, where none is declared', async () => {
+  test('accepts no body, or an empty object, if none is declared', async () => {
     expect((await call(asUser(agent), 'post', '/v1/returns')).status).toBe(204);
     expect((await call(asUser(agent), 'post', '/v1/returns', { body: '{}', type: json })).status).toBe(204);
   });
 
-  test('gives its handler the validated path, query and headers', async () => {
+  test('passes the validated path, query and headers to its handler', async () => {
     const { body } = await call(asUser(agent), 'get', '/v1/books/b7?copies=3', { headers: { 'x-shelf': 'A' } });
     expect(body).toEqual({ id: 'b7', title: 'Emma', copies: 3, shelf: 'A' });
     expect((await call(asUser(agent), 'get', '/v1/books/b7')).body).toMatchObject({ copies: 2, shelf: null });
@@ -210,10 +210,10 @@ describe('a declared route', () => {
 
   test.each([
     ['a path parameter that cannot exist', agent, 'get', '/v1/books/x', {}, 404, 'not_found'],
-    ['a query out of bounds', agent, 'get', '/v1/books/b1?copies=10', {}, 422, 'validation_failed'],
-    ['a query name that it does not declare', agent, 'get', '/v1/books/b1?copy=3', {}, 422, 'validation_failed'],
+    ['a query value out of bounds', agent, 'get', '/v1/books/b1?copies=10', {}, 422, 'validation_failed'],
+    ['an undeclared query parameter', agent, 'get', '/v1/books/b1?copy=3', {}, 422, 'validation_failed'],
     [
-      'a query where it declares none',
+      'a query if it declares none',
       admin,
       'post',
       '/v1/books?dry',
@@ -222,7 +222,7 @@ describe('a declared route', () => {
       'validation_failed',
     ],
     [
-      'a member that it does not declare',
+      'an undeclared member',
       admin,
       'post',
       '/v1/books',
@@ -231,7 +231,7 @@ describe('a declared route', () => {
       'validation_failed',
     ],
     [
-      'a member where it declares no body',
+      'a member if it declares no body',
       agent,
       'post',
       '/v1/returns',
@@ -240,7 +240,7 @@ describe('a declared route', () => {
       'validation_failed',
     ],
     [
-      'a field of a form that it does not declare',
+      'an undeclared form field',
       admin,
       'post',
       '/v1/loans',
@@ -261,7 +261,7 @@ describe('a declared route', () => {
     ['another role', agent, 'post', '/v1/books', { body: '{"title":"Emma"}', type: json }, 403, 'insufficient_role'],
     ['an invalid body', admin, 'post', '/v1/books', { body: '{"title":""}', type: json }, 422, 'validation_failed'],
     [
-      'a form in place of JSON',
+      'a form instead of JSON',
       admin,
       'post',
       '/v1/books',
@@ -270,7 +270,7 @@ describe('a declared route', () => {
       'unsupported_media_type',
     ],
     [
-      'JSON in place of a form',
+      'JSON instead of a form',
       admin,
       'post',
       '/v1/loans',
@@ -279,7 +279,7 @@ describe('a declared route', () => {
       'unsupported_media_type',
     ],
     [
-      'a repeated field of a form',
+      'a repeated form field',
       admin,
       'post',
       '/v1/loans',
@@ -306,7 +306,7 @@ describe('a declared route', () => {
       'invalid_request',
     ],
     [
-      'an upload of another type',
+      'an upload with another media type',
       agent,
       'put',
       '/v1/cover',
@@ -321,11 +321,11 @@ describe('a declared route', () => {
 
   test.each<[string, z.ZodType]>([
     ['', z.object({ title: z.string() })],
-    [' inside another one', z.strictObject({ book: z.object({ title: z.string() }).nullish() })],
+    [' inside another object', z.strictObject({ book: z.object({ title: z.string() }).nullish() })],
     [' in a list', z.strictObject({ books: z.array(z.object({ title: z.string() })).default([]) })],
     [' in a choice', z.union([z.strictObject({ isbn: z.string() }), z.object({ title: z.string() })])],
     [' before a transformation', z.object({ title: z.string() }).transform(({ title }) => title)],
-  ])('cannot be declared with an object%s that ignores unknown members, unless a standard says so', (_where, body) => {
+  ])('cannot have an object%s that ignores unknown members, unless a standard requires it', (_where, body) => {
     const declare = (input: { body: z.ZodType } | { query: z.ZodType }) => () =>
       route({ ...declared.addBook, errors: [], ...input });
     const message = /^addBook: the object of title ignores unknown members/;
@@ -335,7 +335,7 @@ describe('a declared route', () => {
     expect(declare({ body: z.strictObject({ key: key.refine(() => true) }) })).not.toThrow();
   });
 
-  test('refuses a kind of caller that it does not name', async () => {
+  test('refuses a kind of caller that it does not declare', async () => {
     const response = await call(anonymous, 'get', '/v1/books/b1');
     expect([response.status, response.body.code]).toEqual([403, 'identity_not_allowed']);
   });
@@ -346,7 +346,7 @@ describe('a declared route', () => {
     expect(response.headers['www-authenticate']).toContain('scope="books.read"');
   });
 
-  test('creates with a location, and takes forms and uploads', async () => {
+  test('responds with a Location to a creation, and accepts forms and uploads', async () => {
     const created = await call(asUser(admin), 'post', '/v1/books', { body: '{"title":"Emma"}', type: json });
     expect([created.status, created.headers.location]).toEqual([201, '/v1/books/b1']);
     expect(created.body).toEqual({ id: 'b1', title: `Emma of ${admin.tenantId}` });
@@ -356,7 +356,7 @@ describe('a declared route', () => {
     expect((await call(reader, 'get', '/v1/books.csv')).text).toBe('id,title\r\n');
   });
 
-  test('stands on an API page in a sandbox, for everyone whom the gateway lets in', async () => {
+  test('appears on a sandboxed API page, which everyone with a signed identity can read', async () => {
     const page = await call(anonymous, 'get', '/docs');
     expect([page.status, page.type]).toEqual([200, 'text/html']);
     expect(page.headers['content-security-policy']).toMatch(/default-src 'none'.* sandbox allow-scripts$/);
@@ -369,13 +369,13 @@ describe('a declared route', () => {
   });
 });
 
-describe('the description', () => {
+describe('the OpenAPI description', () => {
   const { paths, components } = describeApi(api) as {
     paths: Record<string, Record<string, Record<string, unknown>>>;
     components: { schemas: Record<string, object> };
   };
 
-  test('names parameters with their place, bounds and default', () => {
+  test('lists parameters with their location, bounds and default', () => {
     expect(paths['/v1/books/{id}']?.get?.parameters).toEqual([
       { name: 'id', in: 'path', required: true, schema: { type: 'string', pattern: '^b[0-9]+$' } },
       { name: 'copies', in: 'query', required: false, schema: { type: 'integer', minimum: 1, maximum: 9, default: 2 } },
@@ -414,13 +414,13 @@ describe('the description', () => {
 
   test.each([
     [
-      'two schemas of one name',
+      'two schemas with one name',
       { ...declared.addBook, responses: { 201: z.object({ other: z.int() }).meta({ id: 'Problem' }) } },
     ],
-    ['a tag that is not declared', { ...declared.addBook, tag: 'Boks' }],
-    ['an error code that the table lacks', { ...declared.addBook, errors: ['sold'] }],
-    ['two operations of one name', { ...declared.addBook, path: '/v1/other', operationId: 'readBook' }],
-    ['two operations of one place', { ...declared.addBook, method: 'get', path: '/v1/books/:id' } as const],
+    ['an undeclared tag', { ...declared.addBook, tag: 'Boks' }],
+    ['an error code that is not in the table', { ...declared.addBook, errors: ['sold'] }],
+    ['two operations with one name', { ...declared.addBook, path: '/v1/other', operationId: 'readBook' }],
+    ['two operations with one method and path', { ...declared.addBook, method: 'get', path: '/v1/books/:id' } as const],
   ])('refuses %s', (_, wrong) => {
     expect(() => describeApi({ ...api, endpoints: [declared.readBook, wrong] })).toThrow();
   });
@@ -442,7 +442,7 @@ describe('the merged description of several services', () => {
     endpoints: [film, { ...film, path: '/internal/films/:id', operationId: 'lookUpFilm', callers: ['service'] }],
   };
 
-  test('has the operations for clients, and the codes of the gateway', () => {
+  test('contains the operations for clients, and the gateway’s error codes', () => {
     const merged = mergeApis([api, films], options);
     expect(merged.endpoints.map(({ operationId }) => operationId)).toEqual([
       ...api.endpoints.map(({ operationId }) => operationId),

@@ -46,7 +46,7 @@ await runProcess('fixture', async () => {
   app.get('/log-error', (req, res) => {
     logFew();
     logger.error('wrong');
-    // Nothing else may write the lines: this turn of the event loop never ends.
+    // Nothing else can write the lines, because this turn of the event loop never ends.
     if (req.query.block !== undefined) for (;;);
     res.end();
   });

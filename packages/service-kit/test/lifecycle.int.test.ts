@@ -12,7 +12,7 @@ async function startFixture(env: Record<string, string> = {}) {
   return { ...started, url: `http://127.0.0.1:${/listening on (\d+)/.exec(started.output())?.[1]}` };
 }
 
-test('SIGTERM turns readiness off, finishes requests in flight, then exits with code 0', async () => {
+test('SIGTERM turns off readiness, finishes current requests, then exits with code 0', async () => {
   const started = await startFixture({ DRAIN_DELAY_MS: '400' });
   const slow = fetch(`${started.url}/slow`).then((response) => response.text());
   await started.waitFor(/slow request is in/);

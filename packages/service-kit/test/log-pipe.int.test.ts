@@ -72,9 +72,9 @@ function readLog() {
 }
 const few = Array.from({ length: 20 }, (_, n) => expect.objectContaining({ n, msg: 'one of few' }));
 
-test('an error line is written at once, after the lines before it', async () => {
+test('an error line is written immediately, after all earlier lines', async () => {
   const log = readLog();
-  // No answer comes: the process is busy from then on, and its timers do not run.
+  // There is no response: the process stays busy, and its timers do not run.
   ask('/log-error?block').catch(() => {});
   await eventually(() => expect(log.fewAnd('wrong')).toEqual([...few, expect.objectContaining({ level: 50 })]));
 });
@@ -82,7 +82,7 @@ test('an error line is written at once, after the lines before it', async () => 
 test.each([
   ['throws', '/log-then-throw', 1, [expect.objectContaining({ level: 60, msg: 'uncaught exception' })]],
   ['exits', '/log-then-exit', 3, []],
-])('a process that %s loses no line', async (_name, path, code, last) => {
+])('a process that %s loses no log line', async (_name, path, code, last) => {
   const log = readLog();
   const ended = once(child, 'close');
   ask(path).catch(() => {});

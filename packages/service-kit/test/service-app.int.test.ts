@@ -51,7 +51,7 @@ beforeEach(() => {
   app = createServiceApp({ logger: log.logger, health, metrics: createMetrics(), errors, identity: passAll, routes });
 });
 
-describe('every error is a problem with a code and a request id', () => {
+describe('a problem with a code and a request id is the response to', () => {
   test.each([
     ['an application error', 'GET', '/teapot', undefined, 418, 'teapot'],
     ['an unexpected error', 'GET', '/crash', undefined, 500, 'internal_error'],
@@ -91,14 +91,14 @@ test('logs an internal error in full, and shows the client no detail', async () 
   expect(log.text()).toContain('SELECT secret FROM table');
 });
 
-test('sends the headers and Retry-After of an error, and logs its detail only', async () => {
+test('sends an error’s headers and Retry-After, and only logs its detail', async () => {
   const response = await supertest(app).get('/teapot');
   expect(response.headers).toMatchObject({ 'retry-after': '7', 'x-lid': 'on' });
   expect(response.text).not.toContain('internal reason');
   expect(log.text()).toContain('internal reason');
 });
 
-test('reports invalid fields by their wire names', async () => {
+test('reports invalid fields by their names in the request', async () => {
   const response = await supertest(app).post('/echo').send({ name: 'too long' });
   expect(response.body.errors).toEqual([{ path: 'name', message: expect.any(String) }]);
 });
@@ -116,7 +116,7 @@ test.each([
   ['text/plain', '', 200, { got: 'nothing' }],
   ['text/plain', '{"a":1}', 415, { code: 'unsupported_media_type' }],
   ['application/x-www-form-urlencoded', 'a=1', 415, { code: 'unsupported_media_type' }],
-])('a body of %s %j gets %d', async (type, sent, status, answer) => {
+])('a body of type %s with the text %j gets %d', async (type, sent, status, answer) => {
   const response = await supertest(app).post('/json').set('content-type', type).send(sent);
   expect(response.status).toBe(status);
   expect(response.body).toMatchObject(answer);
@@ -153,13 +153,13 @@ test('logs one line per request, without the query, with the fields that the han
   expect(log.text()).not.toContain('canary');
 });
 
-test('adopts the request id of a verified identity', async () => {
+test('uses the request id of a verified identity', async () => {
   const id = '01890a5d-ac96-774b-bcce-b302099a8057';
   const response = await supertest(app).post('/echo').set('x-request-id', id).send({ name: 'ok' });
   expect(response.body.id).toBe(id);
 });
 
-test('is alive when not ready, and not ready while draining', async () => {
+test('stays alive while not ready, and is not ready while draining', async () => {
   usable = 'the store is away';
   expect((await supertest(app).get('/readyz')).status).toBe(503);
   expect((await supertest(app).get('/healthz')).status).toBe(200);
@@ -184,7 +184,7 @@ test('does not handle a request whose client disconnects while its identity is c
     handled.push(req.params.id);
     res.end();
   });
-  // The check lasts until the bytes that end the connection have arrived, as one that waits for Redis may.
+  // The check lasts until the end of the connection has arrived, as a check that waits for Redis may.
   const identity: RequestHandler = (req, _res, next) => {
     if (req.url.endsWith('/2')) return next();
     req.socket.once('end', () => {
@@ -204,7 +204,7 @@ test('does not handle a request whose client disconnects while its identity is c
   server.close();
 });
 
-test('handles an unsupported upgrade as an ordinary request', async () => {
+test('handles an unsupported upgrade as a plain request', async () => {
   const server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const answer = await rawRequest(

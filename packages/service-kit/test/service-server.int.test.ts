@@ -37,12 +37,12 @@ test.each([
 test.each([
   ['a malformed request', 'NONSENSE\r\n\r\n', 400, 'invalid_request'],
   [
-    'headers that are too large',
+    'a request with too large headers',
     `GET / HTTP/1.1\r\nHost: h\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`,
     431,
     'headers_too_large',
   ],
-])('%s gets a problem and never reaches the app', async (_what, bytes, status, code) => {
+])('%s gets a problem response and never reaches the app', async (_what, bytes, status, code) => {
   const [head = '', body = ''] = (await rawRequest(port(), bytes)).split('\r\n\r\n');
   expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
   expect(head).toMatch(/content-type: application\/problem\+json/);
@@ -51,7 +51,7 @@ test.each([
   expect(reached).toEqual([]);
 });
 
-test('a parse error never writes into a response that has started', async () => {
+test('a parse error writes nothing into a response that has started', async () => {
   const socket = connect(port(), '127.0.0.1').setEncoding('latin1');
   let got = '';
   socket

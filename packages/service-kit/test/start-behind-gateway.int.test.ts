@@ -64,19 +64,19 @@ describe('a service behind the gateway', () => {
     return { status: answer.status, checks };
   }
 
-  test('without redis listens once its replay memory has begun, and serves the first request', async () => {
+  test('without Redis, listens once its replay memory has started, and serves the first request', async () => {
     const service = await start();
     expect(await ask(service)).toBe(200);
     expect(await readiness(service)).toMatchObject({ status: 200 });
   });
 
-  test('makes a span of a request that the gateway signed, under the span of its header, and of no other', async () => {
+  test('creates a span only for requests that the gateway signed, as a child of the span in the header', async () => {
     const collector = await spanReceiver();
     const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
     const traceparent = (trace: string) => ({ traceparent: `00-${trace.repeat(32)}-${'b'.repeat(16)}-01` });
     expect(await ask(service, { ...traceparent('c') })).toBe(401);
     expect(await ask(service, { ...signed(), ...traceparent('a') })).toBe(200);
-    // What waits is sent before the service ends.
+    // Pending spans are sent before the service stops.
     await Promise.all(services.splice(0).map((one) => one.stop()));
     expect(collector.spans()).toMatchObject([
       { service: audience, name: 'GET /me', kind: 'server', traceId: 'a'.repeat(32), parentSpanId: 'b'.repeat(16) },
@@ -84,7 +84,7 @@ describe('a service behind the gateway', () => {
     await collector.close();
   });
 
-  test('does not start if spans would travel unencrypted, unless the network is trusted', async () => {
+  test('does not start if spans would be sent unencrypted, unless the network is trusted', async () => {
     const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'HTTP://collector.test:4318' };
     await expect(start(env)).rejects.toThrow(/^OTEL_EXPORTER_OTLP_ENDPOINT: plain http leaves this machine/);
     await start({ ...env, OTEL_EXPORTER_OTLP_INSECURE: 'true' });
@@ -110,7 +110,7 @@ describe('a service behind the gateway', () => {
     let redis: ThrowAwayRedis;
     beforeAll(async () => {
       redis = await throwAwayRedis();
-      // The replay memory began some time ago.
+      // The replay memory started some time ago.
       const first = await start({ REDIS_URL: redis.url });
       await eventually(async () => expect((await readiness(first)).status).toBe(200));
     });
@@ -125,7 +125,7 @@ describe('a service behind the gateway', () => {
       }
     });
 
-    test('is ready without redis only if the policy allows it, and again within a second of its return', async () => {
+    test('is ready without Redis only if the policy allows it, and within a second after Redis returns', async () => {
       const [refusing, remembering] = [
         await start({ REDIS_URL: redis.url }),
         await start({ REDIS_URL: redis.url, REPLAY_WITHOUT_REDIS: 'memory' }),
@@ -140,13 +140,13 @@ describe('a service behind the gateway', () => {
       await redis.start();
       const backAt = performance.now();
       await eventually(async () => expect(await ask(refusing)).toBe(200));
-      // It reconnects within 100 ms. An empty replay memory begins with the next whole second. The rest is for a busy
-      // machine.
+      // It reconnects within 100 ms. An empty replay memory begins with the next whole second. The remaining time is
+      // for a busy machine.
       expect(performance.now() - backAt).toBeLessThan(1_500);
       expect((await readiness(refusing)).status).toBe(200);
     });
 
-    test('is ready within a second after a hung redis resumes', async () => {
+    test('is ready within a second after a hung Redis resumes', async () => {
       const service = await start({ REDIS_URL: redis.url });
       process.kill(redis.pid(), 'SIGSTOP');
       try {
@@ -160,7 +160,7 @@ describe('a service behind the gateway', () => {
       expect(performance.now() - backAt).toBeLessThan(1_000);
     });
 
-    test('serves the first request after redis restarted during an idle period', async () => {
+    test('serves the first request after Redis restarted during an idle period', async () => {
       const service = await start({ REDIS_URL: redis.url });
       expect(await ask(service)).toBe(200);
       await redis.kill();
@@ -171,7 +171,7 @@ describe('a service behind the gateway', () => {
       expect(await ask(service)).toBe(200);
     });
 
-    test('starts without redis, and reports that it is not ready', async () => {
+    test('starts without Redis, and reports that it is not ready', async () => {
       await redis.kill();
       const service = await start({ REDIS_URL: redis.url });
       expect(await readiness(service)).toMatchObject({ status: 503, checks: { gateway_keys: 'ok' } });

@@ -78,6 +78,6 @@ test('a service with a shared secret refuses other secrets and ed25519 keys', as
   expect(reasons).toEqual(['key_unknown', 'signature_invalid', 'algorithm_mismatch']);
 });
 
-test('refuses a secret under 32 bytes at start', () => {
+test('refuses a secret under 32 bytes at startup', () => {
   expect(() => serviceWith({ GATEWAY_SECRET: 'short' })).toThrow('GATEWAY_SECRET: must have at least 32 bytes');
 });

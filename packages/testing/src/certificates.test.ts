@@ -6,7 +6,7 @@ import { describe, expect, test } from '@jest/globals';
 import { testAuthority } from './certificates.ts';
 
 describe('a certificate for a test', () => {
-  test('names its hosts and its authority', () => {
+  test('contains its hosts and its authority', () => {
     const authority = testAuthority();
     const { cert } = authority.issue(['service.test', '127.0.0.1']);
     const parsed = new X509Certificate(cert);

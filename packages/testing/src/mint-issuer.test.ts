@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import { mintIssuer } from './mint-issuer.ts';
 
-test('mints a token that verifies against its key set, and drops a claim on request', async () => {
+test('creates a token that verifies with its key set, and omits a claim on request', async () => {
   const issuer = await mintIssuer();
   const token = await issuer.accessToken({ role: 'admin', jti: undefined });
   const { payload, protectedHeader } = await jwtVerify(token, createLocalJWKSet(issuer.jwks), {

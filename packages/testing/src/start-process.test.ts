@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { startProcess } from './start-process.ts';
 
-test('waits for output of a process, and returns how it ended', async () => {
+test('waits for a process’s output, and returns how it ended', async () => {
   const started = startProcess({ args: ['--eval', "console.log('up'); setInterval(() => {}, 1000)"] });
   await started.waitFor(/up/);
   expect(await started.stop()).toBe('SIGTERM');

@@ -12,11 +12,11 @@ test('a cursor decodes to the position it encodes', () => {
   );
 });
 
-test('the cursor at a row encodes the position of the row', () => {
+test('the cursor for a row encodes the row’s position', () => {
   expect(decodeCursor(cursorAt({ folded_name: 'a', user_id: 'b' }))).toEqual({ foldedName: 'a', userId: 'b' });
 });
 
-test('malformed cursors are refused', () => {
+test('accepts a cursor only in its canonical form', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.base64String(), fc.json()), (value) => {
       const decoded = decodeCursor(value);
@@ -27,15 +27,15 @@ test('malformed cursors are refused', () => {
 
 const encoded = (value: string) => Buffer.from(value).toString('base64url');
 test.each([
-  ['empty', ''],
-  ['words', 'next page please'],
-  ['no list', encoded('{"0":"a","1":"b"}')],
-  ['too short', encoded('["a"]')],
-  ['too long', encoded('["a","b","c"]')],
+  ['that is empty', ''],
+  ['of words', 'next page please'],
+  ['that is not an array', encoded('{"0":"a","1":"b"}')],
+  ['that is too short', encoded('["a"]')],
+  ['that is too long', encoded('["a","b","c"]')],
   ['of numbers', encoded('[1,2]')],
-  ['spaced', encoded('["a", "b"]')],
-  ['padded', `${encoded('["a","b"]')}=`],
-  ['a NUL', encoded('["\\u0000","b"]')],
-])('refuses one that is %s', (_what, cursor) => {
+  ['with spaces', encoded('["a", "b"]')],
+  ['with padding', `${encoded('["a","b"]')}=`],
+  ['with a NUL', encoded('["\\u0000","b"]')],
+])('refuses a cursor %s', (_what, cursor) => {
   expect(decodeCursor(cursor)).toBeUndefined();
 });

@@ -25,19 +25,19 @@ test.each([
   ['auditor', 'other', false],
   ['agent', 'other', true],
   ['admin', 'other', true],
-])('a %s sees %s: %s', (role, userId, sees) => {
+])('role %s can see user %s: %s', (role, userId, sees) => {
   expect(maySee({ userId: 'u', role }, userId)).toBe(sees);
 });
 
-test('names are compared without case and compatibility forms', () => {
+test('names are compared regardless of case and compatibility forms', () => {
   expect(foldName('ÄNNE Ｏ')).toBe(foldName('änne o'));
 });
 
-test('a folded name fits an index, however much its ligatures expand', () => {
+test('a folded name fits an index entry, however much its ligatures expand', () => {
   expect([...foldName('\ufdfa'.repeat(100))]).toHaveLength(100);
 });
 
-test('changes hold only the fields that differ, and the folded name follows the display name', () => {
+test('a change contains only the fields that differ, and a new display name also changes the folded name', () => {
   expect(changesTo(member, { displayName: 'Úna', phone: null, locale: undefined })).toEqual({
     display_name: 'Úna',
     folded_name: 'úna',

@@ -12,7 +12,7 @@ class Line {
   readonly photos = new Set<string>();
   draft: Draft = { ...emptyDraft('key-1'), title: 'Dark street', description: 'No light.', category: 'Lighting' };
   left: Photo[] = ['p1', 'p2'].map((id) => ({ id, draft: 'key-1', addedAtMs: 0, file: new File(['x'], `${id}.jpg`) }));
-  /** In order; what comes after them works. */
+  /** The losses in order. Later requests succeed. */
   readonly losses: ('request' | 'answer' | Failure)[];
 
   constructor(...losses: Line['losses']) {
@@ -42,7 +42,7 @@ class Line {
 }
 
 test.each(['request', 'answer'] as const)(
-  'the %s of the complaint is lost: sent again, it is filed once',
+  'files a complaint once when it is sent again after a lost %s',
   async (loss) => {
     const line = new Line(loss);
     await expect(line.send()).rejects.toBe(offline);
@@ -53,7 +53,7 @@ test.each(['request', 'answer'] as const)(
   },
 );
 
-test.each(['request', 'answer'] as const)('the %s of the second photo is lost: only it is sent again', async (loss) => {
+test.each(['request', 'answer'] as const)('sends only the second photo again after its lost %s', async (loss) => {
   const line = new Line(undefined as never, undefined as never, loss);
   await expect(line.send()).rejects.toBe(offline);
   expect(line.draft.complaintId).toBe('c1');
@@ -63,7 +63,7 @@ test.each(['request', 'answer'] as const)('the %s of the second photo is lost: o
   expect([...line.photos]).toEqual(['p1', 'p2']);
 });
 
-test('a refused complaint may be changed, and can then be filed', async () => {
+test('a refused complaint can be changed and then filed', async () => {
   const line = new Line(new Failure('unknown_category', 422));
   await expect(line.send()).rejects.toMatchObject({ code: 'unknown_category' });
   expect(line.draft.sent).toBe(false);
@@ -76,7 +76,7 @@ test.each([
   ['internal_error', 500],
   ['rate_limited', 429],
   ['token_expired', 401],
-])('%s leaves open whether an earlier request arrived, so the text stays as it is', async (code, status) => {
+])('after %s, the text cannot change, because an earlier request may have arrived', async (code, status) => {
   const line = new Line('answer', new Failure(code, status));
   await expect(line.send()).rejects.toBe(offline);
   await expect(line.send()).rejects.toMatchObject({ code });
@@ -85,7 +85,7 @@ test.each([
   expect(line.complaints.size).toBe(1);
 });
 
-test('a refused photo is reported, and the others are attached', async () => {
+test('reports a refused photo, and attaches the others', async () => {
   const line = new Line(undefined as never, new Failure('unreadable_image', 422));
   expect(await line.send()).toEqual({ id: 'c1', refused: [{ name: 'p1.jpg', code: 'unreadable_image' }] });
   expect([...line.photos]).toEqual(['p2']);
@@ -112,7 +112,7 @@ describe('drafts', () => {
     [{ address: ' Mill Lane 3 ' }, { address: 'Mill Lane 3' }],
     [{ point: { latitude: 48.2, longitude: 16.4 } }, { latitude: 48.2, longitude: 16.4 }],
     [{ address: '  ' }, undefined],
-  ])('%j is sent as the location %j', (place, location) => {
+  ])('sends %j as the location %j', (place, location) => {
     expect(bodyOf({ ...emptyDraft('k'), ...place })).toEqual({
       title: '',
       description: '',

@@ -17,11 +17,11 @@ test.each([
     { q: 404, status: 'any' },
     { sort: 'priority', q: '404' },
   ],
-])('the address %j asks for %j', (search, query) => {
+])('the URL parameters %j request %j', (search, query) => {
   expect(queryOf(readFilters(search))).toEqual(query);
 });
 
-test('unknown and invalid parameters of a URL are ignored', () => {
+test('unknown and invalid URL parameters are ignored', () => {
   const typed = { whose: 'theirs', status: ['open'], priority: 'extreme', sort: 'random', overdue: 'yes', x: 1 };
   expect(queryOf(readFilters(typed))).toEqual(queryOf({}));
 });

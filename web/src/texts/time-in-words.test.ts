@@ -11,6 +11,6 @@ test.each([
   ['en-GB', '2026-04-01T12:00:00Z', '1 Apr 2026'],
   ['de', '2026-05-10T11:20:00Z', 'vor 40 Minuten'],
   ['de', '2026-04-01T12:00:00Z', '1. Apr. 2026'],
-])('%s says %s as "%s"', (language, time, words) => {
+])('in %s, %s reads "%s"', (language, time, words) => {
   expect(timeInWords(language, new Date(time), now)).toBe(words);
 });

@@ -66,7 +66,7 @@ describe.each(databases())('an outbox on %s', (_kind, database) => {
     return startCourier({ db: made.db, logger, channel, graceMs: 100, work });
   };
 
-  test('leases at most the allowed rows of a tenant, and those of other tenants meanwhile', async () => {
+  test('leases at most the allowed rows of a tenant, and meanwhile rows of other tenants', async () => {
     await add('a', 'a', 'a', 'b');
     const ids = async (perTenant: number) => (await rows(perTenant).claim(10)).map(({ id }) => id).sort();
     expect(await ids(2)).toEqual([1, 2, 4]);
@@ -77,7 +77,7 @@ describe.each(databases())('an outbox on %s', (_kind, database) => {
     expect(await rows().depth()).toMatchObject({ topic: 'letter', waiting: 4 });
   });
 
-  test('renews no lease that another process has taken over', async () => {
+  test('does not renew a lease that another process has taken over', async () => {
     await add('a');
     const slow = await rows().claim(1);
     await run(sql`update letters set leased_until = 'epoch'`);

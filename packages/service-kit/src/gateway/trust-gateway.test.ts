@@ -10,10 +10,10 @@ import { trustGateway } from './trust-gateway.ts';
 const justBegun = 'the replay memory has just started';
 
 test.each<[name: string, withRedis: boolean, withoutRedis: 'refuse' | 'memory', reason: string | undefined]>([
-  ['without redis', false, 'refuse', justBegun],
-  ['that may continue without redis', true, 'memory', justBegun],
-  ['that requires redis', true, 'refuse', 'Redis does not answer'],
-])('an instance %s is ready when the replay memory it needs is available', async (_name, withRedis, policy, reason) => {
+  ['without Redis', false, 'refuse', justBegun],
+  ['that can continue without Redis', true, 'memory', justBegun],
+  ['that requires Redis', true, 'refuse', 'Redis does not answer'],
+])('an instance %s reports the state of the replay memory that it needs', async (_name, withRedis, policy, reason) => {
   const redis = withRedis ? new Redis({ lazyConnect: true, enableOfflineQueue: false }) : undefined;
   const { checks } = trustGateway({
     audience: 'things',
@@ -33,7 +33,7 @@ test.each<[name: string, withRedis: boolean, withoutRedis: 'refuse' | 'memory', 
   redis?.disconnect();
 });
 
-describe('keys by plain http from another machine', () => {
+describe('a plain http URL of the gateway keys on another machine', () => {
   const environment = process.env.NODE_ENV;
   afterEach(() => {
     process.env.NODE_ENV = environment;
@@ -47,7 +47,7 @@ describe('keys by plain http from another machine', () => {
       metrics: createMetrics(),
     });
 
-  test('keep a service in production from starting, unless its configuration says that the network is trusted', () => {
+  test('prevents a start in production, unless the configuration says that the network is trusted', () => {
     process.env.NODE_ENV = 'production';
     expect(() => trust({})).toThrow(
       /^GATEWAY_KEYS_URL: .*\(http:\/\/gateway:8090\/keys\).* set GATEWAY_INSECURE_TRANSPORT=true where the network is trusted$/,

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { lineField, textField } from './body.ts';
 
-test('trims before it checks the length', () => {
+test('trims a text before checking its length', () => {
   expect(lineField(3).parse(' abc ')).toBe('abc');
   expect(lineField(3).safeParse('abcd').success).toBe(false);
   expect(lineField(3).safeParse(' \t').success).toBe(false);
@@ -20,7 +20,7 @@ test.each([
   ['only fillers that count as letters', '\u3164 \uffa0', false, true],
   ['joined emoji and letters with a joiner', '👩‍🔧 می‌خواهم', true, true],
   ['letters of any script', 'Ünï 漢字 🙂', true, true],
-])('checks %s', (_what, value, inLine, inText) => {
+])('checks text with %s', (_what, value, inLine, inText) => {
   expect(lineField(20).safeParse(value).success).toBe(inLine);
   expect(textField(20).safeParse(value).success).toBe(inText);
 });

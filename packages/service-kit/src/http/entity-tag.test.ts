@@ -8,8 +8,8 @@ test.each([
   ['no If-Match', undefined],
   ['*', '*'],
   ['the tag', '"r2"'],
-  ['a tag with a hash of what is shown', '"r2.a1"'],
-  ['the tag among others', 'W/"r2", "r1",  "r2"'],
+  ['a tag with a hash of the representation', '"r2.a1"'],
+  ['the tag in a list of tags', 'W/"r2", "r1",  "r2"'],
   ['the tag after one that contains a comma', '"a,b","r2"'],
 ])('accepts %s', (_what, header) => {
   expect(() => assertIfMatch(asking(header))('r2')).not.toThrow();
@@ -17,7 +17,7 @@ test.each([
 
 test.each([
   ['another tag', '"r1"'],
-  ['the weak tag', 'W/"r2"'],
+  ['the tag as a weak tag', 'W/"r2"'],
   ['a tag that starts with the same characters', '"r2 "'],
   ['the tag inside another tag', '"x"r2"'],
   ['an unquoted tag', 'r2'],

@@ -20,7 +20,7 @@ async function ask(port: number): Promise<number | string> {
   }
 }
 
-test('a closing server answers connections queued in the kernel, and refuses later ones', async () => {
+test('a closing server responds to connections queued in the kernel, and refuses later ones', async () => {
   const port = await listen(server, { host: '127.0.0.1', port: 0 }, 'test');
   const queued = Array.from({ length: 100 }, () => ask(port));
   // By then the kernel has queued the connections, and Node.js has not accepted them yet.
@@ -30,7 +30,7 @@ test('a closing server answers connections queued in the kernel, and refuses lat
   expect(await ask(port)).toBe('ECONNREFUSED');
 });
 
-test('a closing server answers a client that connected before, and sends its request after', async () => {
+test('a closing server responds to a client that connected earlier and sends its request now', async () => {
   const port = await listen(server, { host: '127.0.0.1', port: 0 }, 'test');
   const client = connect(port, '127.0.0.1');
   await once(client, 'connect');

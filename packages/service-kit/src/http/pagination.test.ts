@@ -29,6 +29,6 @@ test.each([
   ['a limit of 0', { limit: '0' }],
   ['a limit over 100', { limit: '101' }],
   ['a limit that is not a number', { limit: '1e1' }],
-])('a query refuses %s', (_what, params) => {
+])('refuses %s', (_what, params) => {
   expect(query.safeParse(params).success).toBe(false);
 });

@@ -13,11 +13,11 @@ function frame(opcode: number, length: number, isMasked: boolean): Buffer {
   return Buffer.concat([Buffer.from(head), Buffer.alloc(isMasked ? 4 : 0, 0x88), Buffer.alloc(length, 0x88)]);
 }
 
-describe('a frame cursor', () => {
+describe('the WebSocket frame cursor', () => {
   const lengths = fc.oneof(fc.nat(130), fc.constantFrom(0, 125, 126, 127, 0xffff, 0x1_0000, 70_000));
   const frames = fc.array(fc.tuple(fc.constantFrom(0, 1, 2, 9, 10), lengths, fc.boolean()), { maxLength: 6 });
 
-  test('finds the end of each frame for any split of the bytes', () => {
+  test('finds the end of each frame, however the bytes are split', () => {
     fc.assert(
       fc.property(frames, fc.array(fc.integer({ min: 1, max: 50_000 }), { minLength: 1 }), (drawn, steps) => {
         const parts = drawn.map(([opcode, length, isMasked]) => frame(opcode, length, isMasked));
@@ -53,7 +53,7 @@ describe('a frame cursor', () => {
 });
 
 describe('a close frame', () => {
-  test('is masked for a client only', () => {
+  test('is masked only for a client', () => {
     expect(closeFrame('server', 1001)).toEqual(Buffer.from([0x88, 2, 0x03, 0xe9]));
     const masked = closeFrame('client', 1008, 'x');
     expect(masked.subarray(0, 2)).toEqual(Buffer.from([0x88, 0x83]));
@@ -61,7 +61,7 @@ describe('a close frame', () => {
     expect(masked.subarray(6).map((byte, at) => byte ^ (key[at % 4] ?? 0))).toEqual(Buffer.from([0x03, 0xf0, 0x78]));
   });
 
-  test('refuses a reason that a control frame cannot hold', () => {
+  test('refuses a reason that does not fit a control frame', () => {
     expect(() => closeFrame('server', 1008, 'x'.repeat(124))).toThrow(RangeError);
   });
 });

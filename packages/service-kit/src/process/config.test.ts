@@ -33,7 +33,7 @@ test.each([
   ['REPLAY_WITHOUT_REDIS', 'yes', 'must be refuse or memory'],
   ['GATEWAY_KEYS_URL', 'http://', 'must be a URL'],
   ['PEPPER', 'ab', 'must have at least 3 characters'],
-])('names the allowed values of %s when it is %j', (name = '', value = '', allowed = undefined) => {
+])('reports the allowed values of %s for the value %j', (name = '', value = '', allowed = undefined) => {
   expect(problemsOf({ PEPPER: 'abc', [name]: value })).toEqual(allowed === undefined ? [] : [`${name}: ${allowed}`]);
 });
 

@@ -37,13 +37,13 @@ test('writes the same line as the logger', () => {
   );
 });
 
-test('leaves the lines of a child logger to the child', () => {
+test('lets a child logger write its own lines', () => {
   const { logger, lines } = capture();
   createLineWriter(logger.child({ part: 'edge' }), 'request')({ a: 1 });
   expect(JSON.parse(lines[0] ?? '')).toMatchObject({ part: 'edge', a: 1, msg: 'request' });
 });
 
-test('writes nothing below the level of the logger', () => {
+test('writes nothing below the logger’s level', () => {
   const { logger, lines } = capture('warn');
   const write = createLineWriter(logger, 'request');
   write({ a: 1 });

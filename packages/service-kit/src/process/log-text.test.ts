@@ -14,7 +14,7 @@ test.each<[string, object, string]>([
     'gateway listens ports={"public":1} routes=2',
   ],
   ['a warning', { level: 40, issuer: 'https://a.test', msg: 'no keys' }, '!warning: no keys! issuer=https://a.test'],
-  ['text with blanks', { reason: 'no "keys" yet', msg: 'x' }, 'x reason="no \\"keys\\" yet"'],
+  ['text with spaces', { reason: 'no "keys" yet', msg: 'x' }, 'x reason="no \\"keys\\" yet"'],
   [
     'a request',
     { method: 'GET', path: '/a', status: 200, route: 'r', ip: '::1', duration_ms: 3.1, user_id: 'ada', msg: 'request' },
@@ -43,11 +43,11 @@ test.each<[string, object, string]>([
     { level: 50, err: { type: 'Error', message: 'm', stack: 'Error: m\n    at here' }, msg: 'failed' },
     '!error: failed!\n  Error: m\n  at here',
   ],
-])('writes %s for people', (_what, members, expected) => {
+])('formats %s for people', (_what, members, expected) => {
   expect(line(members)).toBe(`TIME ${expected}\n`);
 });
 
-test('lets a client write nothing that a terminal obeys', () => {
+test('escapes everything from a client that a terminal would interpret', () => {
   const commands = '\x1b[2J\u009b1A\u202e\r\n';
   const hostile = {
     method: 'GET',

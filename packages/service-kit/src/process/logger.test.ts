@@ -8,7 +8,7 @@ function logged(fields: object, message = 'x'): string {
 }
 
 test.each([
-  ['at the top', { password: 'canary' }],
+  ['at the top level', { password: 'canary' }],
   ['in detail', { detail: { refresh_token: 'canary' } }],
   ['in a header', { headers: { authorization: 'Bearer canary', 'set-cookie': 'canary' } }],
   [

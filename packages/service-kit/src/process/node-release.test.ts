@@ -13,7 +13,7 @@ test.each([
   ['23.99.0', '24.22.1'],
   ['22.23.3', '22.23.4'],
   ['20.20.0', '22.23.4'],
-])('Node.js %s needs an upgrade to %s', (version, wanted) => {
+])('the upgrade for Node.js %s is %s', (version, wanted) => {
   expect(saferNodeRelease(version)).toBe(wanted);
 });
 

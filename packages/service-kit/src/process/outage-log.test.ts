@@ -5,7 +5,7 @@ import { createOutageLog } from './outage-log.ts';
 test.each([
   [false, 'info'],
   [true, 'warn'],
-])('logs failures in a row at once, after 10 s, then once a minute (worked before: %s)', (hasWorked, first) => {
+])('logs consecutive failures immediately, after 10 s, then once a minute (worked before: %s)', (hasWorked, first) => {
   const clock = testClock();
   const outages = createOutageLog(clock.nowMs);
   const logged: unknown[] = [];

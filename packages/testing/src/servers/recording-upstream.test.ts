@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { rawRequest } from '../raw-request.ts';
 import { recordingUpstream } from './recording-upstream.ts';
 
-test('records the bytes of the target, every occurrence of a header, and the whole body', async () => {
+test('records the request target as received, every occurrence of a header, and the whole body', async () => {
   const upstream = await recordingUpstream();
   const answer = await rawRequest(
     upstream.port,

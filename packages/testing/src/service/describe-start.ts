@@ -20,7 +20,7 @@ export type StartSubject = Readonly<{
 
 /** Tests how a service starts. Every service must pass. */
 export function describeStart({ name, portVariable, home, run, signed }: StartSubject): void {
-  test('listens before the gateway is up, and is ready once it has the keys', async () => {
+  test('listens before the gateway runs, and is ready once it has the gateway’s keys', async () => {
     const [port = 0] = await freePorts(1);
     const service = await run({ GATEWAY_KEYS_URL: `http://127.0.0.1:${port}/jwks.json` });
     const client = supertest(`http://127.0.0.1:${service.port}`);
@@ -35,7 +35,7 @@ export function describeStart({ name, portVariable, home, run, signed }: StartSu
     await ready.stop();
   });
 
-  test('reports a taken port in one sentence, and releases its data directory', async () => {
+  test('reports a port in use in one sentence, and releases its data directory', async () => {
     const first = await run();
     const busy = { [portVariable]: String(first.port), COUNTERSIGN_HOME: mkdtempSync(join(home, 'busy-')) };
     await expect(run(busy)).rejects.toThrow(new RegExp(`^${name}: 127\\.0\\.0\\.1:\\d+ is already in use$`));

@@ -33,7 +33,7 @@ const otherCallers: readonly IdentityClaims[] = [
 
 /** Tests that a service trusts only the gateway, and reads no rows for unsigned or invalid requests. */
 export function describeTrust(claims: TrustSubject): void {
-  describe.each(databases())('trust in the gateway alone, on %s', (_kind, database) => {
+  describe.each(databases())('a service that trusts only the gateway, on %s', (_kind, database) => {
     let world: World;
     beforeAll(async () => {
       world = await claims.world(database);
@@ -41,7 +41,7 @@ export function describeTrust(claims: TrustSubject): void {
     afterAll(() => world.close());
     const get = { method: 'GET', target: claims.target, claims: asUser(agent) };
 
-    test.each(attacks(claims))('refuses %s, and no row is read', async (_what, attack) => {
+    test.each(attacks(claims))('refuses %s, and reads no row', async (_what, attack) => {
       const before = world.transactions();
       const { status, headers, body: problem } = await attack(world);
       expect(status).toBe(401);
@@ -60,7 +60,7 @@ export function describeTrust(claims: TrustSubject): void {
       expect(world.transactions()).toBe(before);
     });
 
-    test.each(otherCallers)('gives the identity $kind nothing', async (caller) => {
+    test.each(otherCallers)('gives a caller of kind $kind no access', async (caller) => {
       const before = world.transactions();
       const { body: problem } = await world
         .send('GET', claims.target, world.sign({ ...get, claims: caller }))
@@ -69,7 +69,7 @@ export function describeTrust(claims: TrustSubject): void {
       expect(world.transactions()).toBe(before);
     });
 
-    test('answers health without a signature', async () => {
+    test('serves health checks without a signature', async () => {
       await world.send('GET', '/healthz', {}).expect(200);
       await world.send('GET', '/readyz', {}).expect(200);
       await world.send('GET', '/metrics', {}).expect(200);
@@ -125,9 +125,9 @@ function attacks({
     ({ send, sign }: World) =>
       send('GET', target, { ...sign(get), ...header });
   return [
-    ['no signature', ({ send }) => send('GET', target, {})],
-    ['no signature on an unknown path', ({ send }) => send('GET', '/nothing', {})],
-    ['no signature and a body', ({ send }) => send(method, target, json, body)],
+    ['a missing signature', ({ send }) => send('GET', target, {})],
+    ['a missing signature on an unknown path', ({ send }) => send('GET', '/nothing', {})],
+    ['a missing signature with a body', ({ send }) => send(method, target, json, body)],
     ['identity headers without a signature', ({ send }) => send('GET', target, spoofed)],
     [
       'a signature for another service',
@@ -144,9 +144,9 @@ function attacks({
     ['another user', withHeader({ 'x-user-id': admin.userId })],
     ['another role', withHeader({ 'x-user-role': 'admin' })],
     ['another tenant', withHeader({ 'x-tenant-id': stranger.tenantId })],
-    ['an identity header more', withHeader({ 'x-service-id': otherService })],
+    ['an additional identity header', withHeader({ 'x-service-id': otherService })],
     [
-      'a signature that has expired',
+      'an expired signature',
       ({ send, sign, clock }) =>
         send('GET', target, sign({ ...get, createdSec: Math.floor(clock.nowMs() / 1000) - 36 })),
     ],

@@ -34,6 +34,8 @@ test.each([
   'x-http-method',
   'x-http-method-override',
   'x-method-override',
+  'script-name',
+  'path-info',
   'proxy',
   'client-cert',
   'client-cert-chain',

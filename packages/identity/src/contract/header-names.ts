@@ -27,6 +27,9 @@ export const proxyHeaders: Readonly<Record<string, readonly string[]>> = {
     'x-http-method',
     'x-http-method-override',
     'x-method-override',
+    // gunicorn, and other servers of WSGI, take the path of the application and the rest of the path from them.
+    'script-name',
+    'path-info',
   ],
   "the client's certificate": ['client-cert*', 'x-client-cert*', 'ssl-client-*', 'x-ssl-client-*', 'x-arr-clientcert'],
   'the user': [

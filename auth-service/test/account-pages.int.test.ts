@@ -261,7 +261,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
     });
   });
 
-  describe('a refused form changes nothing,', () => {
+  describe('a refused form changes nothing', () => {
     type Attack = Readonly<{ values?: Record<string, string>; headers?: Record<string, string> }>;
     const forge: Readonly<Record<string, (visitor: PageVisitor, path: string) => Promise<Attack> | Attack>> = {
       'from another origin': () => ({ headers: { origin: 'https://evil.example' } }),
@@ -308,7 +308,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       },
     );
 
-    test('with a login step that began in another browser', async () => {
+    test('a login step that began in another browser is refused', async () => {
       const { email } = await world.account('agent', [world.acme, globex]);
       const [attacker, victim] = [pageVisitor(world), pageVisitor(world)];
       const choice = await logIn(attacker, email);
@@ -320,7 +320,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       expect([await state(), victim.jar.has(refreshCookie)]).toEqual([before, false]);
     });
 
-    test('with a page session that an attacker planted before the login', async () => {
+    test('a page session that an attacker planted before the login is refused', async () => {
       const [attacker, victim] = [pageVisitor(world), pageVisitor(world)];
       const form = await attacker.open('/logout');
       victim.jar.set(pageCookie, attacker.jar.get(pageCookie) ?? '');
@@ -331,7 +331,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
     });
 
     test.each(['return_to', 'next', 'redirect', 'continue'])(
-      'with a redirect URL in the parameter %s, and ignores the parameter in the URL',
+      'a redirect URL in the parameter %s is refused in a form, and ignored in the page URL',
       async (name) => {
         const visitor = pageVisitor(world);
         const page = await visitor.open(`/login?${name}=https://evil.example/`);
@@ -349,7 +349,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       ['JSON', '{"email":"a@b.test"}', 'application/json', 415],
       ['a repeated field', 'email=a@b.test&email=c@d.test', 'application/x-www-form-urlencoded', 422],
       ['a long body', `email=${'a'.repeat(17_000)}`, 'application/x-www-form-urlencoded', 413],
-    ])('with %s instead of form fields', async (_what, body, contentType, status) => {
+    ])('%s instead of form fields is refused', async (_what, body, contentType, status) => {
       const answer = await world.call('POST', '/login', { body, contentType, headers: { origin: pagesOrigin } });
       expect([answer.status, answer.type]).toEqual([status, 'text/html']);
     });

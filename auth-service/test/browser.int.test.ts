@@ -80,7 +80,7 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
     ['no X-Requested-With, which a form cannot set', { origin: page }],
     ['an empty X-Requested-With', { origin: page, 'x-requested-with': '' }],
     ['only a Referer', { referer: `${page}/`, 'x-requested-with': 'fetch' }],
-  ])('is refused when it sends a cookie with %s, and the session continues', async (_name, headers) => {
+  ])('a cookie with %s is refused, and the session continues', async (_name, headers) => {
     const cookie = sent(cookieOf(await logIn()));
     for (const target of ['/v1/auth/refresh', '/v1/auth/logout']) {
       const refused = await post(target, {}, { ...headers, cookie });
@@ -92,7 +92,7 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
   });
 
   test.each(['null', 'https://evil.example'])(
-    'cannot be logged in to another account by a page at %s',
+    'a page at %s cannot log a browser in to another account',
     async (origin) => {
       const refused = await logIn({ origin });
       expect([refused.status, refused.body.code]).toEqual([403, 'cross_site_refused']);
@@ -135,7 +135,7 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
     },
   );
 
-  test('is refused when it sends two tokens, and neither is used', async () => {
+  test('a browser that sends two tokens is refused, and neither is used', async () => {
     const cookie = sent(cookieOf(await logIn()));
     const { refresh_token } = (await post('/v1/auth/login', { email: ann.email, password })).body;
     for (const target of ['/v1/auth/refresh', '/v1/auth/logout']) {

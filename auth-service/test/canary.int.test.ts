@@ -159,13 +159,13 @@ describe('secrets of a session', () => {
       spellings(secret).some((spelling) => text.includes(spelling)) ? [name] : [],
     );
 
-  test('are found in every encoding by the search itself (control)', () => {
+  test('the search finds secrets in every encoding (control)', () => {
     const macKey = parseKeyRing(ring('mac', 2)).current.bytes;
     expect(found(`a row with \\x${Buffer.from(macKey).toString('hex')} in it`)).toEqual(['MAC key']);
     expect(found(JSON.stringify({ cookie: secrets.cookie }))).toEqual(['cookie']);
   });
 
-  test('never appear in the log, although every request is logged', () => {
+  test('secrets never appear in the log, although every request is logged', () => {
     expect(Object.keys(secrets).length).toBeGreaterThan(20);
     const text = log.text();
     for (const code of ['two_refresh_tokens', 'cross_site_refused', 'refresh_token_reused', 'internal_error']) {
@@ -175,14 +175,14 @@ describe('secrets of a session', () => {
     expect(text).not.toMatch(/\$2b\$|__Host-rt=|otpauth:/);
   });
 
-  test('never appear in the metrics or the operator output', async () => {
+  test('secrets never appear in the metrics or the operator output', async () => {
     const metrics = await (await fetch(`http://127.0.0.1:${service.port}/metrics`)).text();
     expect(metrics).toContain('auth_refreshes_total{outcome="reuse"} 1');
     expect(said.join('\n')).toContain('MASTER KEY');
     expect(found(`${metrics}\n${said.join('\n')}`)).toEqual([]);
   });
 
-  test('never appear in a database dump, in any encoding', async () => {
+  test('secrets never appear in a database dump, in any encoding', async () => {
     const dump = await probing(store.db, async (trx) => {
       const texts: string[] = [];
       for (const table of probedTables) {

@@ -318,7 +318,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       ['*/*', 'items'],
       ['text/html', 'items'],
       ['application/vnd.countersign.revocation-groups+json, application/json', 'groups'],
-    ])('with Accept %s, serves the feed with %s', async (accept, form) => {
+    ])('serves the feed, for the Accept header %s, with %s', async (accept, form) => {
       const session = await login();
       await post('/v1/auth/logout', {}, { as: asUser(session.session_id) });
       const { headers, body } = await gateway.call(service.port, 'GET', '/internal/revocations', {

@@ -39,7 +39,7 @@ if (servers.length > 0) {
     const login = async (port = one.port) =>
       (await gateway.call(port, 'POST', '/v1/auth/login', { body: { email: ann.email, password } })).body;
 
-    test('rotate a token family once for 50 concurrent refreshes, and return the same successor to all', async () => {
+    test('two instances rotate a token family once for 50 concurrent refreshes, and return the same successor to all', async () => {
       const { refresh_token, session_id } = await login();
       const answers = await Promise.all(
         Array.from({ length: 50 }, (__, index) =>
@@ -54,7 +54,7 @@ if (servers.length > 0) {
       expect(row.counter).toBe(2);
     });
 
-    test('serve the same key set, and report a logout at one instance immediately at the other', async () => {
+    test('two instances serve the same key set, and a logout at one is known immediately at the other', async () => {
       const { refresh_token, session_id } = await login();
       const ask = (query: string) =>
         gateway.call(two.port, 'GET', `/internal/revocations${query}`, { as: gatewayItself });
@@ -68,7 +68,7 @@ if (servers.length > 0) {
       expect(await a?.text()).toBe(await b?.text());
     });
 
-    test('respond to waiting requests immediately when they stop', async () => {
+    test('instances that stop respond to waiting requests immediately', async () => {
       const third = await startService(await openAgain(store), gateway, silentLogger());
       const ask = (query: string) =>
         gateway.call(third.port, 'GET', `/internal/revocations${query}`, { as: gatewayItself });
@@ -83,7 +83,7 @@ if (servers.length > 0) {
       expect((await stopped) - startedAt).toBeLessThan(5_000);
     });
 
-    test('answer 503 when the hash queue is full', async () => {
+    test('an instance answers 503 when its hash queue is full', async () => {
       const busy = await startService(await openAgain(store), gateway, silentLogger(), {
         AUTH_HASH_CONCURRENCY: '1',
         AUTH_HASH_QUEUE: '1',
@@ -101,7 +101,7 @@ if (servers.length > 0) {
       expect(refused[0]?.headers['retry-after']).toBe('2');
     });
 
-    test('answer a logout with 503, never 204, while the database is unreachable', async () => {
+    test('an instance answers a logout with 503, never 204, while the database is unreachable', async () => {
       if (!('serverUrl' in store.location)) throw new Error('a server was expected');
       const cable = await databaseCable(store.location.serverUrl);
       const databaseUrl = `postgres://countersign_auth@127.0.0.1:${cable.port}/${store.name}`;

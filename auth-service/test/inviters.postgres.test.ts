@@ -103,7 +103,7 @@ describe.each(servers)('on %s, an invitation whose inviter loses the right to in
     ['disabled by the operator', () => operatorChain, (admin) => disableUser(store.db, emailOf(admin), 'test')],
   ];
 
-  test.each(losses)('cannot be accepted once the inviter is being %s', async (_how, chain, lose) => {
+  test.each(losses)('an invitation cannot be accepted once its inviter is being %s', async (_how, chain, lose) => {
     const admin = await makeAdmin();
     const { email, token } = await invitationBy(admin);
     const [lost, accepted] = await inThisOrder(
@@ -115,19 +115,22 @@ describe.each(servers)('on %s, an invitation whose inviter loses the right to in
     expect(await members()).not.toContain(email);
   });
 
-  test.each(losses)('is valid if it was accepted before the inviter is %s', async (_how, _chain, lose) => {
-    const admin = await makeAdmin();
-    const { email, token } = await invitationBy(admin);
-    const [accepted, lost] = await inThisOrder(
-      tenant.id,
-      () => accept(token),
-      () => codeOf(lose(admin)),
-    );
-    expect([accepted, lost]).toEqual(['ok', 'ok']);
-    expect(await members()).toContain(email);
-  });
+  test.each(losses)(
+    'an invitation is valid if it was accepted before its inviter is %s',
+    async (_how, _chain, lose) => {
+      const admin = await makeAdmin();
+      const { email, token } = await invitationBy(admin);
+      const [accepted, lost] = await inThisOrder(
+        tenant.id,
+        () => accept(token),
+        () => codeOf(lose(admin)),
+      );
+      expect([accepted, lost]).toEqual(['ok', 'ok']);
+      expect(await members()).toContain(email);
+    },
+  );
 
-  test.each(losses)('cannot be sent once the inviter is being %s', async (_how, chain, lose) => {
+  test.each(losses)('an invitation cannot be sent once the inviter is being %s', async (_how, chain, lose) => {
     const admin = await makeAdmin();
     const [lost, made] = await inThisOrder(
       chain(),
@@ -155,7 +158,7 @@ describe.each(servers)('on %s, an invitation whose inviter loses the right to in
       expect(await members()).not.toContain(email);
     });
 
-    test('is disabled right after they joined: the last update for other services says disabled', async () => {
+    test('is disabled right after they joined results in a last update that says disabled', async () => {
       const { userId, email, token } = await stranger();
       const [, disabled] = await inThisOrder(
         tenant.id,
@@ -175,7 +178,7 @@ describe.each(servers)('on %s, an invitation whose inviter loses the right to in
     });
   });
 
-  test('is invited again by an operator while the first inviter is disabled: both commands succeed', async () => {
+  test('an operator can repeat an invitation while its inviter is disabled', async () => {
     const admin = await makeAdmin();
     const { email } = await invitationBy(admin);
     const [invited, disabled] = await inThisOrder(

@@ -61,7 +61,7 @@ describe('the OpenAPI description of the auth-service', () => {
     expect(servedRoutes(app)).toEqual([...described, ...open, ...pages, ...assets].sort());
   });
 
-  test('is served publicly', async () => {
+  test('the description is served publicly', async () => {
     const answer = await request(app).get('/.well-known/openapi.json');
     expect(answer.status).toBe(200);
     expect(answer.body).toEqual(JSON.parse(JSON.stringify(describeApi(api))));

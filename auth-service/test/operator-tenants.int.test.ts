@@ -41,7 +41,7 @@ describe.each(databases())('an operator’s tenants on %s', (_, database) => {
       ).map(({ action, detail }) => ({ action, detail: JSON.parse(detail) as Record<string, unknown> })),
     );
 
-  test('are created with a first administrator, who can invite others', async () => {
+  test('a new tenant gets a first administrator, who can invite others', async () => {
     const slug = freshSlug();
     const made = await run('create', slug, 'Initech & Söhne');
     expect(made).toMatchObject({ ok: true, lines: [expect.stringContaining(`created ${slug}`)] });
@@ -82,7 +82,7 @@ describe.each(databases())('an operator’s tenants on %s', (_, database) => {
     ]);
   });
 
-  test('can get a second invitation after a lost email, and only the newest link works', async () => {
+  test('a tenant can get a second invitation after a lost email, and only the newest link works', async () => {
     const slug = freshSlug();
     await run('create', slug, 'Again');
     const email = freshEmail();
@@ -107,7 +107,7 @@ describe.each(databases())('an operator’s tenants on %s', (_, database) => {
     ['an unknown tenant', ['invite', 'nowhere', 'a@b.test'], 'SLUG: the tenant does not exist or is disabled'],
     ['an unknown tenant to disable', ['disable', 'nowhere'], 'SLUG: the tenant does not exist or is disabled'],
     ['an unknown tenant to enable', ['enable', 'nowhere'], 'SLUG: the tenant does not exist or is disabled'],
-  ])('do not change when a command is refused because of %s', async (_what, command, message) => {
+  ])('a command that is refused because of %s changes nothing', async (_what, command, message) => {
     const state = () =>
       probing(world.store.db, async (trx) => [
         await trx.selectFrom('tenants').selectAll().orderBy('id').execute(),
@@ -122,7 +122,7 @@ describe.each(databases())('an operator’s tenants on %s', (_, database) => {
   });
 
   // A disabled tenant's sessions must not continue.
-  test('refuse logins and refreshes when disabled, and sessions in other tenants continue', async () => {
+  test('a disabled tenant refuses logins and refreshes, and sessions in other tenants continue', async () => {
     const closed = await makeTenant(world.store.db, freshSlug());
     const who = await world.account('agent', [closed, world.acme]);
     const [there, here] = [

@@ -130,7 +130,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     expect(await claim()).toEqual([]);
   });
 
-  test('cannot be read or emptied by roles that only add to it', async () => {
+  test('roles that only add to the outbox can neither read nor empty it', async () => {
     const tries = [
       (db: AuthDatabase) =>
         db.transaction({ role: roles.accounts }, (trx) => trx.selectFrom('outbox').selectAll().execute()),
@@ -268,7 +268,7 @@ describe.each(databases())('email on %s', (_, database) => {
         .execute(),
     );
 
-  test('is kept without secrets and sent later when the server temporarily refuses it', async () => {
+  test('an email that the server temporarily refuses is kept without secrets, and sent later', async () => {
     const who = await world.account('agent');
     world.mail.refuseWith('451 not now, says the server of ann@secret.test');
     expect((await forgot(who.email)).status).toBe(202);
@@ -289,7 +289,7 @@ describe.each(databases())('email on %s', (_, database) => {
     expect(world.log.text()).not.toContain('ann@secret.test');
   });
 
-  test('is parked and counted when the mail server keeps refusing it', async () => {
+  test('an email that the mail server keeps refusing is parked and counted', async () => {
     const who = await world.account('agent');
     world.mail.refuseWith('550 no');
     await forgot(who.email);
@@ -315,7 +315,7 @@ describe.each(databases())('email on %s', (_, database) => {
   });
 });
 
-test('aborting a delivery to a very slow mail server ends it', async () => {
+test('an abort ends a delivery to a very slow mail server', async () => {
   const server = createServer((socket) => {
     const drops = setInterval(() => socket.write('x'), 10);
     socket.once('end', () => socket.destroy()).once('close', () => clearInterval(drops));
@@ -418,7 +418,7 @@ describe.each(databases())('membership updates on %s', (_, database) => {
       .map((each) => JSON.parse(each.body.toString()) as Record<string, unknown>)
       .filter(({ user_id }) => user_id === userId);
 
-  test('are sent through the internal listener, signed by this service, without a user', async () => {
+  test('a membership update is sent through the internal listener, signed by this service, without a user', async () => {
     await sendUpdate('ann', 'agent');
     await eventually(() => expect(sentUpdates('ann')).toHaveLength(1));
     expect(sentUpdates('ann')[0]).toEqual({
@@ -442,7 +442,7 @@ describe.each(databases())('membership updates on %s', (_, database) => {
   });
 
   test.each([[503], [403], [404], [422]])(
-    'are kept while the response is %s, and then arrive in order',
+    'membership updates are kept while the response is %s, and then arrive in order',
     async (answer) => {
       const userId = `bob-${answer}`;
       status = answer;

@@ -30,7 +30,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       );
     };
 
-    test('can be reset once by the holder of a link', async () => {
+    test('the holder of a link can reset the password once', async () => {
       const who = await world.account('agent');
       const token = await linkFor(who.email);
       const answers = await Promise.all([reset(token), reset(token, 'another stapler, same piano')]);
@@ -193,14 +193,14 @@ describe.each(databases())('passwords on %s', (_, database) => {
       ['no current password', { current_password: '' }, 401, 'invalid_credentials'],
       ['a short new password', { new_password: 'short' }, 422, 'validation_failed'],
       ['no new password', { new_password: undefined }, 422, 'validation_failed'],
-    ])('are not changed with %s', async (_what, wrong, status, code) => {
+    ])('a password is not changed with %s', async (_what, wrong, status, code) => {
       const who = await world.account('agent');
       const answer = await change(who, { current_password: password, new_password: newPassword, ...wrong });
       expect([answer.status, answer.body.code]).toEqual([status, code]);
       expect((await world.logIn(who.email)).status).toBe(200);
     });
 
-    test('cannot be changed from a session that has ended', async () => {
+    test('a password cannot be changed from a session that has ended', async () => {
       const who = await world.account('agent');
       await world.post('/v1/auth/logout', {}, who);
       const answer = await change(who, { current_password: password, new_password: newPassword });

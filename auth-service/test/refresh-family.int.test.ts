@@ -92,7 +92,7 @@ describe.each(databases())('a refresh token family on %s', (_, database) => {
     expect(await codeOf(present(first.refreshToken))).toBe('refresh_token_reused');
   });
 
-  test('has no grace period after a logout', async () => {
+  test('a family has no grace period after a logout', async () => {
     const first = await start();
     const second = await present(first.refreshToken);
     await logOut(store.db, { userId: person.userId, sessionId: first.access.sessionId }, 'this', 'test');
@@ -145,7 +145,7 @@ describe.each(databases())('a refresh token family on %s', (_, database) => {
     expect(await sessionRow(first)).toMatchObject({ revoked_reason: 'inactive' });
   });
 
-  test('is not changed by a token that this service did not issue', async () => {
+  test('a token that this service did not issue changes nothing', async () => {
     const first = await start();
     const token = decodeRefreshToken(first.refreshToken, macKeys);
     if (token === undefined) throw new Error('our own token does not decode');
@@ -169,7 +169,7 @@ describe.each(databases())('a refresh token family on %s', (_, database) => {
     expect(await forge({ random: Buffer.alloc(32) })).toEqual(['refresh_token_reused', 'reuse']);
   });
 
-  test('is not found in another tenant, even with a valid MAC', async () => {
+  test('a token is not found in another tenant, even with a valid MAC', async () => {
     const other = await makeTenant(store.db, `other-${Date.now().toString(36)}`);
     const first = await start();
     const token = decodeRefreshToken(first.refreshToken, macKeys);
@@ -179,7 +179,7 @@ describe.each(databases())('a refresh token family on %s', (_, database) => {
     expect(await codeOf(present(first.refreshToken))).toBe('ok');
   });
 
-  test('bound to a key is neither continued nor ended without a proof of that key', async () => {
+  test('a family that is bound to a key is neither continued nor ended without a proof of that key', async () => {
     const first = await start();
     await probing(store.db, (trx) =>
       trx.updateTable('sessions').set({ jkt: 'thumb' }).where('id', '=', first.access.sessionId).execute(),

@@ -262,7 +262,7 @@ describe.each(databases())('registration by invitation on %s', (_, database) => 
 });
 
 describe.each(databases())('requests that send email, on %s', (_, database) => {
-  test('are refused with Retry-After for a network with too many requests, whatever the address', async () => {
+  test('a network with too many requests is refused with Retry-After, whatever the address', async () => {
     const store = await openProbed(database);
     const parts = await loginParts(store.db);
     const ask = () => forgotPassword(parts, freshEmail(), { ...caller, ip: '2001:db8::7' });

@@ -136,7 +136,7 @@ describe.each(servers)('concurrent revocations on %s', (_, database) => {
     ],
   ];
 
-  test.each(revokings)('also end a login that runs while %s', async (_name, kind, revoke) => {
+  test.each(revokings)('a login that runs while %s also ends', async (_name, kind, revoke) => {
     const person = await makePerson(store.db, parts.passwords, [tenant]);
     const own = await grantFor(parts, person, tenant);
     const before = await head();
@@ -174,7 +174,7 @@ describe.each(servers)('concurrent revocations on %s', (_, database) => {
         Extract<Admission, { kind: 'granted' }>
       >;
 
-    test('the new session ends when it starts from a session that is being logged out', async () => {
+    test('a session that starts from a session that is being logged out also ends', async () => {
       const mine = await grantFor(parts, person, tenant);
       const letGo = await holdSessions();
       const issuing = switching();
@@ -187,7 +187,7 @@ describe.each(servers)('concurrent revocations on %s', (_, database) => {
       expect(await codeOf(refresh(parts, mine.refreshToken, caller))).toBe('ok');
     });
 
-    test('delays the logout of its session, and no session starts from it after the response', async () => {
+    test('a tenant switch delays the logout of its session, and no session starts from it after the response', async () => {
       // The lock is on the new tenant, so the logout in the old tenant does not wait for it.
       const letGo = await hold((trx) => holdLock(trx, 'auditChain', other.id));
       const issuing = switching();
@@ -221,7 +221,7 @@ describe.each(servers)('concurrent revocations on %s', (_, database) => {
   });
 
   test.each(['user', 'member', 'tenant'] as const)(
-    'with a %s revoked in the same second, earlier tokens are refused and later ones are not',
+    'with a %s revoked in the same second, earlier tokens are refused and later ones are accepted',
     async (kind) => {
       // Three times, because a run may cross the boundary of a second.
       for (let round = 0; round < 3; round += 1) {
@@ -250,7 +250,7 @@ describe.each(servers)('concurrent revocations on %s', (_, database) => {
     },
   );
 
-  test('of two logouts from everywhere in one second, the second ends a session that started in between', async () => {
+  test('the second of two logouts from everywhere in one second ends a session that started in between', async () => {
     const person = await makePerson(store.db, parts.passwords, [tenant]);
     const everywhere = () => logOut(store.db, { userId: person.userId, sessionId: uuidv7() }, 'all', 'test');
     await everywhere();

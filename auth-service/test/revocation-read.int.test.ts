@@ -7,14 +7,14 @@ import type { Trx } from '../src/store/scope.ts';
 import { issueTimeSec } from '../src/store/sessions/revocations.ts';
 import { openProbed, probing } from './support/probed-database.ts';
 
-describe.each(databases())('the revocations that a login reads on %s', (_, database) => {
+describe.each(databases())('the revocation log on %s', (_, database) => {
   let store: ThrowAway<AuthSchema>;
   beforeAll(async () => {
     store = await openProbed(database);
   });
   afterAll(() => store.close());
 
-  test('are at most three, even with 100,000 ended sessions and 20,000 changed members in the tenant', async () => {
+  test('a login reads at most three revocations, even with 100,000 ended sessions and 20,000 changed members in its tenant', async () => {
     await probing(store.db, (trx) =>
       sql`insert into revocations (kind, sid, user_id, tenant_id, not_before, expires_at)
           select 'session', 's' || n, case when n % 2 = 0 then 'ann' else 'u' || n end, 'acme', now(), now() + interval '1 hour'

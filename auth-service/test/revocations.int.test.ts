@@ -112,7 +112,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     },
   );
 
-  test('refuses all tenants that end together from the same moment, after a single read of the log', async () => {
+  test('refuses all tenants that end together from the same moment, after one read of the log', async () => {
     // Three times, because a run may cross the boundary of a second.
     for (let round = 0; round < 3; round += 1) {
       const [one, ...more] = Array.from({ length: 3 }, () => ({ kind: 'tenant', tenant_id: uuidv7() }) as const);
@@ -208,7 +208,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     expect(await asked).toMatchObject({ items: [], complete: true });
   });
 
-  test('is read from the start with a cursor from another log, or one ahead of this log', async () => {
+  test('the log is read from the start with a cursor from another log, or one ahead of this log', async () => {
     await revoke(uuidv7());
     const { log, cursor, items } = await head();
     for (const position of [
@@ -220,7 +220,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     }
   });
 
-  test('is read in batches without gaps', async () => {
+  test('the log is read in batches without gaps', async () => {
     const { log, cursor } = await head();
     const count = batchSize + 3;
     await probing(store.db, (trx) =>
@@ -268,7 +268,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     expect(page.groups.find(({ kind }) => kind === 'session')?.ids).toHaveLength(2);
   });
 
-  test('is read in batches of groups, and entries added meanwhile come last', async () => {
+  test('the log is read in batches of groups, and entries added meanwhile come last', async () => {
     const { log, cursor } = await head();
     const addBulk = (from: number, to: number) =>
       probing(store.db, (trx) =>

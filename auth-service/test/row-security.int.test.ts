@@ -39,7 +39,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
       return rows[0]?.n;
     });
 
-  test('is forced on every table with tenant data', async () => {
+  test('every table with tenant data forces row-level security', async () => {
     const { rows } = await store.db.transaction({ role: roles.feed }, (trx) =>
       sql.raw(tablesWithoutForcedRowSecurity).execute(trx),
     );

@@ -78,7 +78,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
       ).map(({ action }) => action),
     );
 
-  test('is required once confirmed, and then the token has otp in amr', async () => {
+  test('a confirmed second factor is required, and then the token has otp in amr', async () => {
     const { who, secret } = await enrolled();
     const asked = await logIn(who);
     expect(asked).toMatchObject({ status: 401, code: 'mfa_required', body: { mfa_token: expect.any(String) } });
@@ -92,7 +92,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     expect((await send('/v1/auth/login/mfa', given)).code).toBe('invalid_mfa_token');
   });
 
-  test('is not required until it is confirmed', async () => {
+  test('an unconfirmed second factor is not required', async () => {
     const who = await makePerson(store.db, await testPasswords(), [tenant]);
     const first = await logIn(who);
     await send('/v1/auth/mfa/totp', {}, { as: asHolder(first.body.access_token) });
@@ -128,7 +128,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     }
   });
 
-  test('is requested after the choice of a tenant', async () => {
+  test('a code is requested after the choice of a tenant', async () => {
     const other = await makeTenant(store.db, `globex-${nowSec()}`);
     const { who, secret } = await enrolled([tenant, other]);
     const choice = await logIn(who);
@@ -140,7 +140,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     expect(done.body.tenant).toMatchObject({ slug: other.slug });
   });
 
-  test('has ten recovery codes, which each work once, in any typed form', async () => {
+  test('each of the ten recovery codes works once, however it is typed', async () => {
     const { who, recoveryCodes } = await enrolled();
     expect(new Set(recoveryCodes).size).toBe(10);
     const use = async (code: string | undefined) => {
@@ -269,7 +269,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     }
   });
 
-  test('cannot be decrypted for another person', async () => {
+  test('one person’s secret cannot be decrypted for another person', async () => {
     const [a, b] = [await enrolled(), await enrolled()];
     await probing(store.db, async (trx) => {
       const row = await trx

@@ -35,7 +35,7 @@ describe.each(databases())('signing keys on %s', (_, database) => {
     ['ES256', 'crv kty x y'],
     ['EdDSA', 'crv kty x'],
     ['RS256', 'e kty n'],
-  ] as const)('sign an RFC 9068 access token with %s', (alg, members) =>
+  ] as const)('a key signs an RFC 9068 access token with %s', (alg, members) =>
     withStore(async ({ db }) => {
       const keys = await openSigningKeys(db, keks, alg);
       const [published = {}] = parse(keys.published().body).keys;
@@ -75,7 +75,7 @@ describe.each(databases())('signing keys on %s', (_, database) => {
     }),
   );
 
-  test('use a new algorithm from the next key on, and existing keys keep theirs', () =>
+  test('a new algorithm applies from the next key on, and existing keys keep theirs', () =>
     withStore(async ({ db }) => {
       const before = (await openSigningKeys(db, keks)).current();
       const rsa = { db, keks, alg: 'RS256' } as const;
@@ -89,7 +89,7 @@ describe.each(databases())('signing keys on %s', (_, database) => {
       expect((await openSigningKeys(db, keks)).current()).toMatchObject({ kid, alg: 'RS256' });
     }));
 
-  test('cannot be decrypted with a wrong master key: the start fails with a clear message, and no key is created', () =>
+  test('keys cannot be decrypted with a wrong master key: the start fails with a clear message, and no key is created', () =>
     withStore(async ({ db }) => {
       const { kid } = (await openSigningKeys(db, keks)).current();
       const wrong = openSigningKeys(db, parseKeyRing(ring('kek-1', 4)));
@@ -100,14 +100,14 @@ describe.each(databases())('signing keys on %s', (_, database) => {
       expect(rotated.current().kid).toBe(kid);
     }));
 
-  test('cannot be swapped for each other in the database', () =>
+  test('encrypted keys cannot be swapped for each other in the database', () =>
     withStore(async ({ db }) => {
       await openSigningKeys(db, keks);
       await probing(db, (trx) => trx.updateTable('signing_keys').set({ kid: 'another' }).execute());
       await expect(openSigningKeys(db, keks)).rejects.toThrow(/cannot be decrypted/);
     }));
 
-  test('are replaced by a successor that is published while the old key still signs', () =>
+  test('a key is replaced by a successor that is published while the old key still signs', () =>
     withStore(async ({ db }) => {
       const keys = await openSigningKeys(db, keks);
       const first = keys.current().kid;
@@ -130,7 +130,7 @@ describe.each(databases())('signing keys on %s', (_, database) => {
       expect(parse(keys.published().body).keys.map(({ kid }) => kid)).toContain(first);
     }));
 
-  test('are deleted only when no valid token needs them', () =>
+  test('a key is deleted only when no valid token needs it', () =>
     withStore(async ({ db }) => {
       const first = (await openSigningKeys(db, keks)).current().kid;
       const kids = () =>

@@ -222,7 +222,7 @@ describe.each(databases())('tenants on %s', (_, database) => {
         }
       });
 
-      test('are listed in pages', async () => {
+      test('invitations are listed in pages', async () => {
         const { tenant, boss } = await ownTenant();
         const emails = [freshEmail(), freshEmail(), freshEmail()];
         for (const email of emails) await invited(email, { by: boss, to: tenant });
@@ -255,7 +255,7 @@ describe.each(databases())('tenants on %s', (_, database) => {
         ['disabled', { status: 'disabled' }],
         ['demoted and disabled', { role: 'agent', status: 'disabled' }],
       ])(
-        'are withdrawn with an audit entry, in the transaction in which that administrator is %s',
+        'invitations are withdrawn in the transaction in which their inviter is %s, with an audit entry',
         async (_how, wanted) => {
           const { tenant, boss, second, email, id, token } = await inviter();
           const kept = await invited(freshEmail(), { by: boss, to: tenant });
@@ -281,7 +281,7 @@ describe.each(databases())('tenants on %s', (_, database) => {
         ['the role', (userId) => withoutTheService('memberships', 'user_id', userId, { role: 'agent' })],
         ['the membership', (userId) => withoutTheService('memberships', 'user_id', userId, { status: 'disabled' })],
         ['the account', (userId) => withoutTheService('users', 'id', userId, { status: 'disabled' })],
-      ])('cannot be accepted when the inviter has lost %s', async (_, lose) => {
+      ])('an invitation cannot be accepted when its inviter has lost %s', async (_, lose) => {
         const { second, token } = await inviter();
         await lose(second.userId);
         await expectGone(token);
@@ -292,7 +292,7 @@ describe.each(databases())('tenants on %s', (_, database) => {
       const withoutTheService = (table: 'memberships' | 'users', key: string, userId: string, values: object) =>
         probing(world.store.db, (trx) => trx.updateTable(table).set(values).where(sql.ref(key), '=', userId).execute());
 
-      test('cannot be sent when the administrator’s account is disabled', async () => {
+      test('an administrator whose account is disabled cannot send invitations', async () => {
         const { tenant, second } = await inviter();
         await withoutTheService('users', 'id', second.userId, { status: 'disabled' });
         const answer = await invite(freshEmail(), { by: second, to: tenant });
@@ -301,7 +301,7 @@ describe.each(databases())('tenants on %s', (_, database) => {
     });
 
     describe('member changes', () => {
-      test('end the member’s sessions in this tenant and revoke their tokens, but not in other tenants', async () => {
+      test('a change ends the member’s sessions in this tenant and revokes their tokens, but not in other tenants', async () => {
         const bob = await world.account('agent', [world.acme, globex]);
         const here = (await world.logIn(bob.email, password, 'acme')).body;
         const there = (await world.logIn(bob.email, password, 'globex')).body;
@@ -322,7 +322,7 @@ describe.each(databases())('tenants on %s', (_, database) => {
         expect(decodeJwt(access_token).iat).toBeGreaterThanOrEqual(Date.parse(member.not_before) / 1000);
       });
 
-      test('get a version higher than every earlier one and than the current time', async () => {
+      test('a change gets a version higher than every earlier one and than the current time', async () => {
         const bob = await world.account('agent');
         const startedAt = Date.now() * 1_000;
         for (const role of ['complainant', 'agent']) await change(bob, { role });
@@ -392,7 +392,7 @@ describe.each(databases())('tenants on %s', (_, database) => {
         ['no field', {}, 422, 'validation_failed'],
         ['a role that tenants cannot assign', { role: 'root' }, 422, 'validation_failed'],
         ['an unknown status', { status: 'deleted' }, 422, 'validation_failed'],
-      ])('are refused with %s', async (_what, wanted, status, code) => {
+      ])('a change is refused with %s', async (_what, wanted, status, code) => {
         const bob = await world.account('agent');
         const answer = await change(bob, wanted);
         expect([answer.status, answer.body.code]).toEqual([status, code]);
@@ -419,7 +419,7 @@ describe.each(databases())('tenants on %s', (_, database) => {
           who,
         );
 
-      test('starts a new token family, and requires proof of the current session', async () => {
+      test('a switch starts a new token family, and requires proof of the current session', async () => {
         const bob = await world.account('agent', [world.acme, globex]);
         const first = (await world.logIn(bob.email, password, 'acme')).body;
         const answer = await switchTo(globex, { ...bob, sid: first.session_id });
@@ -431,7 +431,7 @@ describe.each(databases())('tenants on %s', (_, database) => {
         expect((await refresh(first.refresh_token)).status).toBe(200);
       });
 
-      test('works from the session that changed the password, which can also accept invitations', async () => {
+      test('a switch works from the session that changed the password, which can also accept invitations', async () => {
         const dora = await makeTenant(world.store.db, `t${Math.random().toString(36).slice(2)}`);
         const boss = await world.account('admin', [dora]);
         const bob = await world.account('agent', [world.acme, globex]);
@@ -446,7 +446,7 @@ describe.each(databases())('tenants on %s', (_, database) => {
         expect((await switchTo(globex, { ...bob, sid: other })).body.code).toBe('session_revoked');
       });
 
-      test('works only for members, with the same response for every other tenant', async () => {
+      test('a switch works only for members, with the same response for every other tenant', async () => {
         const bob = await world.account('agent');
         const former = await world.account('agent', [world.acme, globex]);
         await probing(world.store.db, (trx) =>
@@ -465,7 +465,7 @@ describe.each(databases())('tenants on %s', (_, database) => {
         for (const { status, body } of answers) expect([status, body.code]).toEqual([403, 'not_a_member']);
       });
 
-      test('is refused from an ended session, or from another person’s session', async () => {
+      test('a switch is refused from an ended session, or from another person’s session', async () => {
         const bob = await world.account('agent', [world.acme, globex]);
         const eve = await world.account('agent', [world.acme, globex]);
         expect((await switchTo(globex, { ...eve, sid: bob.sid })).body.code).toBe('session_revoked');
@@ -475,7 +475,7 @@ describe.each(databases())('tenants on %s', (_, database) => {
     });
 
     describe('the audit log', () => {
-      test('records every change, in pages for administrators', async () => {
+      test('the audit log records every change, in pages for administrators', async () => {
         const { tenant, boss } = await ownTenant();
         const email = freshEmail();
         const { token } = await invited(email, { by: boss, to: tenant });
@@ -505,7 +505,7 @@ describe.each(databases())('tenants on %s', (_, database) => {
         expect(await chainOf(tenant.id)).toMatchObject({ entries: 7, brokenAt: undefined });
       });
 
-      test('is shown only to the tenant’s administrators', async () => {
+      test('the audit log is shown only to the tenant’s administrators', async () => {
         const agent = await world.account('agent');
         expect((await audit(agent)).body.code).toBe('insufficient_role');
         expect((await audit(admin, '?cursor=0')).status).toBe(422);
@@ -522,7 +522,7 @@ describe.each(databases())('tenants on %s', (_, database) => {
         ['chained to another hash', (id) => tamper(id, { prev_hash: Buffer.alloc(32, 1) }), 2],
         ['removed', (id) => removeSecond(id), 3],
         ['inserted before the first', (id) => copyFirstBefore(id), 0],
-      ])('reveals an entry that was %s', async (_how, meddle, brokenAt) => {
+      ])('the audit log reveals an entry that was %s', async (_how, meddle, brokenAt) => {
         const { tenant, boss } = await ownTenant();
         for (let count = 0; count < 3; count += 1) await world.logIn(boss.email);
         expect((await chainOf(tenant.id))?.brokenAt).toBeUndefined();

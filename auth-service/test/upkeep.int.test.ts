@@ -82,7 +82,7 @@ describe.each(databases())('upkeep on %s', (kind, database) => {
   });
 
   if (kind === 'postgres') {
-    test('is skipped by an instance while another one runs it', async () => {
+    test('an instance skips upkeep while another one runs it', async () => {
       await attempts(10);
       const other = await openAgain(store);
       const done = Promise.withResolvers<void>();

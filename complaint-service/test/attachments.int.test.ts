@@ -199,7 +199,7 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
       await world.call(complainant, 'GET', first.headers.location ?? '').expect(200);
     });
 
-    test('of concurrent requests, one stores the file and all get its response', async () => {
+    test('only one of several concurrent requests stores the file, and all get its response', async () => {
       const id = await fileComplaint();
       const before = await files();
       const text = Buffer.from('It hums.');

@@ -140,7 +140,7 @@ describe.each(databases())('the catalogue and members of a tenant on %s', (_kind
     await world.call(complainant, 'GET', '/v1/teams').expect(403);
   });
 
-  describe('a membership update', () => {
+  describe('membership updates', () => {
     let sequence = 0;
     const target = '/internal/complaints/memberships';
     const sendUpdate = (
@@ -171,7 +171,7 @@ describe.each(databases())('the catalogue and members of a tenant on %s', (_kind
     };
     const read = async (id: string) => (await world.call(admin, 'GET', `/v1/complaints/${id}`).expect(200)).body;
 
-    test('returns the active complaints of a disabled agent to the queue, and adds this to their history', async () => {
+    test('a membership update returns the active complaints of a disabled agent to the queue, and adds this to their history', async () => {
       const [waiting, started, resolved] = [
         await assigned(),
         await assigned('in_progress'),
@@ -205,7 +205,7 @@ describe.each(databases())('the catalogue and members of a tenant on %s', (_kind
       expect(await read(resolved)).toMatchObject({ status: 'reopened', assignee_id: null });
     });
 
-    test('that is older than the stored one changes nothing', async () => {
+    test('a membership update that is older than the stored one changes nothing', async () => {
       const latest = sequence + 10;
       await sendUpdate(secondAgent, { sequence: latest }).expect(200);
       const id = await assigned();
@@ -218,7 +218,7 @@ describe.each(databases())('the catalogue and members of a tenant on %s', (_kind
       await sendUpdate(secondAgent, {}).expect(200);
     });
 
-    test('affects only the tenant that it names', async () => {
+    test('a membership update affects only the tenant that it names', async () => {
       const id = await assigned();
       await sendUpdate({ ...secondAgent, tenantId: stranger.tenantId }, { status: 'disabled' }).expect(200);
       expect(await read(id)).toMatchObject({ assignee_id: secondAgent.userId });
@@ -228,7 +228,7 @@ describe.each(databases())('the catalogue and members of a tenant on %s', (_kind
       ['another service', { kind: 'service', serviceId: 'users-service' }, 'not_the_source'],
       ['an admin', { kind: 'user', ...admin }, 'identity_not_allowed'],
       ['the gateway', { kind: 'gateway' }, 'identity_not_allowed'],
-    ])('is not accepted from %s', async (_who, claims, code) => {
+    ])('a membership update is not accepted from %s', async (_who, claims, code) => {
       const before = world.transactions();
       expect((await sendUpdate(secondAgent, {}, claims).expect(403)).body.code).toBe(code);
       expect(world.transactions()).toBe(before);

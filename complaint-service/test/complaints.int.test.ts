@@ -23,7 +23,7 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     return body.items as Record<string, unknown>[];
   };
 
-  test('can be filed, and are stored and found at their Location', async () => {
+  test('a complaint can be filed, and is found at its Location', async () => {
     const { body, headers } = await file();
     expect(body).toEqual({
       ...noise,
@@ -65,7 +65,7 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     ]);
   });
 
-  test('are not sent again to a client that has the current version', async () => {
+  test('a client that has the current version gets 304', async () => {
     const { body, headers } = await file();
     const known = { headers: { 'if-none-match': `"x", W/${headers.etag}` } };
     await world.call(agent, 'GET', `/v1/complaints/${body.id}`, known).expect(304);
@@ -86,7 +86,7 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     ['a lone surrogate', { description: '\ud800' }],
     ['an object for a category', { category: { $gt: '' } }],
     ['an array for a title', { title: ['a'] }],
-  ])('are refused with %s, and nothing is written', async (_what, wrong) => {
+  ])('a complaint with %s is refused, and nothing is written', async (_what, wrong) => {
     const before = await world.rows();
     const { body } = await world
       .call(complainant, 'POST', '/v1/complaints', { body: { ...noise, ...wrong } })
@@ -95,7 +95,7 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     expect(await world.rows()).toEqual(before);
   });
 
-  test('are refused when the body is not JSON', async () => {
+  test('a complaint whose body is not JSON is refused', async () => {
     const raw = (rawBody: string, contentType = 'application/json') =>
       world.call(complainant, 'POST', '/v1/complaints', { rawBody, contentType });
     expect((await raw('{"title":').expect(400)).body.code).toBe('invalid_request');
@@ -106,7 +106,7 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     await world.call(complainant, 'POST', '/v1/complaints').expect(422);
   });
 
-  test('can be edited, and an edit with the same values changes nothing', async () => {
+  test('a complaint can be edited, and an edit with the same values changes nothing', async () => {
     const { body, headers } = await file();
     const changed = await patch(body.id, { title: 'Noise by day' }).expect(200);
     expect(changed.body).toMatchObject({ ...noise, title: 'Noise by day', status: 'open' });
@@ -119,7 +119,7 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     await patch(body.id, { status: 'closed' }).expect(422);
   });
 
-  test('keep every earlier text in their history', async () => {
+  test('the history keeps every earlier text', async () => {
     const { body } = await file();
     await patch(body.id, { title: 'Thanks', description: 'All is well.' }, agent).expect(200);
     await patch(body.id, { description: 'y'.repeat(10_000), category: 'praise' }, agent).expect(200);
@@ -150,7 +150,7 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     await world.call(neighbour, 'GET', `/v1/complaints/${body.id}/history`).expect(404);
   });
 
-  test('can be changed only when If-Match names the current entity tag', async () => {
+  test('a complaint can be changed only when If-Match names its current entity tag', async () => {
     const { body, headers } = await file();
     const seen = headers.etag ?? '';
     await patch(body.id, { title: 'Second' }, agent, { 'if-match': `"x", ${seen}` }).expect(200);
@@ -163,7 +163,7 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     await patch(body.id, { title: 'Third' }, agent, { 'if-match': '*' }).expect(200);
   });
 
-  test('refuse one of two concurrent changes with the same If-Match', async () => {
+  test('one of two concurrent changes with the same If-Match is refused', async () => {
     const { body, headers } = await file();
     const answers = await Promise.all(
       ['A', 'B'].map((title) => patch(body.id, { title }, agent, { 'if-match': headers.etag })),
@@ -200,7 +200,7 @@ describe.each(databases())('the list of complaints on %s', (_kind, database) => 
     expect(await titles('', people.strangerComplainant)).toEqual([]);
   });
 
-  test('can be filtered by status', async () => {
+  test('the list can be filtered by status', async () => {
     const id = await file('Moved on');
     await world.call(agent, 'POST', `/v1/complaints/${id}/transition`, { body: { to: 'in_progress' } }).expect(200);
     expect(await titles('?status=in_progress')).toEqual(['Moved on']);
@@ -208,7 +208,7 @@ describe.each(databases())('the list of complaints on %s', (_kind, database) => 
     expect(await titles('?status=closed')).toEqual([]);
   });
 
-  test('can be searched by word prefixes, all of which must match', async () => {
+  test('the list can be searched by word prefixes, all of which must match', async () => {
     await file('Résumé of a lift, lost');
     expect(await titles('?q=lost%20lif')).toEqual(['Résumé of a lift, lost']);
     expect(await titles('?q=LOST')).toEqual(['Résumé of a lift, lost']);
@@ -250,7 +250,7 @@ describe.each(databases())('the list of complaints on %s', (_kind, database) => 
     expect(seen).toEqual(there);
   });
 
-  test('has a stable order for complaints that were filed in the same millisecond', async () => {
+  test('the list has a stable order for complaints that were filed in the same millisecond', async () => {
     const only = 'Simultaneous';
     await Promise.all(Array.from({ length: 7 }, () => file(only, neighbour)));
     const one = await list(`?q=${only}&limit=3`);

@@ -161,7 +161,7 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
       await anonymise(id);
       stored = await everything();
     });
-    test.each(changes)('cannot be %s', async (_change, method, path, options) => {
+    test.each(changes)('an anonymized complaint cannot be %s', async (_change, method, path, options) => {
       const { body } = await world.call(agent, method, `/v1/complaints/${id}${path}`, options).expect(409);
       expect(body.code).toBe('complaint_locked');
       expect(await everything()).toBe(stored);

@@ -21,7 +21,7 @@ describe.each(databases())('the CSV export on %s', (_kind, database) => {
   const exported = (query = '') => world.call(agent, 'GET', `/v1/complaints/export${query}`).expect(200);
   const rowsOf = (text: string) => text.split('\r\n').slice(1, -1);
 
-  test('has a header row, and stores every formula as text', async () => {
+  test('the export has a header row, and stores every formula as text', async () => {
     await file('=cmd|calc', '+1\n@SUM(A1)\r"x",=2');
     const { text, headers } = await exported();
     expect(headers['content-type']).toBe('text/csv; charset=utf-8; header=present');
@@ -31,7 +31,7 @@ describe.each(databases())('the CSV export on %s', (_kind, database) => {
     expect(row).toContain(`"open","normal","light","'=cmd|calc","'+1\n@SUM(A1)\n""x"",=2","","'=cmd|calc"`);
   });
 
-  test('contains every complaint once, across batches, and accepts the filters of the list', async () => {
+  test('the export contains every complaint once, across batches, and accepts the filters of the list', async () => {
     for (let at = 0; at < 55; at += 1) {
       for (const title of [`Alpha ${at}`, `Beta ${at}`, `Gamma ${at}`]) await file(title);
       world.moveClock(60_000);
@@ -53,7 +53,7 @@ describe.each(databases())('the CSV export on %s', (_kind, database) => {
     expect(world.transactions()).toBe(before);
   });
 
-  test('is only for agents and admins, in their own tenant', async () => {
+  test('the export is only for agents and admins, in their own tenant', async () => {
     await world.call(complainant, 'GET', '/v1/complaints/export').expect(403);
     const { text } = await world.call(stranger, 'GET', '/v1/complaints/export').expect(200);
     expect(rowsOf(text)).toEqual([]);

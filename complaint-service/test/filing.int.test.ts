@@ -138,7 +138,7 @@ describe.each(databases())('filing a complaint on %s', (_kind, database) => {
       expect(ids.size).toBe(4);
     });
 
-    test('of concurrent requests, one files the complaint and all get its response', async () => {
+    test('only one of several concurrent requests files the complaint, and all get its response', async () => {
       const before = await count();
       const answers = await Promise.all(Array.from({ length: 5 }, () => once(complainant, 'd-1')));
       expect(answers.map(({ status }) => status)).toEqual([201, 201, 201, 201, 201]);

@@ -21,7 +21,7 @@ describe.each(databases())('lists that are read oldest first, on %s', (_kind, da
   test.each([
     ['comments', 'POST', '/comments', (n: number) => ({ body: `Comment ${n}` })],
     ['history', 'PATCH', '', (n: number) => ({ title: `Title ${n}` })],
-  ])('of %s skip no row from an instance whose clock is behind', async (list, method, to, bodyOf) => {
+  ])('a list of %s skips no row from an instance whose clock is behind', async (list, method, to, bodyOf) => {
     const id = await file();
     const add = async (n: number) => {
       const { status } = await world.call(agent, method, `/v1/complaints/${id}${to}`, { body: bodyOf(n) });
@@ -39,7 +39,7 @@ describe.each(databases())('lists that are read oldest first, on %s', (_kind, da
     expect(all.items.at(-1)).toMatchObject(list === 'comments' ? bodyOf(4) : { changes: { title: { to: 'Title 4' } } });
   });
 
-  test('never start after a row of another complaint', async () => {
+  test('a list never starts after a row of another complaint', async () => {
     const [one, other] = [await file(), await file()];
     for (const id of [one, one, other]) {
       await world.call(agent, 'POST', `/v1/complaints/${id}/comments`, { body: { body: 'x' } }).expect(201);

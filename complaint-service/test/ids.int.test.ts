@@ -5,7 +5,7 @@ import { complaintsWorld, people } from './world.ts';
 
 const { complainant, neighbour, agent, admin } = people;
 
-describe.each(databases())('a UUID in upper case means the same id on %s', (_kind, database) => {
+describe.each(databases())('a UUID in upper case on %s', (_kind, database) => {
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
   beforeAll(async () => {
     world = await complaintsWorld(database);
@@ -18,7 +18,7 @@ describe.each(databases())('a UUID in upper case means the same id on %s', (_kin
   };
 
   test.each(['', '/comments', '/history', '/attachments', '/watchers'])(
-    'when a complaint is read: /v1/complaints/:id%s',
+    'reads the same complaint at /v1/complaints/:id%s',
     async (path) => {
       const { id } = await file();
       const lower = await world.call(agent, 'GET', `/v1/complaints/${id}${path}`).expect(200);
@@ -27,7 +27,7 @@ describe.each(databases())('a UUID in upper case means the same id on %s', (_kin
     },
   );
 
-  test('when a complaint is a duplicate', async () => {
+  test('names the same original of a duplicate', async () => {
     const [original, copy] = [await file(neighbour), await file()];
     const move = { to: 'duplicate', reason: 'The same', duplicate_of: original.id.toUpperCase() };
     const { body } = await post(agent, `/v1/complaints/${copy.id.toUpperCase()}/transition`, move).expect(200);
@@ -40,7 +40,7 @@ describe.each(databases())('a UUID in upper case means the same id on %s', (_kin
     expect(refused.body.errors).toEqual([{ path: 'duplicate_of', message: 'is this complaint' }]);
   });
 
-  test('when a comment is repeated with its Idempotency-Key', async () => {
+  test('repeats a comment with the same Idempotency-Key', async () => {
     const { id } = await file();
     const comment = (path: string) =>
       world
@@ -52,7 +52,7 @@ describe.each(databases())('a UUID in upper case means the same id on %s', (_kin
     expect((await comment(id.toUpperCase())).body).toEqual((await comment(id)).body);
   });
 
-  test('when a file is attached, found and removed', async () => {
+  test('attaches, finds and removes the same file', async () => {
     const { id } = await file();
     const ID = id.toUpperCase();
     const upload = { upload: Buffer.from('Words'), contentType: 'text/plain' };
@@ -71,7 +71,7 @@ describe.each(databases())('a UUID in upper case means the same id on %s', (_kin
     expect(stored.filter((entry) => entry.isFile())).toEqual([]);
   });
 
-  test('when it belongs to a category, a team or a webhook', async () => {
+  test('names the same category, team or webhook', async () => {
     const team = (await post(admin, '/v1/teams', { name: 'Lights' }).expect(201)).body;
     const wanted = { name: 'Street lights', team_id: team.id.toUpperCase() };
     const category = (await post(admin, '/v1/categories', wanted).expect(201)).body;

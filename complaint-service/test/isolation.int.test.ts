@@ -32,7 +32,7 @@ describe.each(databases())('tenants and complainants on %s', (_kind, database) =
     ['another complainant', neighbour],
   ])('%s', (_who, who) => {
     test.each(calls)(
-      'cannot %s a complaint: gets 404 as for an unknown id, and writes nothing',
+      'a request to %s a complaint gets 404 as for an unknown id, and writes nothing',
       async (_what, method, path, body) => {
         const before = await world.rows();
         const options = body === undefined ? {} : { body };

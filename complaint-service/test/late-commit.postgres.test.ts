@@ -14,7 +14,7 @@ describe.each(databases())('concurrent comments on %s', (_kind, database) => {
   });
   afterAll(() => world.close());
 
-  test('become visible in the order of the list, so that a reader misses none', async () => {
+  test('concurrent comments become visible in list order, so that a reader misses none', async () => {
     const text = { title: 'Lamp', description: 'Dark', category: 'light' };
     const { body: complaint } = await world.call(complainant, 'POST', '/v1/complaints', { body: text }).expect(201);
     const path = `/v1/complaints/${complaint.id}/comments`;

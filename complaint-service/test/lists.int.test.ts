@@ -74,11 +74,11 @@ describe.each(databases())('finding complaints on %s', (_kind, database) => {
     ['overdue=true', ['E', 'B']],
     ['overdue=true&category=Roads&priority=urgent&sort=oldest', ['B', 'E']],
     ['q=please&unassigned=true&sort=priority', ['E', 'D', 'C']],
-  ])('with the query %j', async (query, expected) => {
+  ])('finds the right complaints with the query %j', async (query, expected) => {
     expect(await titles(query)).toEqual(expected);
   });
 
-  test('by filing time, including the start and excluding the end', async () => {
+  test('finds complaints by filing time, including the start and excluding the end', async () => {
     const [, b = '', , , e = ''] = times;
     expect(await titles(`from=${b}&before=${e}`)).toEqual(['D', 'C', 'B']);
     const withOffset = encodeURIComponent(b.replace('Z', '+00:00'));
@@ -92,11 +92,11 @@ describe.each(databases())('finding complaints on %s', (_kind, database) => {
     ['from=9999-12-31T23:59:59.999Z', 0],
     [`sort=priority&cursor=${forged('priority.0.0')}`, 0],
     [`sort=priority&cursor=${forged(`priority.3.${(Date.UTC(10_000, 0, 1) - 1).toString(36)}`)}`, 6],
-  ])('with the extreme value %s', async (query, count) => {
+  ])('accepts the extreme value %s', async (query, count) => {
     expect(await titles(query)).toHaveLength(count);
   });
 
-  test('by a team', async () => {
+  test('finds a team’s complaints', async () => {
     expect(await titles(`team=${team}`)).toEqual(['C', 'A']);
   });
 

@@ -72,14 +72,14 @@ describe.each(databases())('metrics of emails and webhooks on %s', (_kind, datab
       await sql`select pg_notify(${channel}, '')`.execute(trx);
     });
 
-  test('count sent emails and deliveries, and report empty queues', async () => {
+  test('the metrics count sent emails and deliveries, and report empty queues', async () => {
     await answer();
     await within(`${deliveries('mail', 'delivered')} 1`);
     await within(`${deliveries('webhook', 'delivered')} 1`);
     expect((await series()).filter((line) => line.includes('waiting') || line.includes('oldest'))).toEqual([]);
   });
 
-  test('report failed ones as waiting, with the age of the oldest, until they are dropped', async () => {
+  test('the metrics report failed deliveries as waiting, with the age of the oldest, until they are dropped', async () => {
     sink.refuseWith('451 later');
     status = 500;
     await answer();

@@ -34,7 +34,7 @@ describe.each(databases())('erasure of a person on %s', (_kind, database) => {
   test.each<[string, { authTime?: number }]>([
     ['a token from an old login', { authTime: Math.floor(Date.now() / 1000) - 301 }],
     ['a token without a login time', {}],
-  ])('is refused with %s, and the response says what to do', async (_what, context) => {
+  ])('an erasure is refused with %s, and the response says what to do', async (_what, context) => {
     const before = await everything();
     world.moveClock(-place.ahead());
     const { body, headers } = await schedule(userId, context).expect(401);
@@ -46,7 +46,7 @@ describe.each(databases())('erasure of a person on %s', (_kind, database) => {
     expect(await everything()).toBe(before);
   });
 
-  test('is refused for an active member', async () => {
+  test('the erasure of an active member is refused', async () => {
     const before = await everything();
     const { body } = await schedule(neighbour.userId).expect(409);
     expect(body).toMatchObject({
@@ -56,14 +56,14 @@ describe.each(databases())('erasure of a person on %s', (_kind, database) => {
     expect(await everything()).toBe(before);
   });
 
-  test('finds no unknown id, neither to erase nor to preview', async () => {
+  test('an unknown id is not found, neither to erase nor to preview', async () => {
     const before = await everything();
     await schedule('unknown').expect(404);
     await world.call(admin, 'GET', '/v1/complaints/erasures/preview?user_id=unknown').expect(404);
     expect(await everything()).toBe(before);
   });
 
-  test('works for a person without an account if complaints contain the id', async () => {
+  test('a person without an account can be erased if complaints contain the id', async () => {
     const id = await fileComplaint();
     await world.as({ ...agent, userId: 'long-gone' }, async (trx) => {
       const row = { tenant_id: agent.tenantId, id: world.flows.newId(), complaint_id: id, internal: true };
@@ -79,32 +79,35 @@ describe.each(databases())('erasure of a person on %s', (_kind, database) => {
     expect(await newest()).toMatchObject({ user_id: 'long-gone', comments: 1, finished_at: expect.any(String) });
   });
 
-  test.each(['keep', 'remove'] as const)('removes what the preview counted, with texts: %s', async (texts) => {
-    await keep(admin, { texts });
-    const own = await fileComplaint(people.secondAgent);
-    await world.call(agent, 'POST', `/v1/complaints/${own}/comments`, { body: { body: 'An answer' } }).expect(201);
-    await work();
-    const before = await everything();
-    const preview = await world.call(admin, 'GET', `/v1/complaints/erasures/preview?user_id=${userId}`).expect(200);
-    expect(await everything()).toBe(before);
-    expect(preview.body).toMatchObject({
-      user_id: userId,
-      member: 'inactive',
-      texts,
-      complaints: 1,
-      active_complaints: 1,
-      assigned_complaints: 1,
-      comments: texts === 'keep' ? 2 : 3,
-      attachments: 1,
-    });
-    await erase(userId);
-    disabled.add(userId);
-    const { complaints, comments, attachments } = preview.body;
-    expect(await newest()).toMatchObject({ complaints, comments, attachments, finished_at: expect.any(String) });
-    await keep(admin, {});
-  });
+  test.each(['keep', 'remove'] as const)(
+    'an erasure removes what the preview counted, with texts: %s',
+    async (texts) => {
+      await keep(admin, { texts });
+      const own = await fileComplaint(people.secondAgent);
+      await world.call(agent, 'POST', `/v1/complaints/${own}/comments`, { body: { body: 'An answer' } }).expect(201);
+      await work();
+      const before = await everything();
+      const preview = await world.call(admin, 'GET', `/v1/complaints/erasures/preview?user_id=${userId}`).expect(200);
+      expect(await everything()).toBe(before);
+      expect(preview.body).toMatchObject({
+        user_id: userId,
+        member: 'inactive',
+        texts,
+        complaints: 1,
+        active_complaints: 1,
+        assigned_complaints: 1,
+        comments: texts === 'keep' ? 2 : 3,
+        attachments: 1,
+      });
+      await erase(userId);
+      disabled.add(userId);
+      const { complaints, comments, attachments } = preview.body;
+      expect(await newest()).toMatchObject({ complaints, comments, attachments, finished_at: expect.any(String) });
+      await keep(admin, {});
+    },
+  );
 
-  test('happens once after the grace period, and the record names the admin who requested it', async () => {
+  test('an erasure happens once after the grace period, and the record names the admin who requested it', async () => {
     await work();
     const { body } = await schedule(userId, { ...fresh(), sid: 'session-7' }).expect(202);
     expect(body).toMatchObject({
@@ -125,7 +128,7 @@ describe.each(databases())('erasure of a person on %s', (_kind, database) => {
     expect((await world.call(admin, 'POST', cancel).expect(409)).body.code).toBe('erasure_not_cancellable');
   });
 
-  test('does not happen if an admin cancels it in time', async () => {
+  test('an erasure does not happen if an admin cancels it in time', async () => {
     await work();
     const { body } = await schedule(userId).expect(202);
     const cancel = `/v1/complaints/erasures/${body.id}/cancel`;
@@ -142,7 +145,7 @@ describe.each(databases())('erasure of a person on %s', (_kind, database) => {
     await world.call(admin, 'POST', `/v1/complaints/erasures/${(await newest()).id}/cancel`).expect(200);
   });
 
-  test('does not happen if the account is active again by then', async () => {
+  test('an erasure does not happen if the account is active again by then', async () => {
     await work();
     await schedule(userId).expect(202);
     const target = '/internal/complaints/memberships';
@@ -157,7 +160,7 @@ describe.each(databases())('erasure of a person on %s', (_kind, database) => {
     expect((await world.rows())[0]?.comments).toContainEqual(expect.objectContaining({ author_id: userId }));
   });
 
-  test('happens in upkeep as soon as it is due', async () => {
+  test('upkeep runs an erasure as soon as it is due', async () => {
     await fileComplaint(strangerComplainant);
     disabled.add(strangerComplainant.userId);
     const stop = await startUpkeep(world.flows, silentLogger());

@@ -30,7 +30,7 @@ describe.each(databases())('the seed of a demo tenant on %s', (_kind, database) 
   });
   const read = <T>(work: (trx: Trx) => Promise<T>) => asUser(made.db, people.admin, work);
 
-  test('contains a month of complaints, each with a history that explains its status', async () => {
+  test('the seed contains a month of complaints, each with a history that explains its status', async () => {
     const rows = await read((trx) =>
       trx.selectFrom('complaints').select(['id', 'status', 'created_at']).orderBy('created_at').execute(),
     );
@@ -53,7 +53,7 @@ describe.each(databases())('the seed of a demo tenant on %s', (_kind, database) 
     }
   });
 
-  test('has statistics that match its complaints', async () => {
+  test('the seed has statistics that match its complaints', async () => {
     await read(async (trx) => {
       const kept = await trx.selectFrom('statistics_by_status').selectAll().execute();
       const { rows } = await sql.raw<object>(rebuildStatistics[0]?.replace(/^insert into \w+/, '') ?? '').execute(trx);
@@ -63,7 +63,7 @@ describe.each(databases())('the seed of a demo tenant on %s', (_kind, database) 
     });
   });
 
-  test('has pictures that are stored like uploads', async () => {
+  test('the seed has pictures that are stored like uploads', async () => {
     const files = mkdtempSync(join(tmpdir(), 'countersign-seed-'));
     const parts = { db: made.db, newId: uuidv7, now: () => wanted.now, files: createAttachmentStore(files) };
     await seedImages({ ...parts, attachmentSpace: { ofTenant: 1e8, ofUserPerDay: 1e8 } }, createRandom(1), {
@@ -76,7 +76,7 @@ describe.each(databases())('the seed of a demo tenant on %s', (_kind, database) 
     rmSync(files, { recursive: true });
   });
 
-  test('is the same for the same seed, and is written once', async () => {
+  test('the same seed value gives the same complaints, which are written once', async () => {
     expect(await seedTenant(made.db, acme, wanted)).toEqual([]);
     const globex = { ...acme, id: tenants.globex };
     const again = await seedTenant(made.db, globex, wanted);

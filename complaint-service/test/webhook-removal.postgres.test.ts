@@ -10,7 +10,7 @@ const { complainant, admin } = people;
 // PGlite runs one transaction at a time, so none of these races can happen there.
 const servers = databases().filter(([kind]) => kind === 'postgres');
 
-describe.each(servers)('while a webhook is being removed on %s,', (_kind, database) => {
+describe.each(servers)('the removal of a webhook on %s', (_kind, database) => {
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
   let complaintId: string;
   let webhook: { tenant_id: string; id: string };
@@ -56,7 +56,7 @@ describe.each(servers)('while a webhook is being removed on %s,', (_kind, databa
     return result;
   }
 
-  test('a change to a complaint queues no delivery for it', async () => {
+  test('a change to a complaint during a webhook’s removal queues no delivery for it', async () => {
     const path = `/v1/complaints/${complaintId}/comments`;
     const { status } = await duringRemoval(() =>
       world.call(complainant, 'POST', path, { body: { body: 'Still dark' } }),
@@ -64,20 +64,23 @@ describe.each(servers)('while a webhook is being removed on %s,', (_kind, databa
     expect(status).toBe(201);
   });
 
-  test('a test delivery is refused', async () => {
+  test('a test delivery during a webhook’s removal is refused', async () => {
     const { status, body } = await duringRemoval(ping);
     expect([status, body.code]).toEqual([404, 'not_found']);
   });
 
-  test.each(['accepted', 'failed'])('an attempt that was %s is not recorded', async (outcome) => {
-    await ping().expect(202);
-    const due = await nextDelivery(world.db, webhook);
-    if (due === undefined) throw new Error('nothing is due');
-    const next = { delayMs: 0, pauseMs: undefined, giveUpAfterMs: 60_000 };
-    const note = (): Promise<unknown> =>
-      outcome === 'accepted'
-        ? deliveryTaken(world.db, due, { result: { status: 204 }, durationMs: 1 })
-        : deliveryFailed(world.db, due, { result: { status: 500 }, durationMs: 1 }, next);
-    expect(await duringRemoval(note)).toBeUndefined();
-  });
+  test.each(['accepted', 'failed'])(
+    'an attempt that was %s during a webhook’s removal is not recorded',
+    async (outcome) => {
+      await ping().expect(202);
+      const due = await nextDelivery(world.db, webhook);
+      if (due === undefined) throw new Error('nothing is due');
+      const next = { delayMs: 0, pauseMs: undefined, giveUpAfterMs: 60_000 };
+      const note = (): Promise<unknown> =>
+        outcome === 'accepted'
+          ? deliveryTaken(world.db, due, { result: { status: 204 }, durationMs: 1 })
+          : deliveryFailed(world.db, due, { result: { status: 500 }, durationMs: 1 }, next);
+      expect(await duringRemoval(note)).toBeUndefined();
+    },
+  );
 });

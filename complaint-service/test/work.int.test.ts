@@ -58,7 +58,7 @@ describe.each(databases())('the life cycle of a complaint on %s', (_kind, databa
     expect(await history(id)).toHaveLength(1);
   });
 
-  test('its complainant can withdraw it, and only staff can reopen it', async () => {
+  test('the complainant can withdraw a complaint, and only staff can reopen it', async () => {
     const id = await file();
     await move(id, 'withdrawn', neighbour, { reason: 'x' }).expect(404);
     await move(id, 'withdrawn', complainant, { reason: 'It works again' }).expect(200);
@@ -71,7 +71,7 @@ describe.each(databases())('the life cycle of a complaint on %s', (_kind, databa
     const merge = (id: string, original: string, who = agent) =>
       move(id, 'duplicate', who, { reason: 'The same lamp', duplicate_of: original });
 
-    test('shows its original to staff, and hides it from the complainant', async () => {
+    test('a duplicate shows its original to staff, and hides it from the complainant', async () => {
       const [original, id] = [await file(neighbour), await file()];
       const { body } = await merge(id, original).expect(200);
       expect(body).toMatchObject({ status: 'duplicate', duplicate_of: original });
@@ -82,7 +82,7 @@ describe.each(databases())('the life cycle of a complaint on %s', (_kind, databa
       expect(back.duplicate_of).toBeNull();
     });
 
-    test('cannot form a cycle or a chain, or cross tenants', async () => {
+    test('duplicates cannot form a cycle or a chain, or cross tenants', async () => {
       const [a, b, c, foreign] = [await file(), await file(), await file(), await file(stranger)];
       await merge(b, a).expect(200);
       for (const [id, original] of [
@@ -102,7 +102,7 @@ describe.each(databases())('the life cycle of a complaint on %s', (_kind, databa
       await move(c, 'rejected', agent, { reason: 'x', duplicate_of: a }).expect(422);
     });
 
-    test('of two complaints that name each other concurrently, one is refused', async () => {
+    test('one of two complaints that name each other concurrently is refused', async () => {
       const [a, b] = [await file(), await file()];
       const answers = await Promise.all([merge(a, b), merge(b, a)]);
       expect(answers.map(({ status }) => status).sort()).toEqual([200, 422]);
@@ -170,7 +170,7 @@ describe.each(databases())('the life cycle of a complaint on %s', (_kind, databa
     const comment = (id: string, who: typeof agent, internal = false) =>
       post(who, `/${id}/comments`, { body: 'We look into it', internal }).expect(201);
 
-    test('is overdue after a target, until an answer and a resolution arrive', async () => {
+    test('a complaint is overdue after a target, until an answer and a resolution arrive', async () => {
       const id = await file(complainant, 'Water');
       const before = await world.call(agent, 'GET', `/v1/complaints/${id}`);
       world.moveClock(hourMs + 1_000);
@@ -200,7 +200,7 @@ describe.each(databases())('the life cycle of a complaint on %s', (_kind, databa
       world.moveClock(-2 * hourMs - 1_000);
     });
 
-    test('restarts the resolution clock when the complaint is reopened', async () => {
+    test('reopening a complaint restarts its resolution clock', async () => {
       const id = await file(complainant, 'Water');
       for (const to of ['in_progress', 'resolved']) await move(id, to).expect(200);
       world.moveClock(10 * hourMs);
@@ -211,7 +211,7 @@ describe.each(databases())('the life cycle of a complaint on %s', (_kind, databa
       world.moveClock(-12 * hourMs - 1_000);
     });
 
-    test('uses the new category’s targets after an edit, with the same start', async () => {
+    test('an edited complaint uses its new category’s targets, from the same start', async () => {
       const id = await file();
       expect((await read(id)).service_level.resolution_due_at).toBeNull();
       await world.call(agent, 'PATCH', `/v1/complaints/${id}`, { body: { category: 'Water' } }).expect(200);
@@ -221,7 +221,7 @@ describe.each(databases())('the life cycle of a complaint on %s', (_kind, databa
   });
 
   describe('statistics', () => {
-    test('match the tenant’s complaints after all tests above', async () => {
+    test('the statistics match the tenant’s complaints after all tests above', async () => {
       await world.as(admin, async (trx) => {
         const tables = ['statistics_by_status', 'statistics_by_age'] as const;
         for (const [index, table] of tables.entries()) {
@@ -235,7 +235,7 @@ describe.each(databases())('the life cycle of a complaint on %s', (_kind, databa
       });
     });
 
-    test('contain statuses, categories, ages and response times', async () => {
+    test('the statistics contain statuses, categories, ages and response times', async () => {
       const before = await statistics(stranger);
       await world.call(stranger, 'POST', '/v1/categories', { body: { name: 'Water' } }).expect(201);
       const id = await file(stranger, 'Water');
@@ -264,7 +264,7 @@ describe.each(databases())('the life cycle of a complaint on %s', (_kind, databa
       world.moveClock(-5 * hourMs);
     });
 
-    test('are only for agents and admins', async () => {
+    test('the statistics are only for agents and admins', async () => {
       await world.call(complainant, 'GET', '/v1/complaints/statistics').expect(403);
       await world.call(agent, 'GET', '/v1/complaints/statistics?months=0').expect(422);
     });

@@ -84,7 +84,7 @@ describe.each(databases())('working on a complaint, on %s', (_kind, database) =>
     await move(id, 'closed', neighbour).expect(404);
   });
 
-  test('of two concurrent requests for the same step, one gets 409', async () => {
+  test('one of two concurrent requests for the same step gets 409', async () => {
     const id = await file();
     const answers = await Promise.all([move(id, 'in_progress'), move(id, 'in_progress', admin)]);
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);

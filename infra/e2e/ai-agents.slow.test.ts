@@ -96,7 +96,7 @@ describe('AI agents through the gateway', () => {
       expect((await post(token)).status).toBe(401);
     });
 
-    test('is refused without the route’s scope, and gets its name', async () => {
+    test('an OAuth client without the route’s scope is refused, and gets the scope’s name', async () => {
       const other = await stack.createClient('acme', { scopes: ['users.read'] });
       const token = await tokenOf(other, 'users.read');
       const refused = await post(token);
@@ -135,7 +135,7 @@ describe('AI agents through the gateway', () => {
       expect((await post(token, session)).status).toBe(404);
     });
 
-    test('is unknown to another client, in the same tenant or another one', async () => {
+    test('a session is unknown to another client, in the same tenant or another one', async () => {
       const { transport } = await connect(credentials(oauthClient));
       const session = { 'mcp-session-id': transport.sessionId ?? '' };
       const same = await stack.createClient('acme', { scopes: notes });
@@ -236,7 +236,7 @@ describe('AI agents through the gateway', () => {
       await expect(use(connection, 'add_note', { text: 'x' })).rejects.toMatchObject({ code: 'invalid_scope' });
     });
 
-    test('is refused by a route that does not name it, and cannot pass on the consent', async () => {
+    test('an agent is refused by a route that does not name it, and cannot pass on the consent', async () => {
       const other = await stack.createClient('acme', mayActFor);
       const token = await delegated((await consent({ to: other })).subjectToken, other);
       const refused = await post(token);
@@ -249,7 +249,7 @@ describe('AI agents through the gateway', () => {
       await eventually(() => expect(log()).toContainEqual(expect.objectContaining(line)));
     });
 
-    test('cannot use a session that it opened for another user, and neither can the user', async () => {
+    test('neither the agent nor the user can use a session that it opened for another user', async () => {
       const token = await delegated((await consent()).subjectToken);
       const { session } = await openStream(token);
       expect((await post(token, session)).status).toBe(200);

@@ -145,7 +145,7 @@ const afterADay = [
     const fire = (expected: readonly string[]) =>
       eventually(async () => expect(await alertsThatWere('firing')).toEqual([...expected].sort()), 60_000);
 
-    test('do not fire while only clients make mistakes, and each fires after its fault', async () => {
+    test('no alert fires while only clients make mistakes, and each fires after its fault', async () => {
       const { issuer } = gateway;
       const token = await issuer.accessToken();
       const wrong = await issuer.accessToken({ aud: 'another' });

@@ -9,8 +9,8 @@ const repository = resolve(import.meta.dirname, '../..');
 beforeAll(() => installTools(join(repository, 'examples/external-provider')));
 
 test.each([
-  ['external-provider', 'print a signed identity', /"iss":"http:\/\/127\.0\.0\.1:\d+"/],
-  ['logout-everywhere', 'print a refused token', /after the logout: 401 token_revoked$/],
+  ['external-provider', 'print the signed identity', /"iss":"http:\/\/127\.0\.0\.1:\d+"/],
+  ['logout-everywhere', 'show that the token is refused', /after the logout: 401 token_revoked$/],
 ])(
   'the two commands in the README of %s %s',
   async (example, _ending, last) => {

@@ -15,7 +15,7 @@ describe('the databases created at the first start', () => {
   });
   afterEach(() => rmSync(home, { recursive: true }));
 
-  test('are in the directories that services would initialize', () => {
+  test('databases are in the directories that services would initialize', () => {
     expect(missingDataDirs(home, {})).toEqual([at('auth'), at('users'), at('complaints')]);
     expect(missingDataDirs(home, { USERS_DATABASE_URL: 'postgres://server/users' })).not.toContain(at('users'));
     expect(missingDataDirs(home, { DATABASE_URL: 'postgres://server/' })).toEqual([]);
@@ -23,7 +23,7 @@ describe('the databases created at the first start', () => {
     expect(missingDataDirs(home, {})).toEqual([at('users'), at('complaints')]);
   });
 
-  test('open like those that a service initializes, without leftover files', async () => {
+  test('databases open like those that a service initializes, without leftover files', async () => {
     await createDataDirs([at('users'), at('complaints')], repository);
     expect(readdirSync(join(home, 'data')).sort()).toEqual(['complaints', 'users']);
     for (const name of ['users', 'complaints']) {
@@ -33,7 +33,7 @@ describe('the databases created at the first start', () => {
     }
   });
 
-  test('are left to the services if they cannot be created', async () => {
+  test('databases that cannot be created are left to the services', async () => {
     const underFile = join(resolve(import.meta.filename), 'data');
     await createDataDirs([join(underFile, 'users'), join(underFile, 'auth')], repository);
     await createDataDirs([at('users')], repository);

@@ -48,7 +48,7 @@ describe('this machine’s secrets', () => {
     expect(loadGatewayKeys(join(home, 'gateway-keys'), 1).keys).toHaveLength(1);
   });
 
-  test('are created once, and only this user can read them', () => {
+  test('secrets are created once, and only this user can read them', () => {
     ensureAll(home);
     const texts = () => filesUnder().map((file) => readFileSync(file, 'utf8'));
     const before = texts();
@@ -58,7 +58,7 @@ describe('this machine’s secrets', () => {
     expect(open).toEqual([join(home, 'service-keys', 'some-service.jwks.json')]);
   });
 
-  test('are the same for processes that start at the same time', async () => {
+  test('processes that start at the same time get the same secrets', async () => {
     const call = `import('${here}').then((it) => { it.ensureAuthSecrets('${home}'); it.ensureServiceKey('${home}', 's'); })`;
     const started = Array.from({ length: 4 }, () => startProcess({ args: ['-e', call] }));
     expect(await Promise.all(started.map(({ exited }) => exited))).toEqual([0, 0, 0, 0]);

@@ -35,7 +35,7 @@ describe('the packed packages', () => {
     }
   });
 
-  test('contain a license and a readme, and no TypeScript that Node.js would have to strip', () => {
+  test('the packages contain a license and a readme, and no TypeScript that Node.js would have to strip', () => {
     for (const tarball of project.tarballs) {
       const files = project.run('tar', '-tzf', tarball).trim().split('\n');
       expect(files).toEqual(expect.arrayContaining(['package/LICENSE', 'package/README.md', 'package/package.json']));
@@ -45,7 +45,7 @@ describe('the packed packages', () => {
     }
   });
 
-  test.each(['nodenext', 'node16', 'bundler'])('have types with moduleResolution %s', (resolution) => {
+  test.each(['nodenext', 'node16', 'bundler'])('the packages have types with moduleResolution %s', (resolution) => {
     writeFileSync(
       join(project.directory, 'consumer.ts'),
       [
@@ -79,14 +79,14 @@ describe('the packed packages', () => {
     );
   });
 
-  test.each(nodes)('load with import and with require on Node.js %s', (version) => {
+  test.each(nodes)('the packages load with import and with require on Node.js %s', (version) => {
     const names = [...published, '@countersign/identity/express', '@countersign/identity/web'];
     const load = (how: string) => `for (const name of ${JSON.stringify(names)}) { ${how}; }`;
     project.run(nodeOf(version), '--input-type=module', '-e', load('await import(name)'));
     project.run(nodeOf(version), '--input-type=commonjs', '-e', load('require(name)'));
   });
 
-  test.each(nodes)('protect a service end to end on Node.js %s', async (version) => {
+  test.each(nodes)('the packages protect a service end to end on Node.js %s', async (version) => {
     const issuer = await mintIssuer({ audience: 'my-api' });
     const keyServer = await recordingUpstream({ answer: (_request, res) => void res.end(JSON.stringify(issuer.jwks)) });
     const [open = 0, admin = 0, internal = 0, servicePort = 0] = await freePorts(4);

@@ -287,7 +287,7 @@ describe('web/ in Chromium', () => {
       expect(await page.getByLabel('Reply to the complainant').inputValue()).toBe('');
       await page.keyboard.type('We are on our way.');
       await page.getByRole('button', { name: 'Send reply to the complainant' }).waitFor();
-      // The next key is a shortcut, even before the response: the note does not become part of an answer.
+      // The next key is a shortcut, even before the response arrives, so the note's text does not end up in an answer.
       await type('Control+Enter', 'n', 'Control+Enter');
       await page.getByRole('listitem').filter({ hasText: 'We are on our way.' }).getByText('Staff').waitFor();
       await page.getByRole('listitem').filter({ hasText: 'The same lamp' }).getByText('Internal').waitFor();

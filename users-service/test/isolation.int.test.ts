@@ -16,7 +16,7 @@ describe.each(databases())('tenants on %s', (_kind, database) => {
   });
   afterAll(() => world.close());
 
-  test('are separated in every table, even for the owner', async () => {
+  test('tenants are separated in every table, even for the owner', async () => {
     const names = await world.db.transaction({ role: appRole }, async (trx) => {
       const { rows } = await sql.raw<{ name: string }>(tablesWithoutForcedRowSecurity).execute(trx);
       return rows;
@@ -24,7 +24,7 @@ describe.each(databases())('tenants on %s', (_kind, database) => {
     expect(names).toEqual([]);
   });
 
-  test('have policies that apply to reading and writing', async () => {
+  test('policies apply to reading and writing', async () => {
     const { rows } = await world.db.transaction({ role: appRole }, (trx) =>
       sql<{ table: string; complete: boolean }>`
         select tablename as table, bool_and(qual is not null and with_check is not null) as complete
@@ -33,7 +33,7 @@ describe.each(databases())('tenants on %s', (_kind, database) => {
     expect(rows).toEqual([{ table: 'members', complete: true }]);
   });
 
-  test('are hidden from a transaction without a tenant, which cannot add rows either', async () => {
+  test('rows are hidden from a transaction without a tenant, which cannot add rows either', async () => {
     for (const scope of [{ role: appRole }, { role: appRole, tenantId: '' }, { role: appRole, tenantId: 'x' }]) {
       const rows = await world.db.transaction(scope, (trx) => trx.selectFrom('members').selectAll().execute());
       expect(rows).toEqual([]);

@@ -38,7 +38,7 @@ describe.each(databases())('membership updates from the auth-service, on %s', (k
   };
   const seen = async (userId: string) => (await world.call(admin, 'GET', `/v1/users/${userId}`)).body;
 
-  test('create a member, who appears in the directory before their first request', async () => {
+  test('an update creates a member, who appears in the directory before their first request', async () => {
     const userId = newcomer();
     expect((await sendUpdate({ user_id: userId, sequence: 5 }).expect(200)).body).toEqual({ applied: true });
     expect(await seen(userId)).toMatchObject({
@@ -51,7 +51,7 @@ describe.each(databases())('membership updates from the auth-service, on %s', (k
     expect((await seen(userId)).sequence).toBeUndefined();
   });
 
-  test('apply once, and never when they are older than the stored update', async () => {
+  test('an update applies once, and never if it is older than the stored one', async () => {
     const userId = newcomer();
     await sendUpdate({ user_id: userId, sequence: 10, role: 'complainant' }).expect(200);
     const etag = (await world.call(admin, 'GET', `/v1/users/${userId}`)).headers.etag;
@@ -69,7 +69,7 @@ describe.each(databases())('membership updates from the auth-service, on %s', (k
     expect(await seen(userId)).toMatchObject({ role: 'agent', status: 'inactive' });
   });
 
-  test('result in the state of the newest update, in any order and with repeats', async () => {
+  test('updates result in the newest state, in any order and with repeats', async () => {
     const userId = newcomer();
     const order = [3, 1, 4, 4, 2, 5, 3];
     await Promise.all(
@@ -78,7 +78,7 @@ describe.each(databases())('membership updates from the auth-service, on %s', (k
     expect((await seen(userId)).email).toBe('5@acme.test');
   });
 
-  test('keep the fields that the person edited', async () => {
+  test('an update keeps the fields that the person edited', async () => {
     await world
       .call(agent, 'PATCH', '/v1/users/me', { body: { display_name: 'Aggie', phone: '+43 1 234' } })
       .expect(200);
@@ -90,7 +90,7 @@ describe.each(databases())('membership updates from the auth-service, on %s', (k
     });
   });
 
-  describe('take precedence over a token that was issued before them', () => {
+  describe('membership updates take precedence over older tokens', () => {
     const roles = ['complainant', 'agent', 'admin'];
     const withToken = (userId: string, role: string) => ({ tenantId: tenants.acme, userId, role });
     const me = (userId: string, role: string) => world.call(withToken(userId, role), 'GET', '/v1/users/me').expect(200);
@@ -185,7 +185,7 @@ describe.each(databases())('membership updates from the auth-service, on %s', (k
       { ...authService, client: { clientId: 'client-7' } },
       'identity_not_allowed',
     ],
-  ])('are not accepted from %s, and change no row', async (_who, claims, code) => {
+  ])('an update from %s is not accepted, and changes no row', async (_who, claims, code) => {
     const before = world.transactions();
     const { body } = await sendUpdate({ user_id: newcomer(), sequence: 1 }, claims).expect(403);
     expect(body.code).toBe(code);
@@ -198,7 +198,7 @@ describe.each(databases())('membership updates from the auth-service, on %s', (k
     ['an invalid tenant', { sequence: 1, tenant_id: "x' or true --" }],
     ['an invalid status', { sequence: 1, status: 'owner' }],
     ['a role with a line break', { sequence: 1, role: 'agent\r\nx: y' }],
-  ])('are refused for %s', async (_what, update) => {
+  ])('an update is refused for %s', async (_what, update) => {
     const { body } = await sendUpdate({ user_id: newcomer(), ...update }).expect(422);
     expect(body.code).toBe('validation_failed');
   });

@@ -39,7 +39,7 @@ describe.each(databases())('a profile on %s', (_kind, database) => {
     expect(headers['cache-control']).toBe('private, no-cache');
   });
 
-  test('is created once from the identity when a member without one first reads it', async () => {
+  test('a profile is created once from the identity when a member without one first reads it', async () => {
     const who = newcomer();
     const [one, two] = await Promise.all([me(who), me(who)]);
     expect(one.body).toMatchObject({ id: who.userId, role: 'agent', email: null, display_name: null });
@@ -47,14 +47,14 @@ describe.each(databases())('a profile on %s', (_kind, database) => {
     expect((await me(who)).headers.etag).toBe(one.headers.etag);
   });
 
-  test('is separate in each tenant', async () => {
+  test('a person has a separate profile in each tenant', async () => {
     const here = newcomer();
     const there = { ...here, tenantId: stranger.tenantId };
     await patch(here, { display_name: 'Only here' }).expect(200);
     expect((await me(there)).body.display_name).toBeNull();
   });
 
-  test('has the role from the token', async () => {
+  test('a profile has the role from the token', async () => {
     const who = newcomer();
     await me(who);
     expect((await me({ ...who, role: 'admin' })).body.role).toBe('admin');
@@ -62,7 +62,7 @@ describe.each(databases())('a profile on %s', (_kind, database) => {
     expect(seen.body.role).toBe('admin');
   });
 
-  test('gets a new entity tag when it changes; a patch with the same values changes nothing', async () => {
+  test('a changed profile gets a new entity tag, and a patch with the same values changes nothing', async () => {
     const who = newcomer();
     const before = await me(who);
     const wanted = { display_name: '  Ölav ', phone: '+43 1 234-5', locale: 'de-AT', time_zone: 'Europe/Vienna' };
@@ -74,17 +74,17 @@ describe.each(databases())('a profile on %s', (_kind, database) => {
     expect((await patch(who, { phone: null }).expect(200)).body).toMatchObject({ phone: null, locale: 'de-AT' });
   });
 
-  test('is not sent again to a client that has the current version', async () => {
+  test('a client that has the current version gets 304', async () => {
     const { headers } = await me();
     await world.call(agent, 'GET', '/v1/users/me', { headers: { 'if-none-match': headers.etag ?? '' } }).expect(304);
   });
 
-  test('never accepts the entity tag of another person', async () => {
+  test('another person’s entity tag is never accepted', async () => {
     const { headers } = await me(complainant);
     await world.call(agent, 'GET', '/v1/users/me', { headers: { 'if-none-match': headers.etag ?? '' } }).expect(200);
   });
 
-  test('changes only when If-Match names its current entity tag', async () => {
+  test('a profile can be changed only when If-Match names its current entity tag', async () => {
     const who = newcomer();
     const seen = (await me(who)).headers.etag ?? '';
     await patch(who, { display_name: 'First' }, { 'if-match': `"other", ${seen}` }).expect(200);

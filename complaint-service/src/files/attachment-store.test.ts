@@ -53,7 +53,7 @@ function claimingPng(width: number, height: number): Buffer {
 }
 
 describe('an image', () => {
-  test('is stored upright and without metadata, however the body is split', async () => {
+  test('an image is stored upright and without metadata, however the body is split', async () => {
     const withPlace = await photo(40, 20)
       .withExif({ IFD0: { Copyright: 'Nosy Camera' }, IFD3: { GPSLatitude: '52/1 31/1 0/1' } })
       .withMetadata({ orientation: 6 })
@@ -72,7 +72,7 @@ describe('an image', () => {
     }
   });
 
-  test('is stored without data hidden after its end', async () => {
+  test('an image is stored without data hidden after its end', async () => {
     const png = await photo(10, 10).png().toBuffer();
     const polyglot = Buffer.concat([png, Buffer.from('<script>alert(1)</script>PK\x05\x06')]);
     const file = await receive(Readable.from([polyglot]), most);
@@ -80,7 +80,7 @@ describe('an image', () => {
     expect((await buffer((await store.open(id)) ?? Readable.from([]))).includes('script')).toBe(false);
   });
 
-  test('is stored with its first frame only, and at most 4096 pixels on each side', async () => {
+  test('an image is stored with its first frame only, and at most 4096 pixels on each side', async () => {
     const frames = await sharp(Buffer.alloc(20 * 40 * 3), {
       raw: { width: 20, height: 40, channels: 3, pageHeight: 20 },
     })
@@ -101,7 +101,7 @@ describe('an image', () => {
     ['ends early', async () => (await photo(300, 300).jpeg().toBuffer()).subarray(0, 400)],
     ['only begins like a JPEG', () => Buffer.from('\xff\xd8\xff\xe0<svg onload="alert(1)"/>', 'latin1')],
     ['ends after its header', () => Buffer.from('\x89PNG\r\n\x1a\n\0\0\0\rIHDR', 'latin1')],
-  ])('is refused and removed when it %s', async (_what, make) => {
+  ])('an image is refused and removed when it %s', async (_what, make) => {
     const before = await filesLeft();
     await expect(receive(Readable.from([await make()]), most)).rejects.toThrow('unreadable_image');
     expect(await filesLeft()).toEqual(before);
@@ -109,7 +109,7 @@ describe('an image', () => {
 });
 
 describe('any file', () => {
-  test('is stored unchanged if it is a document', async () => {
+  test('a document is stored unchanged', async () => {
     const file = await receive(Readable.from([Buffer.from('It was '), Buffer.from('late.')]), most);
     expect(file).toMatchObject({ type: { extension: 'txt' }, bytes: 12, width: null });
     await file.keepAs(id);
@@ -140,13 +140,13 @@ describe('any file', () => {
         }),
       'invalid_request',
     ],
-  ])('is refused when it %s, and leaves nothing behind', async (_what, body, code) => {
+  ])('a file is refused when it %s, and leaves nothing behind', async (_what, body, code) => {
     const before = await filesLeft();
     await expect(receive(body(), 10_000)).rejects.toThrow(code);
     expect(await filesLeft()).toEqual(before);
   });
 
-  test('is listed when it is old, and an abandoned upload is removed', async () => {
+  test('old files are listed, and an abandoned upload is removed', async () => {
     const kept = await receive(Readable.from([Buffer.from('kept')]), most);
     await kept.keepAs(id);
     await receive(Readable.from([Buffer.from('abandoned')]), most);

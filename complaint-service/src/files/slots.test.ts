@@ -32,7 +32,7 @@ function run(name: string, turn: ReturnType<typeof turnOf>): Promise<void> {
 const settled = () => new Promise(setImmediate);
 
 describe('an encoder slot', () => {
-  test('remains free for another tenant when one user sends many images', async () => {
+  test('a slot remains free for another tenant when one user sends many images', async () => {
     const many = Array.from({ length: 18 }, (_, at) => run(`a${at}`, turnOf('acme', 'ann')));
     const refused = many.slice(2).map((each) => expect(each).rejects.toMatchObject({ code: 'attachments_busy' }));
     const other = run('other', turnOf('globex', 'bob'));
@@ -46,7 +46,7 @@ describe('an encoder slot', () => {
     await Promise.all([...many.slice(0, 2), other]);
   });
 
-  test('goes first to a tenant without running work, and a tenant can have four images running or waiting', async () => {
+  test('a slot goes first to a tenant without running work, and a tenant can have four images running or waiting', async () => {
     const ofAcme = ['ann', 'ben', 'cem', 'dan'].map((user) => run(user, turnOf('acme', user)));
     await expect(run('eva', turnOf('acme', 'eva'))).rejects.toMatchObject({ code: 'attachments_busy' });
     // The same id in another tenant is another user.
@@ -63,7 +63,7 @@ describe('an encoder slot', () => {
     await Promise.all([...ofAcme, other]);
   });
 
-  test('refuses work that has waited for too long', async () => {
+  test('work that has waited too long is refused', async () => {
     jest.useFakeTimers();
     const running = run('first', turnOf('acme', 'ann'));
     const late = expect(run('second', turnOf('acme', 'ann'))).rejects.toMatchObject({ code: 'attachments_busy' });
@@ -74,7 +74,7 @@ describe('an encoder slot', () => {
     expect(started).toEqual(['first']);
   });
 
-  test('is not taken by a client that has disconnected', async () => {
+  test('a client that has disconnected takes no slot', async () => {
     const client = new AbortController();
     const running = run('first', turnOf('acme', 'ann'));
     const gone = expect(run('second', turnOf('acme', 'ann', client.signal))).rejects.toThrow('closed');

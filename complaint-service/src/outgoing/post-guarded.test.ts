@@ -81,7 +81,7 @@ const post = (url: string, options: Options = {}) =>
   });
 
 describe('a webhook receiver', () => {
-  test('gets the request, and the result is its status', async () => {
+  test('a receiver gets the request, and its status is the result', async () => {
     const seen: unknown[] = [];
     const at = await http((req, res) => {
       req
@@ -95,7 +95,7 @@ describe('a webhook receiver', () => {
     expect(seen).toEqual(['{}', 'POST', '/a?b=c', 'application/json', '2']);
   });
 
-  test('cannot redirect the request', async () => {
+  test('a redirect is not followed', async () => {
     let reached = 0;
     const inside = await http((_req, res) => {
       reached += 1;
@@ -106,7 +106,7 @@ describe('a webhook receiver', () => {
     expect(reached).toBe(0);
   });
 
-  test('can send an endless response, of which only the status is read', async () => {
+  test('an endless response ends after its status', async () => {
     const at = await http((_req, res) => {
       res.writeHead(200);
       const more = () => res.destroyed || res.write('x'.repeat(65_536), () => setImmediate(more));
@@ -155,11 +155,11 @@ describe('a webhook receiver', () => {
       () => says('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'),
       'bad_answer',
     ],
-  ])('fails when it %s', async (_what, start, failure) => {
+  ])('a receiver that %s fails', async (_what, start, failure) => {
     expect(await post(`http://127.0.0.1:${await start()}/`)).toEqual({ failure });
   });
 
-  test('fails when it has no TLS at an https URL', async () => {
+  test('a receiver without TLS at an https URL fails', async () => {
     const at = await http((_req, res) => res.end());
     expect(await post(`https://127.0.0.1:${at}/`)).toEqual({ failure: 'tls_failed' });
   });
@@ -172,7 +172,7 @@ describe('an internal address', () => {
     'http://[::1]',
     'http://169.254.169.254',
     'http://[::ffff:127.0.0.1]',
-  ])('at %s gets no connection', async (host) => {
+  ])('the internal address %s gets no connection', async (host) => {
     let connections = 0;
     const at = await tcp(() => {
       connections += 1;
@@ -193,13 +193,13 @@ describe('the hostname of a receiver', () => {
     return { result, connections };
   };
 
-  test('is resolved by DNS servers, with one query for each address family', async () => {
+  test('a hostname is resolved by DNS servers, with one query for each address family', async () => {
     const { server, asked } = await dns({ A: ['127.0.0.1'] });
     expect(await named([server])).toEqual({ result: { status: 200 }, connections: 1 });
     expect(asked.toSorted()).toEqual(['A hooks.example.com', 'AAAA hooks.example.com']);
   });
 
-  test('that also has internal addresses is reached only at the others', async () => {
+  test('a hostname that also has internal addresses is reached only at the others', async () => {
     const { server } = await dns({ A: ['10.0.0.1', '169.254.169.254', '127.0.0.1'], AAAA: ['fd00::1'] });
     expect(await named([server])).toEqual({ result: { status: 200 }, connections: 1 });
   });
@@ -209,7 +209,7 @@ describe('the hostname of a receiver', () => {
     [{ AAAA: ['::1'] }],
     [{ AAAA: ['::ffff:7f00:1'] }],
     [{ A: ['10.0.0.1', '127.0.0.1'], AAAA: ['::1'] }],
-  ])('that resolves only to %j gets no connection', async (answers) => {
+  ])('a hostname that resolves only to %j gets no connection', async (answers) => {
     const { server } = await dns(answers);
     expect(await named([server], { receivers: 'public' })).toEqual({
       result: { failure: 'address_refused' },
@@ -217,12 +217,12 @@ describe('the hostname of a receiver', () => {
     });
   });
 
-  test('without an address fails to connect', async () => {
+  test('a hostname without an address fails to connect', async () => {
     const { server } = await dns({});
     expect(await named([server])).toEqual({ result: { failure: 'connection_failed' }, connections: 0 });
   });
 
-  test('without a DNS response delays no other work, and times out', async () => {
+  test('a hostname without a DNS response delays no other work, and times out', async () => {
     const { server, asked } = await dns('silent');
     let ended = 0;
     // More threads than libuv's pool has.
@@ -238,7 +238,7 @@ describe('the hostname of a receiver', () => {
     expect(await Promise.all(attempts)).toEqual(Array.from({ length: 8 }, () => ({ failure: 'timeout' })));
   });
 
-  test('must resolve within 2 s, and within the timeout of the attempt', async () => {
+  test('a hostname must resolve within 2 s, and within the timeout of the attempt', async () => {
     const { server } = await dns('silent');
     const tookMs = async (timeoutMs: number) => {
       const begun = performance.now();
@@ -249,7 +249,7 @@ describe('the hostname of a receiver', () => {
     expect(await tookMs(100)).toBeLessThan(1_900);
   });
 
-  test('does not delay a shutdown while it is being resolved', async () => {
+  test('an unanswered DNS query does not delay a shutdown', async () => {
     const { server, asked } = await dns('silent');
     const stopping = new AbortController();
     const attempt = named([server], { signal: stopping.signal, timeoutMs: 60_000 });

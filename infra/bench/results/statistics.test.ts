@@ -10,12 +10,12 @@ describe('quantile', () => {
     [0.99, 99],
     [0.991, 100],
     [1, 100],
-  ])('of 1 to 100 at %p is %p', (share, value) => {
+  ])('the quantile of 1 to 100 at %p is %p', (share, value) => {
     const values = Array.from({ length: 100 }, (_, index) => 100 - index);
     expect(quantile(values, share)).toBe(value);
   });
 
-  test('is one of the values, and at least this share of the values does not exceed it', () => {
+  test('a quantile is one of the values, and at least this share of the values does not exceed it', () => {
     const doubles = fc.array(fc.double({ noNaN: true }), { minLength: 1 });
     fc.assert(
       fc.property(doubles, fc.double({ min: 0, max: 1, noNaN: true }), (values, share) => {
@@ -26,7 +26,7 @@ describe('quantile', () => {
     );
   });
 
-  test('of no values is NaN', () => {
+  test('the quantile of no values is NaN', () => {
     expect(quantile([], 0.5)).toBeNaN();
   });
 });

@@ -84,7 +84,7 @@ describe.each(locations)('a database on %s', (kind, location) => {
     await stop();
   });
 
-  test('is migrated once when it is opened several times', async () => {
+  test('a database is migrated once when it is opened several times', async () => {
     if (kind === 'pglite') return expect(await db.ping()).toBeUndefined();
     const again = await openDatabase<Schema>({ ...options, location });
     await again.close();
@@ -231,7 +231,7 @@ if (serverUrl !== undefined) {
       await onServer(`drop role ${roles.login}, ${roles.roles}`);
     });
 
-    test('is refused with the database’s name and the next step, and the roles are created', async () => {
+    test('a dump without roles is refused with the database’s name and the next step, and the roles are created', async () => {
       await asSuperuser(
         `reassign owned by ${roles.login} to current_user`,
         `drop owned by ${roles.login}, ${roles.roles}`,
@@ -246,12 +246,12 @@ if (serverUrl !== undefined) {
       expect(rows).toEqual([{ rolcanlogin: false }, { rolcanlogin: true }]);
     });
 
-    test('is refused if the tables have the right owner, but policies and grants are missing', async () => {
+    test('a dump with the right owner is refused if policies and grants are missing', async () => {
       await asSuperuser(`drop owned by ${roles.roles}`, `drop role ${roles.roles}`);
       await expect(open()).rejects.toThrow(/did not exist, so \w+_restored_app has no privileges in it/);
     });
 
-    test('belongs to the login role afterwards, and no other role may connect', async () => {
+    test('a restored database belongs to the login role, and no other role can connect', async () => {
       await asSuperuser(`alter database ${own} owner to current_user`, `grant connect on database ${own} to public`);
       await (await open()).close();
       const { rows } = await onServer(

@@ -325,7 +325,7 @@ describe('a declared route', () => {
     [' in a list', z.strictObject({ books: z.array(z.object({ title: z.string() })).default([]) })],
     [' in a choice', z.union([z.strictObject({ isbn: z.string() }), z.object({ title: z.string() })])],
     [' before a transformation', z.object({ title: z.string() }).transform(({ title }) => title)],
-  ])('cannot have an object%s that ignores unknown members, unless a standard requires it', (_where, body) => {
+  ])('a route cannot have an object%s that ignores unknown members, unless a standard requires it', (_where, body) => {
     const declare = (input: { body: z.ZodType } | { query: z.ZodType }) => () =>
       route({ ...declared.addBook, errors: [], ...input });
     const message = /^addBook: the object of title ignores unknown members/;

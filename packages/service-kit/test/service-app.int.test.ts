@@ -51,7 +51,7 @@ beforeEach(() => {
   app = createServiceApp({ logger: log.logger, health, metrics: createMetrics(), errors, identity: passAll, routes });
 });
 
-describe('a problem with a code and a request id is the response to', () => {
+describe('responds with a problem, a code and a request id to', () => {
   test.each([
     ['an application error', 'GET', '/teapot', undefined, 418, 'teapot'],
     ['an unexpected error', 'GET', '/crash', undefined, 500, 'internal_error'],

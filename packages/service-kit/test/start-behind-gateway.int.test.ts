@@ -125,7 +125,7 @@ describe('a service behind the gateway', () => {
       }
     });
 
-    test('is ready without Redis only if the policy allows it, and within a second after Redis returns', async () => {
+    test('a service is ready without Redis only if the policy allows it, and within a second after Redis returns', async () => {
       const [refusing, remembering] = [
         await start({ REDIS_URL: redis.url }),
         await start({ REDIS_URL: redis.url, REPLAY_WITHOUT_REDIS: 'memory' }),
@@ -146,7 +146,7 @@ describe('a service behind the gateway', () => {
       expect((await readiness(refusing)).status).toBe(200);
     });
 
-    test('is ready within a second after a hung Redis resumes', async () => {
+    test('a service is ready within a second after a hung Redis resumes', async () => {
       const service = await start({ REDIS_URL: redis.url });
       process.kill(redis.pid(), 'SIGSTOP');
       try {

@@ -100,7 +100,7 @@ describe('drafts', () => {
   };
   const drafts = draftsIn(storage, () => 'new-key');
 
-  test('belong to one user, and keep their key until they are removed', () => {
+  test('drafts belong to one user, and keep their key until they are removed', () => {
     drafts.write('u1', { ...drafts.read('u1'), title: 'Mine' });
     expect(drafts.read('u1')).toMatchObject({ key: 'new-key', title: 'Mine' });
     expect(drafts.read('u2').title).toBe('');

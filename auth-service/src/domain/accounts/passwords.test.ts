@@ -7,7 +7,7 @@ const pepper = (id: string, fill: number) => `${id}:${Buffer.alloc(32, fill).toS
 const queue = createHashQueue({ concurrency: 2, maxWaiting: 100 });
 const make = (peppers = pepper('a', 1), cost = 4) => createPasswords({ peppers: parseKeyRing(peppers), cost, queue });
 
-describe('hashed passwords', () => {
+describe('password hashing', () => {
   const a = (count: number) => 'a'.repeat(count);
   test.each([
     ['72 and 73 bytes', a(72), a(73)],
@@ -17,7 +17,7 @@ describe('hashed passwords', () => {
     ['a trailing NUL', 'before', 'before\0'],
     ['emoji across the 72-byte limit', `${a(70)}😀`, `${a(70)}😁`],
     ['empty and one space', '', ' '],
-  ])('distinguish %s', async (_, right, wrong) => {
+  ])('distinguishes %s', async (_, right, wrong) => {
     const passwords = await make();
     const stored = await passwords.hash(right);
     expect(await passwords.verify(right, stored)).toBe(true);
@@ -28,23 +28,23 @@ describe('hashed passwords', () => {
     ['composed and combined', 'caf\u00e9', 'cafe\u0301'],
     ['full width', 'password', 'ｐａｓｓｗｏｒｄ'],
     ['Hangul', '\ud55c', '\u1112\u1161\u11ab'],
-  ])('match in every Unicode form: %s', async (_, one, other) => {
+  ])('a password matches in every Unicode form: %s', async (_, one, other) => {
     const passwords = await make();
     expect(one).not.toBe(other);
     expect(await passwords.verify(other, await passwords.hash(one))).toBe(true);
   });
 
-  test('never match for an unknown account', async () => {
+  test('no password matches for an unknown account', async () => {
     const passwords = await make();
     expect(await passwords.verify('', undefined)).toBe(false);
   });
 
-  test('do not match after their pepper was removed', async () => {
+  test('a hash does not match after its pepper was removed', async () => {
     const stored = await (await make(pepper('gone', 3))).hash('correct horse');
     expect(await (await make()).verify('correct horse', stored)).toBe(false);
   });
 
-  test('take as much work with an older, lower cost as for an unknown account', async () => {
+  test('a hash with an older, lower cost takes as much work as an unknown account', async () => {
     const passwords = await make(pepper('a', 1), 9);
     const stored = await (await make(pepper('a', 1), 4)).hash('correct horse');
     /** CPU time of all threads of this process in microseconds; other processes do not count. */
@@ -57,7 +57,7 @@ describe('hashed passwords', () => {
     expect((await work(stored)) / (await work(undefined))).toBeGreaterThan(0.5);
   });
 
-  test('are stale when their cost or pepper is outdated', async () => {
+  test('a hash is stale when its cost or pepper is outdated', async () => {
     const old = await (await make()).hash('correct horse');
     const rotated = await make(`${pepper('b', 2)},${pepper('a', 1)}`);
     expect(await rotated.verify('correct horse', old)).toBe(true);

@@ -13,7 +13,7 @@ describe('one-time codes', () => {
     [1234567890, '005924'],
     [2000000000, '279037'],
     [20000000000, '353130'],
-  ])('match RFC 6238 at second %d', (sec, code) => {
+  ])('a code matches RFC 6238 at second %d', (sec, code) => {
     expect(totpCode(secret, totpStep(at(sec)))).toBe(code);
   });
 
@@ -30,7 +30,7 @@ describe('one-time codes', () => {
     expect(matched).toBe(taken ? step : undefined);
   });
 
-  test('are accepted once, and older codes are refused', () => {
+  test('a code is accepted once, and older codes are refused', () => {
     const now = at(1234567890);
     const step = totpStep(now);
     const match = (from: number, lastStep: number) => matchTotp(secret, totpCode(secret, from), { now, lastStep });
@@ -43,7 +43,7 @@ describe('one-time codes', () => {
     expect(matchTotp(secret, code, { now: at(1234567890), lastStep: null })).toBeUndefined();
   });
 
-  test('use the secret in the form that authenticator apps read', () => {
+  test('the key URI has the secret in the form that authenticator apps read', () => {
     expect(base32(Buffer.from('foobar'))).toBe('MZXW6YTBOI');
     expect(base32(secret)).toBe('GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ');
     expect(totpUri(secret, 'a&b@acme.test')).toBe(

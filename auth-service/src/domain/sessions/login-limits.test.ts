@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { loginLimits, slowdownMs } from './login-limits.ts';
 
 describe('login limits', () => {
-  test('count a pair, a network and an email address separately, with unambiguous keys', () => {
+  test('a pair, a network and an email address are counted separately, with unambiguous keys', () => {
     const { pair, address, email } = loginLimits('a@b.test', '192.0.2.1');
     expect(new Set([pair.key, address.key, email.key]).size).toBe(3);
     expect(loginLimits('a', 'b:c').pair.key).not.toBe(loginLimits('a:b', 'c').pair.key);

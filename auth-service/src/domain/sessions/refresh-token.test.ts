@@ -14,7 +14,7 @@ const anyToken: fc.Arbitrary<RefreshToken> = fc.record({
 });
 
 describe('a refresh token', () => {
-  test('round-trips its fields', () => {
+  test('a refresh token round-trips its fields', () => {
     fc.assert(
       fc.property(anyToken, (token) => {
         expect(decodeRefreshToken(encodeRefreshToken(token, keys.current), keys)).toEqual(token);
@@ -22,7 +22,7 @@ describe('a refresh token', () => {
     );
   });
 
-  test('is refused when any single character is changed', () => {
+  test('a refresh token is refused when any single character is changed', () => {
     fc.assert(
       fc.property(anyToken, fc.nat(), fc.constantFrom(...'ABCDWXYZabcdwxyz0189-_'), (token, at, character) => {
         const text = encodeRefreshToken(token, keys.current);
@@ -34,7 +34,7 @@ describe('a refresh token', () => {
     );
   });
 
-  test('is refused if this service did not issue it', () => {
+  test('a text that this service did not issue is refused as a refresh token', () => {
     fc.assert(fc.property(fc.string(), (text) => expect(decodeRefreshToken(text, keys)).toBeUndefined()));
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
@@ -54,11 +54,11 @@ describe('a refresh token', () => {
     ['extended', `${made}AAAA`],
     ['in standard base64', `${made}`.replace(/[-_]/, '+')],
     ['empty', ''],
-  ])('is refused when %s', (_, text) => {
+  ])('a refresh token is refused when %s', (_, text) => {
     if (text !== made) expect(decodeRefreshToken(text, keys)).toBeUndefined();
   });
 
-  test('is valid until the key that issued it is removed', () => {
+  test('a refresh token is valid until the key that issued it is removed', () => {
     if (token === undefined) throw new Error('no sample');
     const old = keys.find('old');
     const text = encodeRefreshToken(token, { id: 'old', bytes: old ?? new Uint8Array() });

@@ -95,7 +95,7 @@ const wish: fc.Arbitrary<Wish> = fc.oneof(
 );
 
 describe('any sequence of requests by any role', () => {
-  test('moves a complaint exactly as the model does', () => {
+  test('a complaint moves exactly as in the model', () => {
     fc.assert(
       fc.property(fc.array(wish, { maxLength: 60 }), (wishes) => {
         let model = begun;
@@ -114,7 +114,7 @@ describe('any sequence of requests by any role', () => {
     );
   });
 
-  test('can reach every status, and can reopen every ended complaint', () => {
+  test('every status can be reached, and every ended complaint can be reopened', () => {
     const reached = new Set<Status>(['open', 'assigned']);
     for (const from of reached) for (const to of Object.keys(steps[from]) as Status[]) reached.add(to);
     expect([...reached].sort()).toEqual([...statuses].sort());

@@ -38,7 +38,7 @@ describe('a signed delivery', () => {
   test.each([
     ['ed25519', keys.ed25519],
     ['a secret', keys.secret({ ...webhook, version: 2 })],
-  ])('verifies in an independent implementation of RFC 9421, with %s', async (_how, key) => {
+  ])('a delivery verifies in an independent implementation of RFC 9421, with %s', async (_how, key) => {
     const headers = signDelivery({ url, body, createdSec }, [key]);
     expect(await verifies(headers)).toBe(true);
     expect(headers['content-digest']).toBe(`sha-256=:${createHash('sha256').update(body).digest('base64')}:`);
@@ -50,7 +50,7 @@ describe('a signed delivery', () => {
     expect(await verifies(later).catch(() => false)).toBe(false);
   });
 
-  test('has two signatures during a rotation, one by each secret', async () => {
+  test('a delivery has two signatures during a rotation, one by each secret', async () => {
     const rotated = [3, 2].map((version) => keys.secret({ ...webhook, version }));
     const headers = signDelivery({ url, body, createdSec }, rotated);
     expect(headers['signature-input']).toMatch(/^sig1=\(.*keyid="[^"]*\.3".*, sig2=\(.*keyid="[^"]*\.2"/);

@@ -2,9 +2,9 @@ import type { Comment, NewComment } from '../schema/complaints.ts';
 import type { Trx } from '../scope.ts';
 
 /**
- * Adds a comment to a complaint that this transaction has locked. The lock makes comments visible in the order of their
- * numbers. Times would not do: a comment that commits late, or comes from an instance with a slow clock, could be
- * behind a cursor.
+ * Adds a comment to a complaint that this transaction has locked. The lock makes comments visible in the order of
+ * their numbers. Times would not work: a comment that commits late, or comes from an instance with a slow clock,
+ * could be behind a cursor.
  */
 export function insertComment(trx: Trx, comment: NewComment): Promise<Comment> {
   return trx.insertInto('comments').values(comment).returningAll().executeTakeFirstOrThrow();

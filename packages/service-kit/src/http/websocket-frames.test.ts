@@ -53,7 +53,7 @@ describe('the WebSocket frame cursor', () => {
 });
 
 describe('a close frame', () => {
-  test('is masked only for a client', () => {
+  test('a close frame is masked only for a client', () => {
     expect(closeFrame('server', 1001)).toEqual(Buffer.from([0x88, 2, 0x03, 0xe9]));
     const masked = closeFrame('client', 1008, 'x');
     expect(masked.subarray(0, 2)).toEqual(Buffer.from([0x88, 0x83]));

@@ -31,11 +31,11 @@ export function judge({ request, identity, refused }: LiveCase, answer: Answer):
   if (status >= 200 && status < 300) {
     return { kind: 'fault', message: `was accepted, but must be refused: ${refused}`, section };
   }
+  if (isOfHttpServer(answer)) return right;
   if (status >= 500) {
     return { kind: 'fault', message: `was answered with ${status}, but must be refused with 401: ${refused}`, section };
   }
   if (status === 401 && reason === refused) return right;
-  if (isOfHttpServer(answer)) return right;
   const got = reason === undefined ? `${status} without x-identity-refused` : `${status} with ${reason}`;
   return { kind: 'note', message: `was refused with ${got} in place of 401 with ${refused}`, section: 8 };
 }
@@ -54,9 +54,12 @@ function judgeAccepted(method: string, identity: unknown, { status, headers, bod
   return { kind: 'fault', message, section: 2 };
 }
 
-/** An HTTP server or a router may refuse what it does not take for a valid request before the verifier sees it. */
+/**
+ * An HTTP server or a router may refuse what it does not take for a valid request before the verifier sees it. 501 is
+ * for methods and transfer codings that it does not know (RFC 9112 section 6.1).
+ */
 const isOfHttpServer = ({ status, headers }: Answer): boolean =>
-  [400, 404, 405, 414, 415, 431].includes(status) && !headers.has('x-identity-refused');
+  [400, 404, 405, 414, 415, 431, 501].includes(status) && !headers.has('x-identity-refused');
 
 function parsed(body: string): unknown {
   try {

@@ -27,13 +27,18 @@ export function send({ hostname, port, host }: URL, request: VectorRequest): Pro
     const chunks: Buffer[] = [];
     socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no response within ${timeoutMs / 1000} s`)));
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-    socket.on('error', reject);
+    let failure = new Error('the connection was closed without a response');
+    socket.on('error', (error) => {
+      failure = error;
+    });
     socket.on('close', () => {
+      // A server that refuses a request before it has read it all resets the connection after its response.
       const answer = parse(Buffer.concat(chunks).toString('latin1'));
-      if (answer === undefined) reject(new Error('the connection was closed without a response'));
+      if (answer === undefined) reject(failure);
       else resolve(answer);
     });
-    const isChunked = names.has('transfer-encoding') && !names.has('content-length');
+    // Also beside a content-length: a server may ignore that one, and would wait for chunks (RFC 9112 section 6.3).
+    const isChunked = names.has('transfer-encoding');
     socket.write(Buffer.concat([Buffer.from(`${head}\r\n\r\n`, 'latin1'), isChunked ? chunked(body) : body]));
   });
 }

@@ -49,7 +49,7 @@ class CallVerifier:
         rfc9421.check_lifetime(given, now, 5, LIFETIME_SEC)
         service_id, key = self._services.get(given.keyid, ("", None))
         values = [(name, headers[name]) for name in covered]
-        rfc9421.check_signature(key, given, rfc9421.signature_base(head.method, target, values, given.raw), signature)
+        rfc9421.check_signature(key, given, rfc9421.signature_base(target, values, given.raw), signature)
         if headers["content-digest"] != rfc9421.content_digest(body):
             raise IdentityRefused("content_digest_mismatch")
         if (

@@ -12,6 +12,6 @@ def resigned(gateway: SigningGateway, method: str, path: str, **more: str) -> Si
     """A request without a digest, with these further headers, which are signed and left out."""
     headers = {**gateway.sign("GET", path).headers, **{name.replace("_", "-"): value for name, value in more.items()}}
     covered = {name: headers[name] for name in contract.covered_headers(headers)}
-    headers |= rfc9421.sign(gateway.key, TAG, method, (path, ""), covered, int(time.time()), None)
+    headers |= rfc9421.sign(gateway.key, TAG, (method, path, ""), covered, int(time.time()))
     left_out = {name.replace("_", "-") for name in more}
     return SignedRequest(method, path, {name: value for name, value in headers.items() if name not in left_out}, b"")

@@ -75,7 +75,7 @@ def test_a_nonce_is_accepted_once_for_each_audience_at_all_instances(redis, repl
 def test_a_nonce_is_kept_as_long_as_its_request_could_be_accepted(replay):
     replay.claim(claim())
     client = replay._script.registered_client
-    (key,) = [key for key in client.keys("*a nonce") if replay._prefix.encode() in key]
+    (key,) = [key for key in client.keys("*a nonce") if replay.prefix.encode() in key]
     assert 45_000 < client.pttl(key) <= 46_000
 
 

@@ -25,6 +25,7 @@ from countersign_identity._keys.jwks import agreement_key, parse_jwks
 from countersign_identity._web.problems import problem_for
 from countersign_identity.errors import BodyTooLarge
 from countersign_identity.nested import service_key, sign_call
+from countersign_identity.testing import SigningGateway
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -95,7 +96,7 @@ def test_a_signature_base_is_that_of_the_vector():
         headers = contract.read_lines(head.headers)
         given, _ = rfc9421.read_signature(headers, "countersign-v1")
         covered = [(name, headers[name]) for name in contract.covered_headers(headers)]
-        base = rfc9421.signature_base(head.method, rfc9421.split_target(head.method, head.target), covered, given.raw)
+        base = rfc9421.signature_base(rfc9421.split_target(head.method, head.target), covered, given.raw)
         assert base.decode("latin-1") == vector["signature_base"]
         bases += 1
     assert bases > 100
@@ -152,6 +153,9 @@ def test_a_public_key_may_have_the_sign_of_its_x():
             break
     entry = {"kty": "OKP", "crv": "Ed25519", "kid": "signed", "x": rfc9421.base64url(raw)}
     assert list(parse_jwks({"keys": [entry]}).signing) == ["signed"]
+    for y in jwks._SMALL_ORDER:
+        small = rfc9421.base64url((y | 1 << 255).to_bytes(32, "little"))
+        assert not parse_jwks({"keys": [{**entry, "x": small}]}).signing
 
 
 @pytest.mark.parametrize("value", [None, "AA"])
@@ -159,6 +163,25 @@ def test_an_entry_with_a_private_half_is_no_key_for_agreement(value):
     public = AgreementKeys([agreement.new_agreement_jwk()]).published[0]
     assert agreement_key(public) is not None
     assert agreement_key({**public, "d": value}) is None
+
+
+SIGNED = SigningGateway("my-service").sign("GET", "/")
+
+
+@pytest.mark.parametrize("name", ["created", "expires"])
+@pytest.mark.parametrize("zeros", ["0", "00", "0000"])
+def test_a_time_with_leading_zeros_is_refused(name, zeros):
+    changed = SIGNED.headers["signature-input"].replace(f";{name}=", f";{name}={zeros}")
+    with pytest.raises(IdentityRefused, match="signature_malformed"):
+        rfc9421.read_signature({**SIGNED.headers, "signature-input": changed}, "countersign-v1")
+
+
+def test_a_request_id_with_upper_case_digits_is_refused():
+    changed = f"{SIGNED.headers['x-request-id'][:-1]}A"
+    with pytest.raises(IdentityRefused, match="header_malformed: x-request-id"):
+        contract.covered_headers({**SIGNED.headers, "x-request-id": changed})
+    answer = problem_for(IdentityRefused("expired"), "/", [("x-request-id", changed)])
+    assert answer.headers["x-request-id"] not in (changed, changed.lower())
 
 
 def test_a_key_whose_kid_has_the_form_of_an_agreed_keyid_is_not_usable():

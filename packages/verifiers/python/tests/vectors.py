@@ -1,7 +1,6 @@
 """Reads the vectors of packages/identity, whose format docs/contract-vectors.md describes, and decides them."""
 
 import base64
-import dataclasses
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from unittest.mock import patch
 from countersign_identity import AgreementKeys, IdentityRefused, MemoryReplay, RequestHead, StaticKeys, Verifier
 from countersign_identity._contract import headers as contract
 from countersign_identity._keys import jwks
+from countersign_identity.testing import identity_json
 
 IDENTITY = Path(__file__).parents[3] / "identity"
 
@@ -58,24 +58,13 @@ def verdict_on(vector: dict[str, Any], document: dict[str, Any], keys: StaticKey
         except IdentityRefused:
             pass
     try:
-        return {"identity": as_document(verifier.verify(head, body))}
+        return {"identity": json.loads(json.dumps(identity_json(verifier.verify(head, body))))}
     except IdentityRefused as refusal:
         return {"refused": refusal.reason}
 
 
 def expected_of(vector: dict[str, Any]) -> dict[str, Any]:
     return {name: vector[name] for name in ("identity", "refused", "exempt", "headers_left") if name in vector}
-
-
-def as_document(identity: Any) -> dict[str, Any]:
-    """The identity in the form of the vectors: what is absent is left out."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: plain(inner) for name, inner in value.items() if inner is not None}
-        return list(value) if isinstance(value, tuple) else value
-
-    return {"kind": identity.kind, **plain(dataclasses.asdict(identity))}
 
 
 def differences(document: dict[str, Any]) -> list[str]:

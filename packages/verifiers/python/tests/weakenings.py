@@ -17,7 +17,7 @@ JWKS, AGREEMENT, VERIFIER, REPLAY, KEYS = "_keys/jwks.py", "_keys/agreement.py",
 
 Weakening = tuple[str, str, str]
 MAC = "hmac.compare_digest(self.sign(base), signature)"
-CLAIM = "NonceClaim(self.audience, given.nonce, given.created, given.expires + 3 * self._tolerance, now)"
+CLAIM = "NonceClaim(self.audience, given.nonce, given.created, given.expires + 3 * self.tolerance_sec, now)"
 
 WEAKENINGS: list[Weakening] = [
     # Signatures.
@@ -158,7 +158,7 @@ WEAKENINGS: list[Weakening] = [
     (HEADERS, 'if name == "content-type" and "content-digest" not in headers:', "if False:"),
     (HEADERS, 'if name == "sec-websocket-key" and "upgrade" in headers:', "if False:"),
     # The context.
-    (CONTEXT, " or match[1] in members", ""),
+    (CONTEXT, '"_")) in members', '"_")) is None'),
     (CONTEXT, "if match is None or value is None or", "if match is None or"),
     (CONTEXT, "differ = not must_differ or", "differ = True or"),
     (CONTEXT, "len(texts) <= most", "len(texts) <= most + 1"),
@@ -174,11 +174,11 @@ WEAKENINGS: list[Weakening] = [
     (CONTEXT, 'rf" *([a-z-]+)=', 'rf"[ \\t]*([a-z-]+)='),
     # Key sets.
     (JWKS, "_PRIVATE & jwk.keys()", "any(jwk.get(name) for name in _PRIVATE)"),
-    (JWKS, 'jwk.get("use", "sig") != "sig"', '(jwk.get("use") or "sig") != "sig"'),
-    (JWKS, 'jwk.get("alg", "EdDSA") not in', '(jwk.get("alg") or "EdDSA") not in'),
+    (JWKS, 'jwk.get("use", "sig") == "sig"', '(jwk.get("use") or "sig") == "sig"'),
+    (JWKS, 'jwk.get("alg", "EdDSA") in', '(jwk.get("alg") or "EdDSA") in'),
     (JWKS, '("EdDSA", "Ed25519")', '("EdDSA", "Ed25519", "ed25519")'),
-    (JWKS, '"verify" not in operations', "False"),
-    (JWKS, '!= ("OKP", "Ed25519")', '[1] != "Ed25519"'),
+    (JWKS, 'and "verify" in operations', ""),
+    (JWKS, '_has(jwk, kty="OKP", crv="Ed25519")', '_has(jwk, crv="Ed25519")'),
     (JWKS, "y >= _PRIME or", ""),
     (JWKS, "y in _SMALL_ORDER", "False"),
     (JWKS, "len(entries) > 100", "len(entries) > 101"),

@@ -27,7 +27,7 @@ class IdentityMiddleware(Protection[App]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         target, lines = target_of(scope), header_lines(scope)
         head = self._head_of(scope.get("method", "GET"), target, lines)
@@ -36,7 +36,7 @@ class IdentityMiddleware(Protection[App]):
                 await _answer(keys, scope, send)
                 return
             scope["headers"] = [line for line in scope["headers"] if not is_identity_header(line[0].decode("latin-1"))]
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         try:
             receive = await self._verify(head, scope, receive)
@@ -53,14 +53,14 @@ class IdentityMiddleware(Protection[App]):
             await send(message)
 
         try:
-            await self._app(scope, receive, watched)
+            await self.app(scope, receive, watched)
         except IdentityNotAllowed as error:
             if started:
                 raise
             await _answer(problem_for(error, target, lines), scope, send)
 
     async def _verify(self, head: RequestHead, scope: Scope, receive: Receive) -> Receive:
-        verifier, limit = self._verifier, self._max_body_bytes
+        verifier, limit = self.verifier, self.max_body_bytes
         signed = await verifier.averify_head(head)
         if scope["type"] != "http" or not signed.needs_body:
             scope[STATE_KEY] = Verified(await verifier.acomplete(signed))

@@ -5,14 +5,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
+from uuid import UUID
 
 
 def new_request_id() -> str:
     """Return a UUIDv7 (RFC 9562 section 5.7)."""
-    random = secrets.randbits(74)
-    number = time.time_ns() // 10**6 << 80 | 7 << 76 | (random >> 62) << 64 | 2 << 62 | random & (1 << 62) - 1
-    digits = f"{number:032x}"
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    version, variant, random = 7 << 76, 2 << 62, secrets.randbits(80) & ~(15 << 76 | 3 << 62)
+    return str(UUID(int=time.time_ns() // 10**6 << 80 | version | variant | random))
 
 
 @dataclass(frozen=True)
@@ -99,20 +98,29 @@ class GatewayIdentity(Identity):
     kind: ClassVar[str] = "gateway"
 
 
+def party_of(identity: Identity) -> Identity | UserClaims | ClientClaims | None:
+    """Return who has the claims: the caller or, if a service calls, the one for which it acts."""
+    return (identity.user or identity.client) if isinstance(identity, ServiceIdentity) else identity
+
+
+# The headers of claims, and their fields.
+CLAIMS = {"x-user-id": "user_id", "x-client-id": "client_id", "x-user-role": "role", "x-tenant-id": "tenant_id"}
+
+
 def identity_from(headers: Mapping[str, str], context: IdentityContext) -> Identity:
     """Build the identity from headers whose presence and grammar were checked."""
-    kind, role, tenant_id = headers["x-identity"], headers.get("x-user-role"), headers.get("x-tenant-id")
     common: dict[str, Any] = {"request_id": headers["x-request-id"], "context": context}
     common["txn_token"] = headers.get("txn-token")
-    user = client = None
-    if "x-user-id" in headers:
-        user = UserClaims(user_id=headers["x-user-id"], role=headers["x-user-role"], tenant_id=headers["x-tenant-id"])
-    elif "x-client-id" in headers:
-        client = ClientClaims(client_id=headers["x-client-id"], role=role, tenant_id=tenant_id)
-    if kind == "service":
-        return ServiceIdentity(service_id=headers["x-service-id"], user=user, client=client, **common)
-    if user is not None:
-        return UserIdentity(**vars(user), **common)
-    if client is not None:
-        return ClientIdentity(**vars(client), **common)
-    return AnonymousIdentity(**common) if kind == "anonymous" else GatewayIdentity(**common)
+    claims: dict[str, Any] = {field: headers[name] for name, field in CLAIMS.items() if name in headers}
+    match headers["x-identity"]:
+        case "user":
+            return UserIdentity(**claims, **common)
+        case "client":
+            return ClientIdentity(**claims, **common)
+        case "service":
+            user = UserClaims(**claims) if "user_id" in claims else None
+            client = ClientClaims(**claims) if "client_id" in claims else None
+            return ServiceIdentity(service_id=headers["x-service-id"], user=user, client=client, **common)
+        case "anonymous":
+            return AnonymousIdentity(**common)
+    return GatewayIdentity(**common)

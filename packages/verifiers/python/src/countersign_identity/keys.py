@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from ._contract.rfc9421 import HmacKey, VerifyingKey
 from ._keys import jwks
-from ._keys.fetch import checked_url, fetch_document
+from ._keys.fetch import call_later, checked_url, fetch_document
 from ._keys.jwks import ParsedKeys, parse_jwks, secret_keyid
 from ._keys.steps import Steps
 from .errors import IdentityUnavailable
@@ -78,14 +78,6 @@ class StaticKeys(KeySource):
         self.parsed = parsed
 
 
-def call_later(delay: float, call: Callable[[], None]) -> Callable[[], object]:
-    """Call once, in a thread that does not keep the process alive. The result cancels it."""
-    timer = threading.Timer(delay, call)
-    timer.daemon = True
-    timer.start()
-    return timer.cancel
-
-
 def retry_delay(*, held: bool, failures: int, jitter: float) -> float:
     """Without a set, retry after 0.25 s, doubling to 5 s. With one, after 1 s, doubling to 60 s."""
     base, ceiling = (1.0, 60.0) if held else (0.25, 5.0)
@@ -133,48 +125,35 @@ class GatewayKeys(KeySource):
 
     def _search(self, find: Find[K]) -> Steps[K | None]:
         """Raise IdentityUnavailable without a set, and for an unknown key while the last fetch failed."""
-        if (key := self._find(find)) is not None:
-            return key
-        if not self.ready:
-            if (future := self._fetch_unless_backed_off()) is not None:
-                yield future
-            if not self.ready:
-                raise IdentityUnavailable("keys_unavailable", "no key set of the gateway")
-            return self._find(find)
-        if (future := self._pending) is not None:
-            self._assert_last_fetch_worked()
+        joined = True
+        # The answer to a fetch that already ran may predate the key. So this waits for one more.
+        while joined and self._find(find) is None:
+            with self._lock:
+                joined = self._pending is not None
+                # After a failure, the running fetch may fail as well, so requests do not wait for it.
+                if self._failures > 0 if joined else not self._may_fetch():
+                    break
+                future = self._begin()
             yield future
-            if (key := self._find(find)) is not None:
-                return key
-            self._assert_last_fetch_worked()  # The answer may predate the key, so fetch once more.
-        if (future := self._fetch_unless_cooling_down()) is not None:
-            yield future
-            if (key := self._find(find)) is not None:
+            if self._find(find) is not None:
                 self._cooldown_from = -math.inf  # The key exists, so the next rotation need not wait.
-                return key
-        self._assert_last_fetch_worked()
-        return None
+        key = self._find(find)
+        if key is None and (self._failures > 0 or not self.ready):
+            raise IdentityUnavailable("keys_unavailable", "the gateway's keys cannot be fetched")
+        return key
 
     def _find(self, find: Find[K]) -> K | None:
         return find(self.parsed) if self.ready else None
 
-    def _assert_last_fetch_worked(self) -> None:
-        if self._failures > 0:
-            raise IdentityUnavailable("keys_unavailable", "the key is unknown, and the last fetch failed")
-
-    def _fetch_unless_backed_off(self) -> "Future[None] | None":
-        with self._lock:
-            may_fetch = self._pending is None and self._clock() >= self._next_at
-            return self._begin() if self._failures == 0 or may_fetch else None
-
-    def _fetch_unless_cooling_down(self) -> "Future[None] | None":
-        with self._lock:
-            if self._pending is None:
-                # It begins before the fetch, so that a flood of made-up keyids costs one fetch.
-                if self._clock() - self._cooldown_from < self._cooldown:
-                    return None
-                self._cooldown_from = self._clock()
-            return self._begin()
+    def _may_fetch(self) -> bool:
+        """Whether a lookup may cause a fetch."""
+        if not self.ready:
+            return self._failures == 0 or self._clock() >= self._next_at
+        # It begins before the fetch, so that a flood of made-up keyids costs one fetch.
+        if self._clock() - self._cooldown_from < self._cooldown:
+            return False
+        self._cooldown_from = self._clock()
+        return True
 
     def _begin(self) -> "Future[None]":
         """Join the running fetch, or begin one. The caller holds the lock."""

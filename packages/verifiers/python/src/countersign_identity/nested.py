@@ -49,6 +49,6 @@ def sign_call(
         raise ValueError("the method or the target of the call is outside the identity contract") from error
     if wrong := [name for name, value in covered.items() if not COVERED[name](value)]:
         raise ValueError(f"outside the identity contract: {', '.join(wrong)}")
-    signature = sign(key, TAG, method, split, covered, int(time.time()) if created is None else created, nonce)
+    signature = sign(key, TAG, split, covered, int(time.time()) if created is None else created, nonce)
     covered.pop("content-type", None)  # The call has it already.
     return covered | signature

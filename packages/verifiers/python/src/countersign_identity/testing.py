@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -12,7 +12,7 @@ from ._contract.context import serialize_context
 from ._contract.headers import covered_headers
 from ._contract.rfc9421 import Ed25519Signer, SigningKey, base64url, content_digest, sign, split_target
 from .errors import IdentityRefused
-from .identity import Identity, ServiceIdentity, UserIdentity
+from .identity import CLAIMS, Identity, UserIdentity, party_of
 from .keys import StaticKeys
 from .replay import MemoryReplay
 from .verifier import TAG, Verifier
@@ -66,18 +66,20 @@ class SigningGateway:
             covered = {name: headers[name] for name in covered_headers(headers)}
         except IdentityRefused as error:
             raise ValueError(f"the request is outside the identity contract: {error}") from error
-        headers |= sign(self.key, TAG, method, target_parts, covered, int(self._clock()), None)
+        headers |= sign(self.key, TAG, target_parts, covered, int(self._clock()))
         return SignedRequest(method, target, headers, body)
 
 
 def identity_headers(identity: Identity) -> dict[str, str]:
     """Return the headers of a caller, without the audience."""
-    party = (identity.user or identity.client) if isinstance(identity, ServiceIdentity) else identity
-    values = {name: getattr(party, field, None) for name, field in _FIELDS.items()}
+    values = {name: getattr(party_of(identity), field, None) for name, field in CLAIMS.items()}
     values |= {"x-service-id": getattr(identity, "service_id", None), "txn-token": identity.txn_token}
     values |= {"x-request-id": identity.request_id, "x-identity": identity.kind}
     values["x-identity-context"] = serialize_context(identity.context)
     return {name: value for name, value in values.items() if value is not None}
 
 
-_FIELDS = {"x-user-id": "user_id", "x-client-id": "client_id", "x-user-role": "role", "x-tenant-id": "tenant_id"}
+def identity_json(identity: Identity) -> dict[str, Any]:
+    """Return the identity as docs/contract-vectors.md writes it, for a service that `countersign conformance` tests."""
+    members = asdict(identity, dict_factory=lambda pairs: {name: value for name, value in pairs if value is not None})
+    return {"kind": identity.kind, **members}

@@ -51,32 +51,29 @@ class SignedHead:
         raise IdentityRefused("created_before_start" if verdict == "before_start" else "replayed")
 
 
+@dataclass(eq=False, kw_only=True)
 class Verifier:
     """Verifies that the gateway signed a request for this service, recently, and that it is no replay.
 
     Its methods raise IdentityRefused and IdentityUnavailable. Those whose names begin with `a` are for asyncio.
     """
 
-    def __init__(
-        self,
-        *,
-        audience: str,
-        keys: KeySource,
-        replay: ReplayStore,
-        agreement: AgreementKeys | None = None,
-        tolerance_sec: int = 5,
-        max_lifetime_sec: int = 60,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        if not is_id(audience):
+    audience: str
+    keys: KeySource
+    replay: ReplayStore
+    agreement: AgreementKeys | None = None
+    tolerance_sec: int = 5
+    max_lifetime_sec: int = 60
+    clock: Callable[[], float] = time.time
+    _agreed: dict[str, rfc9421.HmacKey] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not is_id(self.audience):
             raise ValueError("audience is not a valid service name")
-        if not (0 <= tolerance_sec <= 60 and 1 <= max_lifetime_sec <= 300):
+        if not (0 <= self.tolerance_sec <= 60 and 1 <= self.max_lifetime_sec <= 300):
             raise ValueError("tolerance_sec must be 0 to 60, and max_lifetime_sec 1 to 300")
-        if agreement is not None and agreement.in_memory and replay.shared:
+        if self.agreement is not None and self.agreement.in_memory and self.replay.shared:
             raise ValueError("a key for agreement in memory is for one process, but several share this replay store")
-        self.audience, self.keys, self.replay, self.agreement = audience, keys, replay, agreement
-        self._tolerance, self._max_lifetime, self._clock = tolerance_sec, max_lifetime_sec, clock
-        self._agreed: dict[str, rfc9421.HmacKey] = {}
 
     def verify(self, head: RequestHead, body: bytes = b"") -> Identity:
         return self.complete(self.verify_head(head), body)
@@ -111,11 +108,11 @@ class Verifier:
             raise IdentityRefused("coverage_insufficient")
         if headers["x-identity-audience"] != self.audience:
             raise IdentityRefused("audience_mismatch")
-        rfc9421.check_lifetime(given, int(self._clock()), self._tolerance, self._max_lifetime)
+        rfc9421.check_lifetime(given, int(self.clock()), self.tolerance_sec, self.max_lifetime_sec)
         is_announced = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
         _check_cover(head, headers, has_body=is_announced)
         key = yield from self._find_key(given.keyid)
-        base = rfc9421.signature_base(head.method, target, [(name, headers[name]) for name in covered], given.raw)
+        base = rfc9421.signature_base(target, [(name, headers[name]) for name in covered], given.raw)
         rfc9421.check_signature(key, given, base, signature)
         return SignedHead(head, headers, given, identity_from(headers, context))
 
@@ -133,13 +130,13 @@ class Verifier:
         return self._agreed[keyid]
 
     def _claim(self, signed: SignedHead, body: bytes) -> NonceClaim:
-        headers, given, now = signed.headers, signed.given, int(self._clock())
+        headers, given, now = signed.headers, signed.given, int(self.clock())
         if body:
             _check_cover(signed.head, headers, has_body=True)
         if "content-digest" in headers and headers["content-digest"] != rfc9421.content_digest(body):
             raise IdentityRefused("content_digest_mismatch")
-        rfc9421.check_lifetime(given, now, self._tolerance, self._max_lifetime)
-        return NonceClaim(self.audience, given.nonce, given.created, given.expires + 3 * self._tolerance, now)
+        rfc9421.check_lifetime(given, now, self.tolerance_sec, self.max_lifetime_sec)
+        return NonceClaim(self.audience, given.nonce, given.created, given.expires + 3 * self.tolerance_sec, now)
 
 
 def _check_cover(head: RequestHead, headers: Headers, *, has_body: bool) -> None:

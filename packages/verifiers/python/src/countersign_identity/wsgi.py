@@ -5,6 +5,7 @@ application sees, and a value that was joined or replaced does not match it.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,10 @@ from urllib.parse import unquote
 from ._contract.headers import HeaderLines, is_exempt, is_identity_header
 from ._web.guards import STATE_KEY, Verified
 from ._web.problems import Answer
-from ._web.protection import MAX_BODY_BYTES, Protection, StreamRule, is_too_long, no_stream
+from ._web.protection import Protection, is_too_long
 from .errors import BodyTooLarge, IdentityError, IdentityRefused
 from .identity import Identity
-from .verifier import RequestHead, Verifier
+from .verifier import RequestHead
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 Environ = dict[str, Any]
 
 
+@dataclass(eq=False, kw_only=True)
 class IdentityMiddleware(Protection["WSGIApplication"]):
     """Refuses every request that the gateway did not sign for this service.
 
@@ -31,17 +33,7 @@ class IdentityMiddleware(Protection["WSGIApplication"]):
     gunicorn takes it from a header.
     """
 
-    def __init__(
-        self,
-        app: "WSGIApplication",
-        verifier: Verifier,
-        *,
-        max_body_bytes: int = MAX_BODY_BYTES,
-        stream: StreamRule = no_stream,
-        mount: str = "",
-    ) -> None:
-        super().__init__(app, verifier, max_body_bytes=max_body_bytes, stream=stream)
-        self._mount = mount
+    mount: str = ""
 
     def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
         target, lines = target_of(environ), header_lines(environ)
@@ -52,30 +44,30 @@ class IdentityMiddleware(Protection["WSGIApplication"]):
                 return _answer(keys, head.method, start_response)
             for name in [name for name in environ if name.startswith("HTTP_") and is_identity_header(_header(name))]:
                 del environ[name]
-            return self._app(environ, start_response)
+            return self.app(environ, start_response)
         try:
             if not is_routed_so:
                 raise IdentityRefused("target_malformed", f"SCRIPT_NAME is {environ.get('SCRIPT_NAME')!r}")
             environ[STATE_KEY] = Verified(self._verify(head, environ))
         except IdentityError as error:
             return _answer(self._refusal(error, head), head.method, start_response)
-        return self._app(environ, start_response)
+        return self.app(environ, start_response)
 
     def _is_routed_as_received(self, target: str, environ: Environ) -> bool:
         path, _, query = target.partition("?")
         script_name, path_info = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
         is_same = unquote(path, "latin-1") == script_name + path_info and query == environ.get("QUERY_STRING", "")
-        return bool(is_same and script_name == self._mount)
+        return bool(is_same and script_name == self.mount)
 
     def _verify(self, head: RequestHead, environ: Environ) -> Identity:
-        verifier = self._verifier
+        verifier = self.verifier
         has_own_memory = not verifier.replay.shared or (verifier.agreement is not None and verifier.agreement.in_memory)
         if environ.get("wsgi.multiprocess") and has_own_memory:
             raise RuntimeError("several processes serve this application: use RedisReplay, and keys that they share")
         signed = verifier.verify_head(head)
         if not signed.needs_body:
             return verifier.complete(signed)
-        body = _read(environ, self._max_body_bytes)
+        body = _read(environ, self.max_body_bytes)
         environ |= {"wsgi.input": BytesIO(body), "wsgi.input_terminated": True, "CONTENT_LENGTH": str(len(body))}
         environ.pop("HTTP_TRANSFER_ENCODING", None)
         return verifier.complete(signed, body)

@@ -55,29 +55,25 @@ def parse_context(text: str) -> IdentityContext | None:
     while more:
         match = _MEMBER.match(text, at)
         value = match and _member(match[1], match[2])
-        if match is None or value is None or match[1] in members:
+        if match is None or value is None or (name := match[1].replace("-", "_")) in members:
             return None
-        members[match[1]] = value
+        members[name] = value
         at, more = match.end(), match[3] == ","
-    if "auth-time" in members:
-        members["auth_time"] = members.pop("auth-time")
     return IdentityContext(**members)  # type: ignore[arg-type]  # _member returns the type of each field.
+
+
+def _serialize(value: object) -> str:
+    if isinstance(value, Actor):
+        return f'"{value.sub}";iss="{value.iss}"'
+    if isinstance(value, tuple):
+        return f"({' '.join(map(_serialize, value))})"
+    return str(value) if isinstance(value, int) else f'"{value}"'
 
 
 def serialize_context(context: IdentityContext) -> str:
     """Return the header's value. Raise ValueError for a value outside the contract."""
-    members = []
-    for field in fields(context):
-        name, value = field.name.replace("_", "-"), getattr(context, field.name)
-        if value is None:
-            continue
-        if name in _LISTS:
-            raw = "(" + " ".join(f'"{item}"' for item in value) + ")"
-        elif name == "act":
-            raw = f'"{value.sub}";iss="{value.iss}"'
-        else:
-            raw = str(value) if name == "auth-time" else f'"{value}"'
-        members.append(f"{name}={raw}")
+    values = [(field.name.replace("_", "-"), getattr(context, field.name)) for field in fields(context)]
+    members = [f"{name}={_serialize(value)}" for name, value in values if value is not None]
     text = ", ".join(members)
     without_ip = ", ".join(member for member in members if not member.startswith("ip="))
     if parse_context(text) != context or len(without_ip) > _LONGEST_WITHOUT_IP:

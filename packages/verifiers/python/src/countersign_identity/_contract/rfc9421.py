@@ -6,7 +6,7 @@ import re
 import secrets
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar
 
@@ -63,7 +63,7 @@ class HmacKey:
 
     algorithm: ClassVar[str] = "hmac-sha256"
     keyid: str
-    secret: bytes
+    secret: bytes = field(repr=False)
 
     def sign(self, base: bytes) -> bytes:
         return hmac.digest(self.secret, base, "sha256")
@@ -74,6 +74,7 @@ class HmacKey:
 
 VerifyingKey = Ed25519Key | HmacKey
 SigningKey = Ed25519Signer | HmacKey
+Target = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -89,14 +90,14 @@ class SignatureInput:
     algorithm: str
 
 
-def split_target(method: str, target: str) -> tuple[str, str]:
-    """Row 1: return the path, and the query with its `?`, neither decoded nor normalized."""
+def split_target(method: str, target: str) -> Target:
+    """Row 1: return the method, the path, and the query with its `?`, neither decoded nor normalized."""
     path, mark, rest = target.partition("?")
     query = mark + rest
     is_valid = _METHOD.fullmatch(method) and _PATH.fullmatch(path) and _QUERY.fullmatch(query)
     if not is_valid or max(len(path), len(query)) > _MAX_TARGET or _DOT_SEGMENT.search(path):
         raise IdentityRefused("target_malformed")
-    return path, query
+    return method, path, query
 
 
 def read_signature(headers: Headers, tag: str) -> tuple[SignatureInput, bytes]:
@@ -120,8 +121,8 @@ def component_list(names: tuple[str, ...]) -> str:
     return "(" + " ".join(f'"{name}"' for name in ("@method", "@path", "@query", *names)) + ")"
 
 
-def signature_base(method: str, target: tuple[str, str], covered: Iterable[tuple[str, str]], raw: str) -> bytes:
-    path, query = target
+def signature_base(target: Target, covered: Iterable[tuple[str, str]], raw: str) -> bytes:
+    method, path, query = target
     lines = "".join([f'"{name}": {value}\n' for name, value in covered])
     base = f'"@method": {method}\n"@path": {path}\n"@query": {query or "?"}\n{lines}"@signature-params": {raw}'
     return base.encode("latin-1")
@@ -148,19 +149,13 @@ def check_lifetime(given: SignatureInput, now: int, tolerance: int, longest: int
 
 
 def sign(
-    key: SigningKey,
-    tag: str,
-    method: str,
-    target: tuple[str, str],
-    covered: dict[str, str],
-    created: int,
-    nonce: str | None,
+    key: SigningKey, tag: str, target: Target, covered: dict[str, str], created: int, nonce: str | None = None
 ) -> dict[str, str]:
     """Return the two headers of a signature that is valid for 30 s."""
     nonce = nonce or secrets.token_urlsafe(16)
     raw = f'{component_list(tuple(covered))};created={created};expires={created + 30};nonce="{nonce}"'
     raw += f';keyid="{key.keyid}";alg="{key.algorithm}";tag="{tag}"'
-    signature = key.sign(signature_base(method, target, covered.items(), raw))
+    signature = key.sign(signature_base(target, covered.items(), raw))
     return {"signature-input": f"countersign={raw}", "signature": f"countersign=:{b64encode(signature).decode()}:"}
 
 

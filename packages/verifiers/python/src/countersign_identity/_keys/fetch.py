@@ -4,7 +4,9 @@ import json
 import re
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import SplitResult, urlsplit
 
@@ -27,14 +29,20 @@ def checked_url(url: str, *, insecure_transport: bool) -> SplitResult:
     return parts
 
 
+def call_later(delay: float, call: Callable[[], None]) -> Callable[[], object]:
+    """Call once, in a thread that does not keep the process alive. The result cancels it."""
+    timer = threading.Timer(delay, call)
+    timer.daemon = True
+    timer.start()
+    return timer.cancel
+
+
 def fetch_document(url: SplitResult, *, timeout: float = 5.0) -> object:
     """Fetch the JSON document. Raise FetchFailed."""
     kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
     connection = kind(url.hostname or "", url.port, timeout=timeout)
     # The timeout of a socket bounds one read. This bounds them all, also if the body arrives byte by byte.
-    deadline = threading.Timer(timeout, _shut_down, [connection])
-    deadline.daemon = True
-    deadline.start()
+    cancel = call_later(timeout, partial(_shut_down, connection))
     try:
         headers = {"accept": "application/jwk-set+json, application/json", "cache-control": "no-cache"}
         connection.request("GET", f"{url.path or '/'}{'?' if url.query else ''}{url.query}", headers=headers)
@@ -48,7 +56,7 @@ def fetch_document(url: SplitResult, *, timeout: float = 5.0) -> object:
     except (OSError, HTTPException, ValueError) as error:
         raise FetchFailed(str(error) or type(error).__name__) from error
     finally:
-        deadline.cancel()
+        cancel()
         connection.close()
 
 

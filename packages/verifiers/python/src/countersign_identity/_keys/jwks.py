@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.resources import files
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
@@ -38,17 +39,15 @@ def thumbprint(x: str) -> str:
     return base64url(hashlib.sha256(f'{{"crv":"X25519","kty":"OKP","x":"{x}"}}'.encode()).digest())
 
 
+def _has(jwk: Jwk, **members: str) -> bool:
+    return members.items() <= jwk.items()
+
+
 def signing_key(jwk: Jwk) -> Ed25519Key | None:
-    kid, operations, raw = jwk.get("kid"), jwk.get("key_ops", ["verify"]), bytes32(jwk.get("x"))
-    if (jwk.get("kty"), jwk.get("crv")) != ("OKP", "Ed25519") or _PRIVATE & jwk.keys() or is_published(jwk):
-        return None
-    if not isinstance(kid, str) or AGREED_KEYID.fullmatch(kid) or not isinstance(operations, list) or raw is None:
-        return None
-    if (
-        jwk.get("alg", "EdDSA") not in ("EdDSA", "Ed25519")
-        or jwk.get("use", "sig") != "sig"
-        or "verify" not in operations
-    ):
+    operations, raw = jwk.get("key_ops", ["verify"]), bytes32(jwk.get("x"))
+    may_verify = isinstance(operations, list) and "verify" in operations and jwk.get("use", "sig") == "sig"
+    is_ed25519 = _has(jwk, kty="OKP", crv="Ed25519") and jwk.get("alg", "EdDSA") in ("EdDSA", "Ed25519")
+    if raw is None or not may_verify or not is_ed25519 or _PRIVATE & jwk.keys() or is_published(jwk):
         return None
     y = int.from_bytes(raw, "little") % 2**255
     return None if y >= _PRIME or y in _SMALL_ORDER else Ed25519Key(Ed25519PublicKey.from_public_bytes(raw))
@@ -56,12 +55,7 @@ def signing_key(jwk: Jwk) -> Ed25519Key | None:
 
 def agreement_key(jwk: Jwk) -> X25519PublicKey | None:
     raw = bytes32(jwk.get("x"))
-    if (
-        any(jwk.get(name) != value for name, value in AGREEMENT.items())
-        or raw is None
-        or "d" in jwk
-        or is_published(jwk)
-    ):
+    if raw is None or not _has(jwk, **AGREEMENT) or "d" in jwk or is_published(jwk):
         return None
     u = int.from_bytes(raw, "little")
     is_usable = u < _PRIME and u not in _LOW_ORDER and jwk.get("kid") == thumbprint(str(jwk["x"]))
@@ -75,26 +69,14 @@ def parse_jwks(document: object) -> ParsedKeys | None:
         return None
     jwks = [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("kid"), str)]
     kids = [jwk["kid"] for jwk in jwks]
-    once = [jwk for jwk in jwks if kids.count(jwk["kid"]) == 1]
+    once = [jwk for jwk in jwks if kids.count(jwk["kid"]) == 1 and not AGREED_KEYID.fullmatch(jwk["kid"])]
     signing = {jwk["kid"]: signs for jwk in once if (signs := signing_key(jwk)) is not None}
     agreement = {jwk["kid"]: agrees for jwk in once if (agrees := agreement_key(jwk)) is not None}
     return ParsedKeys(signing, agreement, frozenset(kids))
 
 
 # Keys whose private halves everybody has, `published` of vectors.json: public keys, keyids of secrets, kids.
-_TEXT = """
-11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw
-JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo
-U9bVwaoNbrLMB2bPbpf6JVom4BMWhOBFYPyEUEHNKRI 3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08
-xE4XCiQL0mEBg93-U9M0c9DxpZunBQtdwZMBkIO3B1s -Rb4tPQ9C4JnWDHqY-yZg9vIKLdeEzNpKkSmaYJxGy4
-gTxSeAERRhcJhyVUsIwkMPR6Fp0vQseLBM7sgeETPSw
-gApfGpn1ROtQ5gov1mSutM _m6PbcqDvc2TLRHfP_UnuT lA0knehIId096pQAspBmpX u8eLw9SOHenbE9hjq4FTBY
-3PPNkOWE4K6DRrrWwZkMsI ddZH86t36liT6mwRuiFs2m
-ed-1 ed-twice only-required-members alg-of-rfc-9864 key-ops-verify key-ops-sign-and-verify other-members
-ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:@|- vectors-complaint-1 vectors-users-1
-test-key-rsa test-key-rsa-pss test-key-ecc-p256 test-key-ed25519 test-shared-secret
-"""
-PUBLISHED = frozenset([*_TEXT.split(), "k" * 128])
+PUBLISHED = frozenset(files(__package__).joinpath("published.txt").read_text("ascii").split())
 
 
 def is_published(jwk: Mapping[str, object]) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from .._contract.context import is_scope
 from ..errors import IdentityNotAllowed
-from ..identity import ClientIdentity, Identity, ServiceIdentity, UserIdentity
+from ..identity import ClientIdentity, Identity, ServiceIdentity, UserClaims, UserIdentity, party_of
 
 # Where the middleware puts the identity: a key of the ASGI scope or the WSGI environ, which no header can name.
 STATE_KEY = "countersign_identity"
@@ -21,12 +21,7 @@ class Verified:
     @property
     def is_accepted(self) -> bool:
         """Whether a guard of roles or scopes may decide: for users, and for others after a guard that accepts them."""
-        acts_for_user = isinstance(self.identity, ServiceIdentity) and self.identity.user is not None
-        return self.allowed or acts_for_user or isinstance(self.identity, UserIdentity)
-
-    def allow(self) -> Identity:
-        self.allowed = True
-        return self.identity
+        return self.allowed or isinstance(party_of(self.identity), UserClaims)
 
 
 Guard = Callable[[Mapping[str, object]], Identity]
@@ -47,18 +42,26 @@ def allowed_in(state: Mapping[str, object]) -> Identity:
     return found.identity
 
 
+def _guard(check: Callable[[Verified], None]) -> Guard:
+    def guard(state: Mapping[str, object]) -> Identity:
+        found = _verified_in(state)
+        check(found)
+        found.allowed = True
+        return found.identity
+
+    return guard
+
+
 def kinds_guard(*kinds: type[Identity]) -> Guard:
     """Allow these kinds, by default users alone. A service that acts for a client needs ClientIdentity too."""
     accepted = kinds or (UserIdentity,)
 
-    def guard(state: Mapping[str, object]) -> Identity:
-        found = _verified_in(state)
+    def check(found: Verified) -> None:
         for_client = isinstance(found.identity, ServiceIdentity) and found.identity.client is not None
-        if not isinstance(found.identity, accepted) or (for_client and ClientIdentity not in accepted):
+        if not isinstance(found.identity, accepted) or (for_client and not issubclass(ClientIdentity, accepted)):
             raise IdentityNotAllowed("identity_not_allowed")
-        return found.allow()
 
-    return guard
+    return _guard(check)
 
 
 def role_guard(*roles: str) -> Guard:
@@ -66,15 +69,11 @@ def role_guard(*roles: str) -> Guard:
     if not roles:
         raise ValueError("require_role needs a role")
 
-    def guard(state: Mapping[str, object]) -> Identity:
-        found = _verified_in(state)
-        identity = found.identity
-        party = (identity.user or identity.client) if isinstance(identity, ServiceIdentity) else identity
-        if not found.is_accepted or getattr(party, "role", None) not in roles:
+    def check(found: Verified) -> None:
+        if not found.is_accepted or getattr(party_of(found.identity), "role", None) not in roles:
             raise IdentityNotAllowed("insufficient_role")
-        return found.allow()
 
-    return guard
+    return _guard(check)
 
 
 def scope_guard(*scopes: str) -> Guard:
@@ -82,8 +81,7 @@ def scope_guard(*scopes: str) -> Guard:
     if not scopes or not all(map(is_scope, scopes)):
         raise ValueError("require_scope needs scopes of RFC 6749 section 3.3")
 
-    def guard(state: Mapping[str, object]) -> Identity:
-        found = _verified_in(state)
+    def check(found: Verified) -> None:
         context = found.identity.context
         if not found.is_accepted:
             raise IdentityNotAllowed("identity_not_allowed")
@@ -92,6 +90,5 @@ def scope_guard(*scopes: str) -> Guard:
             scheme = "Bearer" if context.jkt is None else "DPoP"
             challenge = f'{scheme} error="insufficient_scope", scope="{" ".join(scopes)}"'
             raise IdentityNotAllowed("insufficient_scope", challenge)
-        return found.allow()
 
-    return guard
+    return _guard(check)

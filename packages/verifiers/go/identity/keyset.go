@@ -139,15 +139,8 @@ var (
 
 // isInField reports whether a value, least significant byte first, is below 2^255 - 19.
 func isInField(value [32]byte) bool {
-	if value[31] != 0x7f {
-		return value[31] < 0x7f
-	}
-	for _, each := range value[1:31] {
-		if each != 0xff {
-			return true
-		}
-	}
-	return value[0] < 0xed
+	slices.Reverse(value[:])
+	return string(value[:]) < "\x7f"+strings.Repeat("\xff", 30)+"\xed"
 }
 
 func encode(value [32]byte) string { return base64.RawURLEncoding.EncodeToString(value[:]) }

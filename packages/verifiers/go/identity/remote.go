@@ -27,7 +27,7 @@ type RemoteConfig struct {
 	MaxStale time.Duration
 	// Transport makes the requests. Default: http.DefaultTransport.
 	Transport http.RoundTripper
-	// Logger is told when the keys become unavailable, and when they are available again. Default: slog.Default().
+	// Logger gets the beginning and the end of an outage. Default: slog.Default().
 	Logger *slog.Logger
 }
 
@@ -142,7 +142,7 @@ func (k *RemoteKeys) KeySet(ctx context.Context, kid string) (*KeySet, error) {
 func (k *RemoteKeys) mayFetch() bool {
 	now := k.now()
 	if !k.isReady() {
-		return !now.Before(k.next)
+		return k.failure == nil || !now.Before(k.next)
 	}
 	if now.Sub(k.cooledFrom) < cooldown {
 		return false

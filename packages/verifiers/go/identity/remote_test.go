@@ -352,3 +352,13 @@ func TestKeySetURLIsChecked(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestStaleSetIsFetchedAtOnce(t *testing.T) {
+	server := newKeyServer(t, "a")
+	keys, clock, _ := newRemoteKeys(t, server.URL)
+	keys.config.MaxStale = time.Minute // Regular fetches come later.
+	look(keys, "a")
+	clock.advance(2 * time.Minute)
+	expect(t, "a", look(keys, "a"), "known")
+	expect(t, "fetches", server.count(), 2)
+}

@@ -53,7 +53,7 @@ func (s *rawServer) serve(v *Verifier) {
 			panic(err)
 		}
 		w.Header().Set("X-Body-Length", fmt.Sprint(len(body)))
-		_ = json.NewEncoder(w).Encode(Echo(id))
+		_ = json.NewEncoder(w).Encode(IdentityJSON(id))
 	}))
 	s.handler.Store(&handler)
 }

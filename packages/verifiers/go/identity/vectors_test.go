@@ -249,7 +249,7 @@ func checkVector(t *testing.T, verifier *Verifier, v vector) {
 func vectorForm(t *testing.T, id *Identity) map[string]any {
 	t.Helper()
 	var form map[string]any
-	text, err := json.Marshal(Echo(id))
+	text, err := json.Marshal(IdentityJSON(id))
 	if err != nil {
 		t.Fatal(err)
 	}

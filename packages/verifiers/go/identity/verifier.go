@@ -187,9 +187,8 @@ func (v *Verifier) checkSignature(ctx context.Context, p *wire.Params, base []by
 		return wire.Refused("key_unknown")
 	case public != nil && p.Algorithm != "ed25519" || secret != nil && p.Algorithm != "hmac-sha256":
 		return wire.Refused("algorithm_mismatch")
-	case public != nil && !ed25519.Verify(public, base, p.Signature):
-		return wire.Refused("signature_invalid")
-	case secret != nil && !hmac.Equal(wire.MAC(secret, base), p.Signature):
+	case public != nil && !ed25519.Verify(public, base, p.Signature),
+		secret != nil && !hmac.Equal(wire.MAC(secret, base), p.Signature):
 		return wire.Refused("signature_invalid")
 	}
 	return nil

@@ -161,6 +161,14 @@ def test_held_keys_stay_usable_for_an_hour_while_the_endpoint_fails_and_no_longe
     assert not keys.ready
 
 
+def test_a_set_that_is_too_old_is_fetched_at_once_although_no_fetch_is_due(server, clock):
+    keys = GatewayKeys(server.url, clock=clock, later=clock.later, max_stale_sec=60)
+    assert finds(keys, "first")
+    clock.now += 61
+    assert finds(keys, "first")
+    assert len(server.requests) == 2
+
+
 def test_an_unknown_key_is_unavailable_and_not_refused_while_the_last_fetch_failed(server, clock, keys):
     assert finds(keys, "first")
     fail(server)

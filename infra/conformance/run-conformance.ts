@@ -11,7 +11,7 @@ const repository = resolve(import.meta.dirname, '../..');
 export type EchoService = Readonly<{
   command: string;
   args(port: number): readonly string[];
-  /** In the repository. */
+  /** In the repository, or anywhere. */
   folder?: string;
   env?: NodeJS.ProcessEnv;
 }>;

@@ -26,14 +26,14 @@ test('the wheel and the sdist build from the folder, and the wheel installs', ()
     const inSdist = run('tar', ['tzf', join(folder, 'countersign_identity-0.1.0.tar.gz')])
       .trim()
       .split('\n');
-    expect(inSdist.map((file) => basename(file))).toEqual(
-      expect.arrayContaining(['LICENSE', 'PKG-INFO', 'README.md', 'py.typed', 'pyproject.toml', 'verifier.py']),
-    );
+    const expected = ['LICENSE', 'PKG-INFO', 'README.md', 'py.typed', 'pyproject.toml', 'verifier.py'];
+    const data = ['published.txt', 'redis_claim.lua'];
+    expect(inSdist.map((file) => basename(file))).toEqual(expect.arrayContaining([...expected, ...data]));
     run(python, ['-m', 'venv', '--system-site-packages', join(folder, 'venv')]);
     const installed = join(folder, 'venv/bin/python3');
     const wheel = join(folder, files[0] ?? '');
     run(installed, ['-m', 'pip', 'install', '--quiet', '--no-index', '--no-deps', wheel]);
-    const show = 'import countersign_identity, importlib.resources as r; print(r.files(countersign_identity))';
+    const show = 'import countersign_identity.redis, importlib.resources as r; print(r.files(countersign_identity))';
     const env = { ...process.env, PYTHONPATH: '' };
     const { stdout } = spawnSync(installed, ['-c', show], { cwd: folder, env, encoding: 'utf8' });
     expect(stdout).toContain(join(folder, 'venv'));

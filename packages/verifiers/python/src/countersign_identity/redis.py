@@ -82,7 +82,7 @@ class _Replay:
 class RedisReplay(_Replay):
     """For WSGI, over a `redis.Redis` with a short `socket_timeout`."""
 
-    _library = redis
+    _library: ClassVar[Any] = redis
 
     def claim(self, claim: NonceClaim) -> Verdict:
         with self._failures_noted():
@@ -95,7 +95,7 @@ class RedisReplay(_Replay):
 class AsyncRedisReplay(_Replay):
     """For ASGI, over a `redis.asyncio.Redis` with a short `socket_timeout`."""
 
-    _library = redis.asyncio
+    _library: ClassVar[Any] = redis.asyncio
 
     def claim(self, claim: NonceClaim) -> Verdict:
         raise TypeError("AsyncRedisReplay is for asyncio: use RedisReplay")

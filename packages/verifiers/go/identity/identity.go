@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,112 +136,73 @@ func newIdentity(h wire.Headers) *Identity {
 	return id
 }
 
+const quoted = `"[ !#-\[\]-~]*"`
+
+var (
+	// A string has no escapes, so it ends at the next quote.
+	contextMember = regexp.MustCompile(`^ *([a-z-]+)=(` + quoted + `(?:;iss=` + quoted + `)?|0|[1-9][0-9]{0,9}|` +
+		`\( *` + quoted + `(?: +` + quoted + `)* *\)) *(,|$)`)
+	contextString = regexp.MustCompile(quoted)
+)
+
 // parse reads x-identity-context: section 5.
 func (c *Context) parse(text string) bool {
-	s := scanner{rest: strings.Trim(text, " ")}
 	seen := make([]string, 0, 16)
-	for isEnd := s.rest == ""; !isEnd && !s.isFailed; {
-		name, rest, _ := strings.Cut(s.rest, "=")
-		s.rest, s.isFailed = rest, slices.Contains(seen, name)
-		seen = append(seen, name)
-		c.parseMember(name, &s)
-		s.spaces()
-		if isEnd = s.rest == ""; !isEnd {
-			s.literal(",")
-			s.spaces()
-		}
-	}
-	return !s.isFailed
-}
-
-func (c *Context) parseMember(name string, s *scanner) {
-	switch name {
-	case "ip":
-		c.IP = s.quoted(wire.IsAddress)
-	case "iss":
-		c.Issuer = s.quoted(wire.IsIssuer)
-	case "sid":
-		c.Session = s.quoted(wire.IsID)
-	case "jkt":
-		c.KeyThumbprint = s.quoted(wire.IsThumbprint)
-	case "client":
-		c.Client = s.quoted(wire.IsID)
-	case "auth-time":
-		c.AuthTime = time.Unix(s.integer(10), 0)
-	case "amr":
-		c.AuthMethods = s.list(16, wire.IsAuthMethod)
-	case "scope":
-		c.Scopes = s.list(64, wire.IsScope)
-		s.isFailed = s.isFailed || !areDistinct(c.Scopes)
-	case "roles":
-		c.Roles = s.list(64, wire.IsRole)
-		s.isFailed = s.isFailed || !areDistinct(c.Roles)
-	case "act":
-		c.Actor = &Actor{Subject: s.quoted(wire.IsSubject)}
-		s.literal(";iss=")
-		c.Actor.Issuer = s.quoted(wire.IsIssuer)
-	default:
-		s.isFailed = true
-	}
-}
-
-func areDistinct(items []string) bool {
-	for i, item := range items {
-		if slices.Contains(items[:i], item) {
+	for isMore := text != ""; isMore; {
+		member := contextMember.FindStringSubmatch(text)
+		if member == nil || slices.Contains(seen, member[1]) || !c.set(member[1], member[2]) {
 			return false
 		}
+		seen = append(seen, member[1])
+		text, isMore = text[len(member[0]):], member[3] == ","
 	}
 	return true
 }
 
-// scanner reads text from left to right. Once it failed, what it returns is meaningless.
-type scanner struct {
-	rest     string
-	isFailed bool
-}
-
-func (s *scanner) literal(text string) {
-	rest, ok := strings.CutPrefix(s.rest, text)
-	s.rest, s.isFailed = rest, s.isFailed || !ok
-}
-
-// spaces reads spaces, and returns how many.
-func (s *scanner) spaces() int {
-	before := len(s.rest)
-	s.rest = strings.TrimLeft(s.rest, " ")
-	return before - len(s.rest)
-}
-
-// integer reads an integer without leading zeros.
-func (s *scanner) integer(mostDigits int) int64 {
-	rest := strings.TrimLeft(s.rest, "0123456789")
-	digits := s.rest[:len(s.rest)-len(rest)]
-	value, err := strconv.ParseInt(digits, 10, 64)
-	s.rest, s.isFailed = rest, s.isFailed || err != nil || len(digits) > mostDigits || digits[0] == '0' && digits != "0"
-	return value
-}
-
-// quoted reads a string in quotes. It has no escapes.
-func (s *scanner) quoted(fits func(string) bool) string {
-	s.literal(`"`)
-	text, rest, ok := strings.Cut(s.rest, `"`)
-	s.rest, s.isFailed = rest, s.isFailed || !ok || !fits(text)
-	return text
-}
-
-// list reads at least one string in parentheses.
-func (s *scanner) list(most int, fits func(string) bool) (items []string) {
-	s.literal("(")
-	s.spaces()
-	for !s.isFailed && len(items) < most {
-		items = append(items, s.quoted(fits))
-		isApart := s.spaces() > 0
-		if strings.HasPrefix(s.rest, ")") {
-			s.literal(")")
-			return items
-		}
-		s.isFailed = s.isFailed || !isApart
+// set sets a member, and reports whether it is valid.
+func (c *Context) set(name, raw string) bool {
+	texts := contextString.FindAllString(raw, -1)
+	for i, text := range texts {
+		texts[i] = strings.Trim(text, `"`)
 	}
-	s.isFailed = true
-	return nil
+	one := func(member *string, fits func(string) bool) bool {
+		*member = strings.Trim(raw, `"`)
+		return raw[0] == '"' && len(texts) == 1 && fits(*member)
+	}
+	list := func(member *[]string, most int, fits func(string) bool) bool {
+		*member = texts
+		return raw[0] == '(' && len(texts) <= most && !slices.ContainsFunc(texts, func(text string) bool { return !fits(text) })
+	}
+	switch name {
+	case "ip":
+		return one(&c.IP, wire.IsAddress)
+	case "iss":
+		return one(&c.Issuer, wire.IsIssuer)
+	case "sid":
+		return one(&c.Session, wire.IsID)
+	case "jkt":
+		return one(&c.KeyThumbprint, wire.IsThumbprint)
+	case "client":
+		return one(&c.Client, wire.IsID)
+	case "auth-time":
+		seconds, err := strconv.ParseInt(raw, 10, 64)
+		c.AuthTime = time.Unix(seconds, 0)
+		return err == nil
+	case "amr":
+		return list(&c.AuthMethods, 16, wire.IsAuthMethod)
+	case "scope":
+		return list(&c.Scopes, 64, wire.IsScope) && areDistinct(texts)
+	case "roles":
+		return list(&c.Roles, 64, wire.IsRole) && areDistinct(texts)
+	case "act":
+		if raw[0] == '"' && len(texts) == 2 {
+			c.Actor = &Actor{texts[0], texts[1]}
+			return wire.IsSubject(texts[0]) && wire.IsIssuer(texts[1])
+		}
+	}
+	return false
+}
+
+func areDistinct(items []string) bool {
+	return len(slices.Compact(slices.Sorted(slices.Values(items)))) == len(items)
 }

@@ -205,6 +205,11 @@ func BenchmarkSignAndVerify(b *testing.B) {
 			handler := newVerifier(b, gateway, agreement).Handler(next)
 			w := &discard{http.Header{}}
 			target, _ := url.ParseRequestURI("/v1/complaints?status=open")
+			caller := identitytest.User
+			caller.Context = identity.Context{
+				IP: "192.0.2.7", Issuer: "https://issuer.example", Session: "s-1", AuthTime: time.Unix(1_799_999_000, 0),
+				AuthMethods: []string{"pwd", "otp"}, Client: "web",
+			}
 			b.ReportAllocs()
 			before := processorTime()
 			for b.Loop() {
@@ -212,7 +217,7 @@ func BenchmarkSignAndVerify(b *testing.B) {
 					Method: "GET", RequestURI: "/v1/complaints?status=open", URL: target, Body: http.NoBody,
 					Header: http.Header{"Accept": {"*/*"}, "User-Agent": {"benchmark"}, "X-Forwarded-For": {"192.0.2.1"}},
 				}
-				if err := gateway.Sign(r, identitytest.User); err != nil {
+				if err := gateway.Sign(r, caller); err != nil {
 					b.Fatal(err)
 				}
 				handler.ServeHTTP(w, r)

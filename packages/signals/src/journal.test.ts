@@ -83,6 +83,24 @@ describe('the journal', () => {
     }
   });
 
+  test('cut anywhere has all ends of one token, or none', async () => {
+    const journal = open();
+    const ofOneToken = ['a', 'b', 'c'].map((name) => entry(name));
+    await journal.append([...ofOneToken, { ...entry('d'), origin: { ...origin, jti: 'another' } }]);
+    journal.close();
+    const [file = ''] = readdirSync(directory);
+    const bytes = readFileSync(join(directory, file));
+    const cut = join(directory, 'cut');
+    mkdirSync(cut);
+    const seen = new Set<string>();
+    for (let length = 0; length <= bytes.length; length += 7) {
+      writeFileSync(join(cut, file), bytes.subarray(0, length));
+      seen.add((await namesIn(new Journal({ directory: cut, nowMs: clock.nowMs }))).join(''));
+    }
+    seen.add((await namesIn(open())).join(''));
+    expect([...seen]).toEqual(['', 'abc', 'abcd']);
+  });
+
   test('skips a damaged line, and reads those behind it', async () => {
     const journal = open();
     for (const name of ['a', 'b', 'c']) await journal.append([entry(name)]);
@@ -129,7 +147,9 @@ describe('the journal', () => {
     await journal.append([entry('a')]);
     clock.advance(3_600_000);
     await journal.append([entry('b', 7_200_000)]);
-    await journal.append(Array.from({ length: 40_000 }, (_, at) => entry(`user-${at}`)));
+    await journal.append(
+      Array.from({ length: 40_000 }, (_, at) => ({ ...entry(`user-${at}`), origin: { ...origin, jti: `j-${at}` } })),
+    );
     await journal.append([entry('c')]);
     expect(readdirSync(directory)).toHaveLength(3);
     expect(await namesIn(journal)).toHaveLength(40_002);

@@ -16,8 +16,15 @@ import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import type { StoredEnd } from './stored-end.ts';
 
-/** `sinceMs`: the journal has every event of the issuer from then on. */
-type Line = StoredEnd | Readonly<{ issuer: string; sinceMs: number }>;
+/**
+ * - `sinceMs`: the journal has every event of the issuer from then on.
+ * - `entries`: those of one token that ends several subjects. On one line, so that a crash keeps all of them or none. With
+ *   only some, the repeated token would count as known, and the others would be lost.
+ */
+type Line =
+  | StoredEnd
+  | Readonly<{ issuer: string; sinceMs: number }>
+  | Readonly<{ issuer: string; entries: readonly StoredEnd[] }>;
 
 type Listener = (entries: readonly StoredEnd[]) => void;
 type Waiting = Readonly<{ lines: readonly Line[]; done: PromiseWithResolvers<void> }>;
@@ -98,11 +105,16 @@ export class Journal {
    * @throws Error if they cannot be written, for example because the disk is full.
    */
   append(entries: readonly StoredEnd[]): Promise<void> {
-    return entries.length === 0 ? Promise.resolve() : this.#enqueue(entries);
+    const tokens = Map.groupBy(entries, ({ issuer, origin }) => `${issuer} ${origin.source} ${origin.jti}`);
+    const lines = [...tokens.values()].flatMap((own): readonly Line[] => {
+      const [first, ...more] = own;
+      return first === undefined || more.length === 0 ? own : [{ issuer: first.issuer, entries: own }];
+    });
+    return lines.length === 0 ? Promise.resolve() : this.#enqueue(lines);
   }
 
   /**
-   * Reads the entries in force of an issuer, in batches of up to 1,000. Entries that are appended meanwhile may be
+   * Reads the entries in force of an issuer, in batches of about 1,000. Entries that are appended meanwhile may be
    * missing: call {@link follow} first.
    */
   async *read(issuer: string): AsyncGenerator<readonly StoredEnd[]> {
@@ -112,8 +124,8 @@ export class Journal {
         if (line.issuer !== issuer) continue;
         if ('sinceMs' in line) {
           this.#sinceMs.set(issuer, Math.min(line.sinceMs, this.#sinceMs.get(issuer) ?? line.sinceMs));
-        } else if (line.expiresAtMs > this.#nowMs()) batch.push(line);
-        if (batch.length === 1_000) {
+        } else batch.push(...entriesOf(line).filter(({ expiresAtMs }) => expiresAtMs > this.#nowMs()));
+        if (batch.length >= 1_000) {
           yield batch;
           batch = [];
         }
@@ -138,7 +150,7 @@ export class Journal {
       const line = parseLine(text);
       if (line === undefined) damaged += text === '' ? 0 : 1;
       else {
-        if ('expiresAtMs' in line) expiresAtMs = Math.max(expiresAtMs, line.expiresAtMs);
+        for (const entry of entriesOf(line)) expiresAtMs = Math.max(expiresAtMs, entry.expiresAtMs);
         yield line;
       }
     }
@@ -176,7 +188,7 @@ export class Journal {
     segment.bytes += Buffer.byteLength(text);
     await write(segment.fd, text);
     await sync(segment.fd);
-    const entries = lines.filter((line) => 'kind' in line);
+    const entries = lines.flatMap(entriesOf);
     const expiresAtMs = entries.reduce((latest, entry) => Math.max(latest, entry.expiresAtMs), 0);
     this.#expiries.set(segment.file, Math.max(expiresAtMs, this.#expiries.get(segment.file) ?? 0));
     for (const [issuer, own] of Map.groupBy(entries, (entry) => entry.issuer)) {
@@ -222,6 +234,11 @@ export class Journal {
 }
 
 const checksumOf = (json: string): string => crc32(json).toString(16).padStart(8, '0');
+
+function entriesOf(line: Line): readonly StoredEnd[] {
+  if ('sinceMs' in line) return [];
+  return 'entries' in line ? line.entries : [line];
+}
 
 function lineOf(line: Line): string {
   const json = JSON.stringify(line);

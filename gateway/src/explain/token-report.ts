@@ -1,5 +1,6 @@
 import type { TokenReport } from '@countersign/admin-api';
 import { keyIssuer } from '@countersign/jwks';
+import { printable } from '@countersign/service-kit';
 import type { EventOrigin } from '@countersign/signals';
 import type { UnverifiedJwt } from '@countersign/strict-jwt';
 import type { GatewayConfig, Issuer } from '../config/config.ts';
@@ -205,7 +206,7 @@ function revocationFindings(issuer: TrustedIssuer, claims: Claims, kid: string, 
 function endText(origin: EventOrigin | undefined): string {
   if (origin === undefined) return 'its session, user, tenant or key was revoked';
   const source = origin.source === 'shared_signals' ? 'Shared Signals' : 'back-channel logout';
-  return `the event ${origin.event} by ${source}, received ${new Date(origin.atMs).toISOString()} (jti ${origin.jti})`;
+  return `the event ${origin.event} by ${source}, received ${new Date(origin.atMs).toISOString()} (jti ${printable(origin.jti)})`;
 }
 
 /** Removes duplicates: one claim can fail two checks with equal texts. */

@@ -20,7 +20,7 @@ describe.each(databases())('refused logins in the audit log on %s', (_, database
   });
   afterAll(() => store.close());
 
-  const guess = 'a guess that is wrong';
+  const guess = 'a wrong guess';
   let network = 0;
   const freshIp = () => {
     network += 1;

@@ -27,7 +27,7 @@ if (serverUrl) afterAll(() => dropDatabases(serverUrl, prefix));
 
 describe.each(databases())('a failed start on %s', () => {
   test.each<[string, (home: string) => Record<string, string>, RegExp]>([
-    ['its port is taken', () => ({}), /failed: auth-service: 127\.0\.0\.1:\d+ is already in use/],
+    ['its port is in use', () => ({}), /failed: auth-service: 127\.0\.0\.1:\d+ is already in use/],
     [
       'its migration fails',
       () => ({ STATE: 'other tables' }),

@@ -21,8 +21,8 @@ import { makePerson, makeTenant, password, type Tenant } from './support/people.
 import { openProbed, probing } from './support/probed-database.ts';
 
 /*
- * Races between an invitation and losing the right to invite or to join. PGlite runs one transaction at a time, so none of
- * them can happen there.
+ * Tests races between an invitation and losing the right to invite or to join. PGlite runs one transaction at a time,
+ * so none of them can happen there.
  */
 const servers = databases().filter(([kind]) => kind === 'postgres');
 
@@ -140,14 +140,14 @@ describe.each(servers)('on %s, an invitation whose inviter loses the right to in
     expect([lost, made]).toEqual(['ok', 'insufficient_role']);
   });
 
-  describe('an invitation to a person whose account', () => {
+  describe('an invitation and the status of the invited person', () => {
     const stranger = async () => {
       const elsewhere = await makeTenant(store.db, `t-${uuidv7()}`);
       const person = await makePerson(store.db, parts.passwords, [elsewhere]);
       return { ...person, token: (await invitationBy(boss, person.email)).token };
     };
 
-    test('is being disabled creates no membership', async () => {
+    test('a person whose account is being disabled gets no membership', async () => {
       const { email, token } = await stranger();
       const [disabled, accepted] = await inThisOrder(
         operatorChain,
@@ -158,7 +158,7 @@ describe.each(servers)('on %s, an invitation whose inviter loses the right to in
       expect(await members()).not.toContain(email);
     });
 
-    test('is disabled right after they joined results in a last update that says disabled', async () => {
+    test('the last update says disabled when the person is disabled right after joining', async () => {
       const { userId, email, token } = await stranger();
       const [, disabled] = await inThisOrder(
         tenant.id,

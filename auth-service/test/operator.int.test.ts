@@ -278,7 +278,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     await changeMember(store.db, admin, { userId: who.userId, wanted: { role: 'agent' } });
     await run('users', 'enable', who.email);
     await expectTold(['active', 'active', 'disabled']);
-    // Also if both run at once: whichever commits first, the last update says disabled.
+    // Even if both run at the same time, the last update says disabled, whichever commits first.
     await Promise.all([
       ...['complainant', 'admin', 'agent'].map((role) =>
         changeMember(store.db, admin, { userId: who.userId, wanted: { role } }),

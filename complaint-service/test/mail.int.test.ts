@@ -155,7 +155,7 @@ describe.each(databases())('email on %s', (_kind, database) => {
     await retryNow();
     await settled();
     expect(sentMails('Lamp 10')).toEqual(['complainant@mail.test A complaint has a new answer']);
-    expect(world.log.text()).toContain('could not be delivered; retrying');
+    expect(world.log.text()).toContain('cannot deliver an email; retrying');
     expect(world.log.text()).not.toContain('@mail.test');
   });
 
@@ -168,7 +168,7 @@ describe.each(databases())('email on %s', (_kind, database) => {
     await settled();
     world.moveClock(-4 * day);
     expect(sentMails('Lamp 11')).toEqual([]);
-    expect(world.log.text()).toContain('a mail was given up');
+    expect(world.log.text()).toContain('gave up delivering an email');
   });
 
   test('a failed change queues no email, and a stopped courier leaves emails for the next one', async () => {

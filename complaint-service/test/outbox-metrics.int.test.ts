@@ -49,7 +49,7 @@ describe.each(databases())('metrics of emails and webhooks on %s', (_kind, datab
     await world.close();
   });
 
-  /** The series of the outbox as `name{topic} value`, without zeros. */
+  /** The outbox metrics as `name{topic} value`, without zeros. */
   async function series(): Promise<string[]> {
     const lines = (await metrics.metrics()).split('\n').filter((line) => line.startsWith('complaints_outbox_'));
     return lines.filter((line) => !line.endsWith(' 0')).map((line) => line.replaceAll('"', ''));

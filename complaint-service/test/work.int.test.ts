@@ -168,7 +168,7 @@ describe.each(databases())('the life cycle of a complaint on %s', (_kind, databa
       await world.call(admin, 'POST', '/v1/categories', { body }).expect(201);
     });
     const comment = (id: string, who: typeof agent, internal = false) =>
-      post(who, `/${id}/comments`, { body: 'We look into it', internal }).expect(201);
+      post(who, `/${id}/comments`, { body: 'We are looking into it', internal }).expect(201);
 
     test('a complaint is overdue after a target, until an answer and a resolution arrive', async () => {
       const id = await file(complainant, 'Water');

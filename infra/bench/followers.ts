@@ -89,7 +89,7 @@ const fleet = await startFleet({
 try {
   const [auth] = fleet.authServices;
   const [gateway] = fleet.gateways;
-  if (auth === undefined || gateway === undefined) throw new Error('the fleet is empty');
+  if (auth === undefined || gateway === undefined) throw new Error('the fleet has no instances');
   const sessions = await openSessions([gateway.url], Number(LOGOUTS));
   const followers = startFollowers(fleet.configFile, gateway.env);
   try {

@@ -13,8 +13,8 @@ test.each([
   ['a cell of 25 words', 'a.md', `| ${words(25)} | b |`, []],
   ['a cell of 26 words', 'a.md', `| ${words(26)} | b |`, ['1: long cell']],
   ['a wide row of short cells', 'a.md', `| ${Array.from({ length: 20 }, () => words(5)).join(' | ')} |`, []],
-  ['a riddle in a comment', 'a.ts', '// Who\u0065ver asks gets it.', ['1: riddle']],
-  ['a riddle in a page', 'a.md', 'What is\u0020no request is dropped.', ['1: riddle']],
+  ['an unclear subject in a comment', 'a.ts', '// Who\u0065ver asks gets it.', ['1: riddle']],
+  ['an unclear subject in a page', 'a.md', 'What is\u0020no request is dropped.', ['1: riddle']],
   ['a plain sentence', 'a.ts', '// The client gets it.', []],
   ['a private member', 'a.ts', 'server._handle.listen(1);', ['1: private member']],
   [

@@ -14,9 +14,9 @@ const privateMember =
 const isTest = /\.test\.ts$|(?:^|\/)test\/|^infra\/(?:bench|ci|e2e)\//;
 
 /**
- * Returns the style problems of one file. TypeScript is checked for riddles, and outside tests for private members of
- * Node and of libraries, which can change at a minor release. Markdown is also checked for lines over 120 columns,
- * outside tables, code and lines with a URL, and for table cells over 25 words.
+ * Returns the style problems of one file. TypeScript is checked for unclear sentence subjects, and outside tests for
+ * private members of Node and of libraries, which can change at a minor release. Markdown is also checked for lines
+ * over 120 columns, outside tables, code and lines with a URL, and for table cells over 25 words.
  */
 export function findings(file: string, text: string): Finding[] {
   const found: Finding[] = [];

@@ -54,7 +54,7 @@ export function testAccountPages(running: () => Running): void {
       return all;
     });
     const holding = lines.filter((line) => line.includes(link.searchParams.get('token') ?? ''));
-    expect(holding.map((line) => JSON.parse(line).msg)).toEqual(['a mail was written, not sent']);
+    expect(holding.map((line) => JSON.parse(line).msg)).toEqual(['an email was written to a file, not sent']);
   });
 }
 

@@ -80,7 +80,7 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
  * @returns Undefined for every other line, and for an email without a link.
  */
 export function mailedLink(line: string): string | undefined {
-  if (!line.includes('"a mail was written, not sent"')) return undefined;
+  if (!line.includes('"an email was written to a file, not sent"')) return undefined;
   const { to, link } = JSON.parse(line) as Readonly<{ to: string; link?: string }>;
   return link && `An email to ${to}: ${link}`;
 }

@@ -176,7 +176,7 @@ describe('web/ in Chromium', () => {
       const filed = page.getByRole('heading', { name: 'Your complaint was filed' });
       const again = page.getByRole('button', { name: /^(?:File complaint|Send again)$/ });
       await eventually(async () => {
-        // The button is gone as soon as the complaint is filed.
+        // The button disappears as soon as the complaint is filed.
         if (await again.isEnabled({ timeout: 1_000 }).catch(() => false)) await again.click({ timeout: 1_000 });
         expect(await filed.isVisible()).toBe(true);
       }, 20_000);
@@ -202,7 +202,7 @@ describe('web/ in Chromium', () => {
         await page.getByText('No connection.').waitFor();
         await page.getByText('We do not know whether your complaint has arrived.').waitFor();
         await page.getByText('Dark since Monday.').waitFor();
-        // It is sent automatically when the browser is online again.
+        // The draft is sent automatically when the browser is online again.
         await page.context().setOffline(false);
         await page.getByRole('heading', { name: 'Your complaint was filed' }).waitFor();
         expect(await filedAs(origin, complainant, title)).toMatchObject([{ description: 'Dark since Monday.' }]);
@@ -335,7 +335,7 @@ describe('web/ in Chromium', () => {
       await settled(page, '/app/queue?sort=newest');
       const { token } = await logIn(origin, complainant);
       const body = { title: 'Seen at once', description: 'Live.', category: 'Lighting' };
-      // Until the stream is open, it receives no events.
+      // The page receives no events until its stream is open.
       await eventually(async () => {
         await call(`${origin}/v1/complaints`, { token, body });
         expect(await page.getByRole('link', { name: /Seen at once/ }).count()).toBeGreaterThan(0);

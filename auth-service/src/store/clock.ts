@@ -4,7 +4,7 @@ import type { Trx } from './scope.ts';
 /** The current time on the database's clock, which all instances share. */
 export const now = sql<Date>`clock_timestamp()`;
 
-/** This many seconds after {@link now}; before it if negative. */
+/** The time this many seconds after {@link now}, or before it if negative. */
 export const inSeconds = (seconds: number) => sql<Date>`clock_timestamp() + make_interval(secs => ${seconds}::int)`;
 
 /** Reads the database's clock, in whole milliseconds like a Date. */

@@ -66,7 +66,10 @@ describe('retries', () => {
     ['a conflict', { status: 409, code: 'last_admin' }],
     ['an internal error', { status: 500, code: 'internal_error' }],
     ['another 429', { status: 429, code: 'too_many_attempts', headers: { 'retry-after': '0' } }],
-    ['a response with a too long Retry-After', { status: 503, code: 'unavailable', headers: { 'retry-after': '60' } }],
+    [
+      'a response whose Retry-After is too long',
+      { status: 503, code: 'unavailable', headers: { 'retry-after': '60' } },
+    ],
   ] as const)('returns %s immediately', async (_, first) => {
     script = [first];
     const { error } = await client.api.GET('/v1/users');

@@ -26,7 +26,10 @@ export function fileMailer(options: Readonly<{ directory: string; from: string; 
         await rm(`${file}.part`, { force: true });
         throw error;
       }
-      logger.info({ mail: kind, to, file, ...(link !== undefined && { link }) }, 'a mail was written, not sent');
+      logger.info(
+        { mail: kind, to, file, ...(link !== undefined && { link }) },
+        'an email was written to a file, not sent',
+      );
     },
     close: () => transport.close(),
   };

@@ -26,8 +26,8 @@ const errors = {
   ...commonErrors,
   insufficient_role: { status: 403, fault: 'caller', title: 'Your role does not allow this.' },
   insufficient_scope: { status: 403, fault: 'caller', title: 'The token lacks a scope.' },
-  sold_out: { status: 409, fault: 'caller', title: 'There is none left.' },
-  on_loan: { status: 409, fault: 'caller', title: 'Another reader has it.' },
+  sold_out: { status: 409, fault: 'caller', title: 'No copies are left.' },
+  on_loan: { status: 409, fault: 'caller', title: 'Another reader has this book.' },
 } as const;
 const route = routesWith<keyof typeof errors, undefined>();
 
@@ -67,7 +67,7 @@ const lendBook = route({
   path: '/v1/loans',
   operationId: 'lendBook',
   tag: 'Books',
-  summary: 'Lend a book, by a form',
+  summary: 'Lend a book with a form',
   callers: ['anonymous', 'user'],
   body: z.strictObject({ id: z.string() }),
   encoding: 'form',
@@ -110,7 +110,7 @@ const exportBooks = route({
   summary: 'Export the books',
   callers: ['user', 'client'],
   scopes: ['books.read'],
-  responses: { 200: { description: 'One line a book.', schema: z.string(), mediaType: 'text/csv' } },
+  responses: { 200: { description: 'One line per book.', schema: z.string(), mediaType: 'text/csv' } },
   errors: [],
 }).handle(({ res }) => void res.type('text/csv').end('id,title\r\n'));
 
@@ -213,7 +213,7 @@ describe('a declared route', () => {
     ['a query value out of bounds', agent, 'get', '/v1/books/b1?copies=10', {}, 422, 'validation_failed'],
     ['an undeclared query parameter', agent, 'get', '/v1/books/b1?copy=3', {}, 422, 'validation_failed'],
     [
-      'a query if it declares none',
+      'a query if the route declares none',
       admin,
       'post',
       '/v1/books?dry',
@@ -231,7 +231,7 @@ describe('a declared route', () => {
       'validation_failed',
     ],
     [
-      'a member if it declares no body',
+      'a body if the route declares none',
       agent,
       'post',
       '/v1/returns',
@@ -392,7 +392,7 @@ describe('the OpenAPI description', () => {
     expect(paths['/v1/cover']?.put?.requestBody).toMatchObject({ content: { 'image/png': {} } });
     expect(paths['/v1/books.csv']?.get?.security).toContainEqual({ accessToken: ['books.read'] });
     expect(paths['/v1/books.csv']?.get?.responses).toMatchObject({
-      200: { description: 'One line a book.', content: { 'text/csv': {} } },
+      200: { description: 'One line per book.', content: { 'text/csv': {} } },
     });
   });
 

@@ -37,7 +37,7 @@ test.each([
 test.each([
   ['a malformed request', 'NONSENSE\r\n\r\n', 400, 'invalid_request'],
   [
-    'a request with too large headers',
+    'a request whose headers are too large',
     `GET / HTTP/1.1\r\nHost: h\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`,
     431,
     'headers_too_large',

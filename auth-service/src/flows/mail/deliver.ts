@@ -56,7 +56,7 @@ export function startCourier(parts: CourierParts): Promise<() => Promise<void>> 
     channel: outboxChannel,
     graceMs,
     work: [
-      topic('mail', 'a mail', (attempts) => (attempts >= maxMailAttempts ? undefined : retryDelaySec(attempts))),
+      topic('mail', 'an email', (attempts) => (attempts >= maxMailAttempts ? undefined : retryDelaySec(attempts))),
       topic('membership', 'a membership update', (attempts) => retryDelaySec(attempts, longestMembershipDelaySec)),
     ],
   });

@@ -41,7 +41,7 @@ export function startMailCourier(parts: MailCourierParts): Promise<() => Promise
   const mails = deliveries<QueuedMail>({
     rows: mailsOf(db),
     logger,
-    what: 'a mail',
+    what: 'an email',
     // Sends in queue order, so that emails arrive in the order of the changes.
     atOnce: 1,
     timeoutMs: attemptTimeoutMs,

@@ -55,8 +55,8 @@ async function failed<Row extends OutboxRow>(of: Deliveries<Row>, row: Row, reas
   if (delayMs === undefined && !of.parks) await of.rows.remove(row);
   else await of.rows.postpone(row, { delayMs, error: reason });
   const log = { ...of.logFields(row), attempts: row.attempts, reason };
-  if (delayMs === undefined) of.logger.error(log, `${of.what} was given up`);
-  else of.logger.warn({ ...log, retry_in_ms: delayMs }, `${of.what} could not be delivered; retrying`);
+  if (delayMs === undefined) of.logger.error(log, `gave up delivering ${of.what}`);
+  else of.logger.warn({ ...log, retry_in_ms: delayMs }, `cannot deliver ${of.what}; retrying`);
   of.onResult?.(delayMs === undefined ? 'given_up' : 'retried');
 }
 

@@ -18,7 +18,7 @@ export class ProcessCounts {
   #ask: (() => Promise<readonly Metric[]>) | undefined;
   #reading: Promise<boolean> | undefined;
   #last: readonly Metric[] = [];
-  /** Counts that started over at zero, one value each. */
+  /** Counts that restarted from zero, each with one value. */
   readonly #earlier = new Map<string, Metric>();
 
   /** Call this when a process starts to serve requests. */

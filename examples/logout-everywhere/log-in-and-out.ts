@@ -1,12 +1,16 @@
+import { writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Browser, logIn } from '../external-provider/browser.ts';
 
-// Logs in at the provider, calls the API, logs out at the provider, and calls the API with the same token.
+// Logs in at the provider, calls the API, logs out at the provider, and calls the API with the same token. Writes the
+// token to a file if the command line names one.
 
 const { PROVIDER_PORT = '4000', GATEWAY_PORT = '8080' } = process.env;
 
 const browser = new Browser();
 const { provider, tokens } = await logIn(browser, `http://127.0.0.1:${PROVIDER_PORT}`);
+const [, , file] = process.argv;
+if (file !== undefined) writeFileSync(file, tokens.access_token, { mode: 0o600 });
 process.stdout.write(`after the login: ${await ask()}\n`);
 
 // The provider asks whether to log out, as the user may have followed a link.

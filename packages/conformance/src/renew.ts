@@ -55,26 +55,30 @@ export function createRenewal(keys: RunKeys, audience: string) {
     return { ...request, headers };
   }
 
+  /** How one vector's texts change: each has nonces of its own. */
+  function createRewrite(rewriteTimes: Rewrite): Rewrite {
+    const nonceOf = createCipher();
+    const audienceLine = `"x-identity-audience": ${file.verifier.audience}\n`;
+    return (text) =>
+      rewriteTimes(text)
+        .replace(audienceLine, `"x-identity-audience": ${audience}\n`)
+        .replaceAll(/(?<=;nonce=")[^"]*/g, nonceOf)
+        .replaceAll(/(?<=;keyid=")[^"]*/g, keys.kidOf);
+  }
+
   return {
     /** All vectors that a running service can be asked about. */
     vectors: file.vectors.filter((vector) => whyNotLive(vector, audience) === undefined),
     /** @param nowSec Unix seconds when the case is sent. */
     renew(vector: Vector, nowSec: number): LiveCase {
       const { name, request, requests_before = [], delivered_before, identity, refused } = vector;
-      const nonceOf = createCipher();
       const shiftSec = nowSec - vector.now + (slackSec[refused ?? ''] ?? 0);
       const later = (seconds: string) => {
         const [zeros = ''] = /^0*(?=\d)/.exec(seconds) ?? [];
         // A time that is not near the vector's clock is the fault of the vector.
         return Math.abs(Number(seconds) - vector.now) < 1_000_000 ? `${zeros}${Number(seconds) + shiftSec}` : seconds;
       };
-      const audienceLine = `"x-identity-audience": ${file.verifier.audience}\n`;
-      const rewrite: Rewrite = (text) =>
-        text
-          .replace(audienceLine, `"x-identity-audience": ${audience}\n`)
-          .replaceAll(/(?<=;(?:created|expires)=)\d+/g, later)
-          .replaceAll(/(?<=;nonce=")[^"]*/g, nonceOf)
-          .replaceAll(/(?<=;keyid=")[^"]*/g, keys.kidOf);
+      const rewrite = createRewrite((text) => text.replaceAll(/(?<=;(?:created|expires)=)\d+/g, later));
       const sent = renewed(request, rewrite);
       const before = requests_before.map((one) => renewed(one, rewrite));
       return {
@@ -83,6 +87,14 @@ export function createRenewal(keys: RunKeys, audience: string) {
         request: sent,
         ...(refused === undefined ? { identity } : { refused }),
       };
+    },
+    /** A request of this vector whose signature ends a second after it was created. */
+    renewForASecond({ request }: Vector, createdSec: number): VectorRequest {
+      const times = `;created=${createdSec};expires=${createdSec + 1}`;
+      return renewed(
+        request,
+        createRewrite((text) => text.replaceAll(/;created=\d+;expires=\d+/g, times)),
+      );
     },
   };
 }

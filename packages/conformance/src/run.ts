@@ -5,7 +5,7 @@ import { type Judgement, judge } from './judge.ts';
 import { createRenewal, type LiveCase } from './renew.ts';
 import { createRunKeys } from './run-keys.ts';
 import { type Answer, send } from './send.ts';
-import type { Vector } from './vectors.ts';
+import type { Vector, VectorRequest } from './vectors.ts';
 
 export type ConformanceOptions = Readonly<{
   /** The service. Its path and query are ignored: each vector has its own. */
@@ -30,6 +30,8 @@ export class NotTestable extends Error {
 
 const concurrency = 8;
 const copies = 20;
+// The tolerance, and some seconds for clocks that differ.
+const pastEndSec = 9;
 
 /**
  * Sends every vector of the identity contract to a running service, signed anew with keys of this run, and judges its
@@ -42,44 +44,65 @@ export async function runConformance(options: ConformanceOptions): Promise<reado
   const keys = createRunKeys();
   const server = await serveKeySet(keys.jwks, options);
   try {
-    const { vectors, renew } = createRenewal(keys, audience);
+    const { vectors, renew, renewForASecond } = createRenewal(keys, audience);
     const nowSec = () => Math.floor(nowMs() / 1000);
     const [first] = vectors;
     if (first === undefined) throw new Error('there are no vectors');
-    await untilAccepted(() => renew(first, nowSec()), options);
+    const createdSec = await untilAccepted((sec) => renew(first, sec), options);
     const results: Result[] = [];
+    let isExpiryHidden = false;
     const waiting = vectors.values();
     const work = async () => {
       for (const vector of waiting) results.push({ name: vector.name, judgement: await run(vector) });
     };
     await Promise.all(Array.from({ length: concurrency }, work));
-    results.push(await replayAtOnce(renew(first, nowSec())));
+    results.push(await replayAtOnce(url, renew(first, nowSec())));
+    if (isExpiryHidden)
+      results.push(await expireSinceTheStart(renewForASecond(first, createdSec), createdSec, options));
     return results;
 
     async function run(vector: Vector): Promise<Judgement> {
       const live = renew(vector, nowSec());
       try {
         for (const request of live.before) await send(url, request);
-        return judge(live, await send(url, live.request));
+        const answer = await send(url, live.request);
+        isExpiryHidden ||= live.refused === 'expired' && reasonOf(answer) === 'created_before_start';
+        return judge(live, answer);
       } catch (error) {
         return { kind: 'fault', message: `got no response: ${(error as Error).message}`, section: 8 };
       }
-    }
-
-    async function replayAtOnce({ request }: LiveCase): Promise<Result> {
-      const answers = await Promise.all(Array.from({ length: copies }, () => send(url, request)));
-      const accepted = answers.filter(isAccepted).length;
-      const message = `was accepted ${accepted} times, but must be accepted once`;
-      return {
-        name: `${copies} copies of one request at once`,
-        judgement: accepted === 1 ? { kind: 'right' } : { kind: 'fault', message, section: 7 },
-      };
     }
   } finally {
     server.closeAllConnections();
     server.close();
   }
 }
+
+async function replayAtOnce(url: URL, { request }: LiveCase): Promise<Result> {
+  const answers = await Promise.all(Array.from({ length: copies }, () => send(url, request)));
+  const accepted = answers.filter(isAccepted).length;
+  const message = `was accepted ${accepted} times, but must be accepted once`;
+  return {
+    name: `${copies} copies of one request at once`,
+    judgement: accepted === 1 ? { kind: 'right' } : { kind: 'fault', message, section: 7 },
+  };
+}
+
+/**
+ * A memory of nonces that began a moment ago refuses what was created before, and hides that the service never looks at
+ * `expires`. So this request is created after the first accepted one, and sent once it has expired.
+ */
+async function expireSinceTheStart(
+  request: VectorRequest,
+  createdSec: number,
+  { url, nowMs }: ConformanceOptions,
+): Promise<Result> {
+  const name = 'expired: a signature of one second, created after the start';
+  await delay(Math.max(0, (createdSec + 1 + pastEndSec) * 1000 - nowMs()));
+  return { name, judgement: judge({ name, before: [], request, refused: 'expired' }, await send(url, request)) };
+}
+
+const reasonOf = ({ headers }: Answer) => headers.get('x-identity-refused');
 
 const isAccepted = ({ status }: Answer): boolean => status >= 200 && status < 300;
 
@@ -98,13 +121,14 @@ async function serveKeySet(jwks: object, { keys, onServing }: ConformanceOptions
   return server;
 }
 
-/** The service learns of the keys of this run when a request names one. */
-async function untilAccepted(next: () => LiveCase, options: ConformanceOptions): Promise<void> {
-  const { url, keysWithinMs = 45_000 } = options;
+/** The service learns of the keys of this run when a request names one. Returns when the accepted one was created. */
+async function untilAccepted(next: (nowSec: number) => LiveCase, options: ConformanceOptions): Promise<number> {
+  const { url, nowMs, keysWithinMs = 45_000 } = options;
   const deadline = performance.now() + keysWithinMs;
   for (;;) {
-    const outcome = await send(url, next().request).catch((error: Error) => error);
-    if (!(outcome instanceof Error) && isAccepted(outcome)) return;
+    const nowSec = Math.floor(nowMs() / 1000);
+    const outcome = await send(url, next(nowSec).request).catch((error: Error) => error);
+    if (!(outcome instanceof Error) && isAccepted(outcome)) return nowSec;
     if (performance.now() > deadline) throw new NotTestable(whyNotTestable(outcome, options));
     await delay(500);
   }

@@ -10,11 +10,18 @@ import { toSnake } from '../../identity/test/verifier.ts';
 /** A change of the verifier's source. */
 export type Fault = readonly [name: string, file: string, from: string, to: string];
 
+export type EchoOptions = Readonly<{
+  fault?: Fault | undefined;
+  /** Whether the memory of nonces began long ago. Default: true. */
+  isOld?: boolean;
+}>;
+
 /** A service that answers each request with the identity it saw, by our verifier or by a faulty one. */
-export async function startEchoService(keySetUrl: string, audience: string, fault?: Fault) {
+export async function startEchoService(keySetUrl: string, audience: string, { fault, isOld = true }: EchoOptions = {}) {
   const library = load(fault === undefined ? {} : faulty(fault));
   const keys = library.gatewayKeys({ url: keySetUrl });
-  const verifier = library.createVerifier({ audience, keys, replay: library.memoryReplay({ nowMs: () => 0 }) });
+  const replay = library.memoryReplay({ nowMs: isOld ? () => 0 : Date.now });
+  const verifier = library.createVerifier({ audience, keys, replay });
   keys.start();
   const server = createServer({ maxHeaderSize: 65_536 }, async (request, response) => {
     const { method = '', url: target = '', rawHeaders } = request;

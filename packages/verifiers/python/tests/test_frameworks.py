@@ -324,6 +324,13 @@ def test_an_exempt_path_has_no_identity(ask):
     assert ask(SignedRequest("GET", "/healthz", {"x-identity": "user", "x-user-id": "root"}, b"")).status_code == 500
 
 
+@pytest.mark.parametrize("caller", [user, client, anonymous, service, for_user, for_client, GatewayIdentity()])
+def test_the_base_of_all_kinds_accepts_every_caller(caller):
+    from countersign_identity._web.guards import STATE_KEY, Verified, kinds_guard
+
+    assert kinds_guard(Identity)({STATE_KEY: Verified(caller)}) is caller
+
+
 def test_guards_that_would_refuse_every_request_are_mistakes():
     from countersign_identity._web.guards import role_guard, scope_guard
 

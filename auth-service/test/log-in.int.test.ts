@@ -35,7 +35,7 @@ describe.each(databases())('logging in on %s', (_, database) => {
   const attempt = (email: string, secret = password, more: { tenant?: string; ip?: string } = {}) =>
     logIn(parts, { email, password: secret, tenant: more.tenant, transport }, { ...caller, ip: more.ip ?? caller.ip });
 
-  test('accepts the email in any case', async () => {
+  test('accepts the email address in any case', async () => {
     const { email, userId } = await person();
     expect(await attempt(email.toUpperCase())).toMatchObject({ kind: 'granted', grant: { access: { userId } } });
   });

@@ -12,7 +12,7 @@ import type { complaintsWorld, people } from './world.ts';
 type World = Awaited<ReturnType<typeof complaintsWorld>>;
 type Who = typeof people.agent;
 
-/** Serves the world on a port, with WebSockets, and opens streams and sockets that record what they receive. */
+/** Serves the test world on a port, with WebSockets, and opens streams and sockets that record what they receive. */
 export async function eventClients(world: World) {
   const server = createServiceServer(world.app);
   const take = eventSocket(world.flows, world.log.logger);

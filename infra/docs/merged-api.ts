@@ -10,7 +10,7 @@ export const serviceApis: Readonly<Record<string, Api>> = {
   'complaint-service': complaintsApi,
 };
 
-/** Everything that callers can use through the gateway of `npm start`. */
+/** Everything that callers can use through the gateway that `npm start` runs. */
 export const mergedApi: Api = mergeApis(Object.values(serviceApis), {
   title: 'Countersign',
   description:

@@ -13,7 +13,7 @@ const sample = (perSecond: number, cpuMicros: number | undefined): Sample => ({
 
 const rowOf = (table: string, name: string) => table.split('\n').find((line) => line.startsWith(`| ${name} |`));
 
-test('compares each server with the limit, round by round', () => {
+test('compares each server with the baseline, round by round', () => {
   const table = comparisonTable(
     new Map([
       ['limit', [sample(20_000, 50), sample(10_000, 60)]],
@@ -25,7 +25,7 @@ test('compares each server with the limit, round by round', () => {
   );
 });
 
-test('shows dashes without the limit and without CPU times', () => {
+test('shows dashes without the baseline and without CPU times', () => {
   const table = comparisonTable(new Map([['gateway', [sample(10_000, undefined)]]]));
   expect(rowOf(table, 'gateway')).toBe('| gateway | 10,000 (10,000–10,000) | – | – | – | – | 1.00 | 2.00 |');
 });

@@ -14,7 +14,7 @@ const repository = resolve(here, '../../..');
 
 /** Podman with its own images, containers and networks, behind Docker's API. Needs root. */
 export type Engine = Readonly<{
-  /** For `docker compose`: a `docker` on the PATH, and the address of the API. */
+  /** For `docker compose`: a `docker` command on the PATH, and the API's address. */
   env: Readonly<Record<string, string>>;
   /** Runs podman, and returns its output. */
   podman(...args: readonly string[]): string;

@@ -6,7 +6,7 @@ import type { Fault } from '../fault.ts';
 
 const rotations = 8;
 
-/** Rotations of keys that SIGKILL ends. */
+/** Key rotations that are killed. */
 export const keyFaults: readonly Fault[] = [
   {
     name: 'rotations of the gateway keys killed',
@@ -15,11 +15,11 @@ export const keyFaults: readonly Fault[] = [
       const began = performance.now();
       await succeeds(countersign(stack, 'keys', 'rotate'));
       const wholeMs = performance.now() - began;
-      // Throws if a file is not a whole key.
+      // Throws if a file has an incomplete key.
       const count = () => readAllKeys(directory, 'owner').length;
       const before = count();
       for (let turn = 1; turn <= rotations; turn += 1) {
-        // A rotation writes its files at its end.
+        // A rotation writes its files last.
         const rotation = countersign(stack, 'keys', 'rotate');
         await delay(wholeMs * (0.7 + (0.5 * turn) / rotations));
         await rotation.stop('SIGKILL');

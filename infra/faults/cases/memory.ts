@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process';
 import type { Fault } from '../fault.ts';
 import { openFlood } from '../flood.ts';
 
-// The process gets no more memory, and ends when it wants some.
+// The process cannot allocate memory, and exits when it tries to.
 const limitMemory = (pid: number) => execFileSync('prlimit', ['--pid', String(pid), '--as=1']);
 const wantMemory = { count: 4_000, write: `GET / HTTP/1.1\r\nX-Large: ${'a'.repeat(15_000)}` };
 
-/** Processes that may not have more memory. */
+/** Processes that run out of memory. */
 export const memoryFaults: readonly Fault[] = [
   {
     name: 'complaint-service gets no more memory',

@@ -68,6 +68,10 @@ describe('an event', () => {
   test('may name its subject by aliases', async () => {
     const aliases = { format: 'aliases', identifiers: [{ format: 'email', email: 'a@b.test' }, user] };
     expect(await endsOf(about(aliases))).toMatchObject([{ kind: 'user', userId: 'u-1' }]);
+    const elsewhere = { format: 'iss_sub', iss: 'https://other.example.test', sub: 'another' };
+    const several = (...identifiers: object[]) => endsOf(about({ format: 'aliases', identifiers }));
+    expect(await several(elsewhere, user)).toMatchObject([{ kind: 'user', userId: 'u-1' }]);
+    expect(await several(elsewhere)).toEqual([]);
   });
 
   test('of a verification has its state', async () => {

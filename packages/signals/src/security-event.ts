@@ -133,9 +133,10 @@ function endOf(type: string, event: Json, about: unknown, options: SecurityEvent
  */
 function subjectEnd(
   scope: 'session' | 'user',
-  { user, sessionId, tenantId, unknown }: EventSubject,
+  { users, sessionId, tenantId, unknown }: EventSubject,
   { issuers, sessions = true, tenants = 'none' }: SecurityEventOptions,
 ): Ending | string {
+  const user = users.find((one) => issuers.has(one.issuer)) ?? users[0];
   const [only] = issuers.size === 1 ? issuers.values() : [];
   const issuer = user === undefined ? only : issuers.get(user.issuer);
   if (issuer === undefined) return 'a subject of another issuer';

@@ -5,7 +5,14 @@ import { eventually, freePorts, startProcess } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { request } from 'undici';
 import { runCli } from '../src/cli/cli.ts';
-import { backchannelPath, type EventWorld, eventSecret, eventWorld, previousSecret } from './event-gateway.ts';
+import {
+  backchannelPath,
+  type EventWorld,
+  eventSecret,
+  eventsPath,
+  eventWorld,
+  previousSecret,
+} from './event-gateway.ts';
 
 describe('an acknowledged event', () => {
   let world: EventWorld;
@@ -45,6 +52,8 @@ describe('an acknowledged event', () => {
       return [code, lines.join('\n')] as const;
     };
     expect((await run('token', token))[0]).toBe(0);
+    const paths = [backchannelPath, eventsPath].map((path) => `  receives events at ${path}`);
+    expect((await run('check'))[1].split('\n')).toEqual([expect.stringContaining('good'), ...paths]);
     const about = { sub_id: { format: 'iss_sub', iss: world.issuer.issuer, sub: 'u-7' } };
     expect((await gateway.push(await world.signal({ jti: 'of-u-7', ...about }))).status).toBe(202);
     const explain = ['explain', 'GET', '/things/1', '--token', token];

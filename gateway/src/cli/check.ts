@@ -58,7 +58,8 @@ export async function checkGateway(
     counted(config.tests.length, 'test'),
   ];
   terminal.out(`${terminal.paint('good', 'good')} ${file}: ${counts.join(', ')}`);
-  for (const line of presetLines(config.issuers)) terminal.out(terminal.paint('quiet', line));
+  for (const line of [...presetLines(config.issuers), ...eventLines(config.issuers)])
+    terminal.out(terminal.paint('quiet', line));
   if (values.routes === true) for (const line of routeLines(config.routes)) terminal.out(line);
   return 0;
 }
@@ -126,6 +127,15 @@ async function differenceOf(upstream: Upstream): Promise<string | undefined> {
 }
 
 const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
+/** The paths that providers call. */
+function eventLines(issuers: readonly Issuer[]): readonly string[] {
+  const paths = issuers.flatMap(({ name, events }) => [
+    ...(events?.backchannelLogout ? [`/.well-known/countersign/backchannel-logout/${name}`] : []),
+    ...(events?.sharedSignals ? [`/.well-known/countersign/events/${name}`] : []),
+  ]);
+  return [...new Set(paths)].map((path) => `  receives events at ${path}`);
+}
 
 /**
  * Lists everything that an issuer's preset sets, one paragraph per issuer with a `provider`. Issuers of one template

@@ -68,6 +68,8 @@ export class EventStream {
   lastEvent: (EventOrigin & Readonly<{ lagMs: number }>) | undefined;
   /** How many events were sent more than a day after they happened, so that they end almost no tokens. */
   late = 0;
+  /** How many ends of sessions were applied. Changes with each. */
+  endedSessions = 0;
   /** Event counts by source and result. */
   readonly counts = new Map<string, number>();
   readonly #config: EventStreamConfig;
@@ -156,8 +158,7 @@ export class EventStream {
   async receive(ends: readonly EndedTokens[], origin: EventOrigin): Promise<'applied' | 'repeated'> {
     const id = `${origin.source} ${origin.jti}`;
     if (this.#seen.has(id)) return 'repeated';
-    const { onOverflow } = this.#config;
-    if (onOverflow === 'refuse' && this.revocations.size >= this.#maxHeld) {
+    if (this.#config.onOverflow === 'refuse' && this.revocations.size >= this.#maxHeld) {
       throw new AppError('events_unavailable', { detail: { alarm: 'too_many_revocations' } });
     }
     const entries = ends.flatMap((end) => this.#entryOf(end, origin) ?? []);
@@ -256,6 +257,7 @@ export class EventStream {
     if (tenantId !== undefined && !this.revocations.knows(kind as RevokedKind, name, 0))
       this.#quotas.add(tenantId, nowMs);
     this.#origins.set(`${kind} ${name}`, origin);
+    if (kind === 'session') this.endedSessions += 1;
     // `notBeforeMs` is the next whole second.
     if (origin.atMs >= (this.lastEvent?.atMs ?? 0))
       this.lastEvent = { ...origin, lagMs: Math.max(0, origin.atMs - (notBeforeMs - 1_000)) };
@@ -291,7 +293,6 @@ export class EventStream {
 }
 
 const groupOf = ({ kind, name, notBeforeMs, expiresAtMs }: StoredEnd) => ({
-  // Ignores entries unless this gateway, or another one with the same keys, wrote them.
   kind: kind as RevokedKind,
   names: [name],
   notBeforeMs,

@@ -7,6 +7,7 @@ import { exampleIssuer } from '../../../test/kit/example-issuer.ts';
 import { type IntrospectionServer, introspectionServer } from '../../../test/kit/introspection-server.ts';
 import type { Issuer } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
+import type { EventStream } from '../../events/event-stream.ts';
 import { IntrospectionClient } from '../../upstreams/introspection-client.ts';
 import { AccessTokens, type TrustedIssuer } from '../verified-tokens.ts';
 import { createTokenVerifier } from '../verify-access-token.ts';
@@ -51,7 +52,7 @@ const active = (changes: Readonly<Record<string, unknown>> = {}): Record<string,
 
 type Changes = Partial<Issuer> & { signed?: boolean; cacheForMs?: number; timeoutMs?: number };
 
-function tokensOf({ signed = false, cacheForMs = 60_000, timeoutMs, ...changes }: Changes = {}) {
+function tokensOf({ signed = false, cacheForMs = 60_000, timeoutMs, ...changes }: Changes = {}, events?: EventStream) {
   const introspection = {
     url: server.url,
     shownUrl: server.url,
@@ -63,7 +64,7 @@ function tokensOf({ signed = false, cacheForMs = 60_000, timeoutMs, ...changes }
   const config = exampleIssuer({ issuer: signer.issuer, introspection, ...changes });
   const endpoint = new IntrospectionClient(config.issuer, introspection, silentLogger(), timeoutMs);
   const keys = staticKeySet(signer.jwks, { algorithms: ['ES256'] });
-  const trusted: TrustedIssuer = { config, keys, revocations, introspection: endpoint };
+  const trusted: TrustedIssuer = { config, keys, revocations, events, introspection: endpoint };
   const issuers = new Map([[config.issuer, trusted]]);
   const tokens = new AccessTokens({
     issuers,
@@ -367,6 +368,20 @@ describe('a revocation', () => {
     expect([await codeOf(), server.calls.length]).toEqual(['accepted', 6]);
     ended = 'of-ann';
     expect(await codeOf()).toBe('token_revoked');
+  });
+
+  test('of users during each question leaves an answer without a session in use for one request', async () => {
+    const events = { endedSessions: 0 } as EventStream;
+    const { trusted, codeOf } = tokensOf({}, events);
+    let kind: 'user' | 'session' = 'user';
+    server.answerWith((_request, response) => {
+      end(['another'], kind);
+      if (kind === 'session') events.endedSessions += 1;
+      response.end(JSON.stringify(active()));
+    });
+    expect([trusted.events, await codeOf(), server.calls.length]).toEqual([events, 'accepted', 3]);
+    kind = 'session';
+    expect(await codeOf()).toBe('introspection_unavailable');
   });
 
   test('refuses a token without iat, which counts as issued at 0, and leaves a newer login alone', async () => {

@@ -47,12 +47,14 @@ export function createOpaqueTokens(
       if (text.length > maxTokenLength) throw new AppError('token_too_large');
       for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
         const version = revocations?.version;
+        const sessions = issuer.events?.endedSessions;
         const startedMs = monotonicMs();
         const answer = await introspect(issuer, text, nowMs, admit);
         const token = accept(answer, startedMs, version);
         // The issuer may have answered before it ended the session, so ask again. While many revocations arrive, use
-        // the last answer once, if revocations name what it names: the caller compares them.
-        const isNamed = token.claims.sessionId !== undefined || config.events?.sessions === false;
+        // the last answer once, if it names all that they ended: the caller compares them.
+        const isNamed =
+          token.claims.sessionId !== undefined || (sessions !== undefined && sessions === issuer.events?.endedSessions);
         if (revocations?.version === version || (attempt === maxAttempts && isNamed)) return token;
       }
       throw new AppError('introspection_unavailable', {

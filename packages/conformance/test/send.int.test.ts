@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { expect, test } from '@jest/globals';
-import { judge } from '../src/judge.ts';
 import { send } from '../src/send.ts';
 
 test.each([
@@ -10,7 +9,7 @@ test.each([
   ['transfer-encoding', '4\r\nbody\r\n0\r\n\r\n'],
   // A server that ignores the length waits for chunks.
   ['content-length and transfer-encoding', '4\r\nbody\r\n0\r\n\r\n'],
-])('sends a body with %s so that every server sees its end', async (names, expected) => {
+])('sends a body with %s so that every server sees its end', async (framing, expected) => {
   let received = '';
   const server = createServer((socket) => {
     socket.setEncoding('latin1').on('data', (text: string) => {
@@ -20,30 +19,10 @@ test.each([
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const values: Record<string, string> = { 'content-length': '4', 'transfer-encoding': 'chunked' };
-  const headers = names.split(' and ').map((name) => [name, values[name] ?? ''] as const);
+  const headers = framing.split(' and ').map((name) => [name, values[name] ?? ''] as const);
   const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   const body_base64 = Buffer.from('body').toString('base64');
   const { status } = await send(url, { method: 'POST', target: '/', headers, body_base64 });
   server.close();
   expect([status, received.split('\r\n\r\n').slice(1).join('\r\n\r\n')]).toEqual([204, expected]);
-});
-
-const request = { method: 'GET', target: '/', headers: [], body_base64: '' };
-const refusedBy = (status: number, reason?: string) =>
-  judge(
-    { name: 'a case', before: [], request, refused: 'expired' },
-    { status, headers: new Map(reason === undefined ? [] : [['x-identity-refused', reason]]), body: '' },
-  ).kind;
-
-test.each([
-  [401, 'expired', 'right'],
-  [401, 'replayed', 'note'],
-  [403, undefined, 'note'],
-  [400, undefined, 'right'],
-  [501, undefined, 'right'],
-  [500, undefined, 'fault'],
-  [503, undefined, 'fault'],
-  [200, undefined, 'fault'],
-] as const)('judges %s %s in place of a refusal as %s', (status, reason, kind) => {
-  expect(refusedBy(status, reason)).toBe(kind);
 });

@@ -1,15 +1,15 @@
 /** A pseudo-random number generator: the same seed gives the same numbers. */
 export type Random = Readonly<{
-  /** A number from 0 to below 1. */
+  /** A number from 0 (inclusive) to 1 (exclusive). */
   next(): number;
   pick<T>(from: readonly T[]): T;
-  /** An index, more likely where the weight is higher. */
+  /** A random index. Higher weights are more likely. */
   weighted(weights: readonly number[]): number;
   /** A UUIDv7 of this time. */
   id(at: Date): string;
 }>;
 
-/** The generator mulberry32. */
+/** Implements the mulberry32 generator. */
 export function createRandom(seed: number): Random {
   let state = seed >>> 0;
   const next = () => {

@@ -35,7 +35,7 @@ export function verdictOn(result: Readonly<{ status: number } | { failure: strin
   return result.status === 410 ? 'gone' : 'retry';
 }
 
-/** Why an attempt got no response, as stable codes for the delivery log. */
+/** Stable codes for the delivery log that say why an attempt got no response. */
 export type PostFailure = 'address_refused' | 'timeout' | 'connection_failed' | 'tls_failed' | 'bad_answer';
 
 export type PostResult = Readonly<{ status: number } | { failure: PostFailure }>;

@@ -63,7 +63,7 @@ function copy(place: string, out: string): void {
     const nested = join(place, 'node_modules') + sep;
     cpSync(place, to, { recursive: true, filter: (file) => !`${file}${sep}`.startsWith(nested) });
   } else {
-    for (const part of ['dist', 'bin', 'assets'].filter((name) => existsSync(join(place, name))))
+    for (const part of ['dist', 'bin', 'assets', 'vectors.json'].filter((name) => existsSync(join(place, name))))
       cpSync(join(place, part), join(to, part), { recursive: true });
     const { devDependencies, scripts, ...rest } = JSON.parse(readFileSync(join(place, 'package.json'), 'utf8'));
     mkdirSync(to, { recursive: true });

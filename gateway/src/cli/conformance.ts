@@ -1,4 +1,4 @@
-import { NotTestable, type Result, runConformance } from '@countersign/conformance';
+import type { Result } from '@countersign/conformance';
 import { isLoopback } from '@countersign/service-kit';
 import { type Command, text, UsageError, type Values } from './command.ts';
 import { formatOf, printReport, reportOptions, type TestResult } from './report.ts';
@@ -20,6 +20,8 @@ export const conformance: Command = {
     const format = formatOf(values);
     const options = optionsOf(values, positionals);
     const quiet = format !== 'text';
+    // Here, because it reads a megabyte of vectors, which no other command needs.
+    const { NotTestable, runConformance } = await import('@countersign/conformance');
     try {
       const results = await runConformance({
         ...options,

@@ -33,10 +33,12 @@ export async function startPythonService(
   { workers = 1 } = {},
 ): Promise<PythonService> {
   const [program, app] = pythonServers[server];
+  // By default gunicorn stops accepting at 1,000 connections, which is as many as the races open.
+  const threads = ['--threads', '16', '--worker-connections', '2000'];
   const listen =
     program === 'uvicorn'
       ? ['--port', String(port), '--workers', String(workers), '--no-access-log', '--log-level', 'warning']
-      : ['--bind', `127.0.0.1:${port}`, '--workers', String(workers), '--threads', '16', '--log-level', 'warning'];
+      : ['--bind', `127.0.0.1:${port}`, '--workers', String(workers), ...threads, '--log-level', 'warning'];
   const started = startProcess({
     command: python,
     args: ['-m', program, ...listen, app],

@@ -82,12 +82,16 @@ function bytesOf({ method, target, lines, body }: Relayed): Buffer {
   return Buffer.concat([Buffer.from(`${method} ${target} HTTP/1.1\r\n${head}\r\n`, 'latin1'), body]);
 }
 
+// A service that hangs fails its test with a reason.
+const answerWithinMs = 60_000;
+
 function exchange(port: number, bytes: Buffer): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     const socket = connect({ port, host: '127.0.0.1' }, () => socket.write(bytes));
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
     socket.on('close', () => resolve(Buffer.concat(chunks)));
+    socket.setTimeout(answerWithinMs, () => socket.destroy(new Error(`no answer within ${answerWithinMs} ms`)));
     // A service may answer and reset the connection before it read a body.
     socket.on('error', (error) => chunks.length === 0 && reject(error));
   });

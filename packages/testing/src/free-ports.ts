@@ -6,6 +6,8 @@ import { createServer, type Server } from 'node:net';
 // first.
 const firstPort = 10_000;
 const endOfPorts = 32_768;
+/** `fetch` refuses to connect to this port (WHATWG Fetch, "bad port"). */
+const badPort = 10_080;
 
 /**
  * Returns different ports that were just free, for processes that need their port as configuration. Servers in the
@@ -15,6 +17,7 @@ export async function freePorts(count: number): Promise<number[]> {
   const servers = new Map<number, Server>();
   while (servers.size < count) {
     const port = randomInt(firstPort, endOfPorts);
+    if (port === badPort) continue;
     const server = await listenOn(port);
     if (server !== undefined) servers.set(port, server);
   }

@@ -182,7 +182,12 @@ describe('nginx that asks the gateway', () => {
     expect(arrived()).toEqual([]);
     const token = await issuer.accessToken({ user_id: 'ada' });
     const spoofed = { 'x-user-id': 'the-boss', 'x-user-role': 'admin' };
-    const answer = await call(`${proxy}/orders`, { token, headers: spoofed });
+    // The service started before the gateway, and answers 503 until its next fetch of the keys.
+    const answer = await eventually(async () => {
+      const one = await call(`${proxy}/orders`, { token, headers: spoofed });
+      expect(one.status).not.toBe(503);
+      return one;
+    }, 60_000);
     expect([answer.status, answer.text]).toEqual([200, expect.stringContaining('"ada"')]);
     expect(answer.text).not.toContain('the-boss');
     expect(arrived()).toEqual(['arrived /orders']);

@@ -18,7 +18,9 @@ afterAll(() => rmSync(out, { recursive: true }));
 
 // The gateway of an image once read a file at its start that only the repository contains.
 test("an image's files are enough to start the gateway, and to test a service", () => {
-  const start = (...args: readonly string[]) => node(join(out, 'gateway'), 'gateway/dist/main.js', ...args);
-  expect(start('--help')).toContain('serve');
-  expect(start('conformance', '--help')).toContain('--audience');
+  const image = join(out, 'gateway');
+  expect(node(image, 'gateway/dist/main.js', '--help')).toContain('serve');
+  // Reads the vectors.
+  const load = "console.log(Object.keys(await import('./gateway/dist/conformance/index.js')))";
+  expect(node(image, '--input-type=module', '-e', load)).toContain('runConformance');
 });

@@ -252,8 +252,9 @@ export class ClaimReader {
   }
 
   #confirmation(): Readonly<{ jkt: string | undefined; certificate: string | undefined }> {
-    const { data } = confirmation.safeParse(claimOf(this.#payload, 'cnf'));
-    if (data === undefined && this.#has('cnf')) {
+    if (!this.#has('cnf')) return { jkt: undefined, certificate: undefined };
+    const { data } = confirmation.safeParse(this.#payload.cnf);
+    if (data === undefined) {
       const wanted = 'jkt (RFC 9449) or x5t#S256 (RFC 8705)';
       const fix = 'bind the token with DPoP or a client certificate';
       this.#invalid('cnf', wanted, described(this.#payload.cnf), fix);

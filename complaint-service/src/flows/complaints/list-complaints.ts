@@ -1,5 +1,4 @@
 import { type Caller, isStaff, type Reader } from '../../domain/access.ts';
-import type { Status } from '../../domain/complaints/workflow.ts';
 import type { ListPosition, Order } from '../../domain/search/list-order.ts';
 import { findCategoryNamed } from '../../store/catalogue/categories.ts';
 import { type ComplaintFilter, listComplaints } from '../../store/complaints/list-complaints.ts';
@@ -7,24 +6,18 @@ import type { Complaint } from '../../store/schema/complaints.ts';
 import { asReader } from '../../store/scope.ts';
 import type { FlowParts } from '../parts.ts';
 
-export type Filter = Readonly<{
-  statuses?: readonly Status[] | undefined;
-  /**
-   * For agents and admins, complaints assigned to them. For complainants, their own complaints. OAuth clients have
-   * none.
-   */
-  mine?: boolean | undefined;
-  unassigned?: boolean | undefined;
-  overdue?: boolean | undefined;
-  assigneeId?: string | undefined;
-  /** A category id or name. */
-  category?: string | undefined;
-  teamId?: string | undefined;
-  priority?: number | undefined;
-  from?: Date | undefined;
-  before?: Date | undefined;
-  words?: readonly string[] | undefined;
-}>;
+/** A filter as the API takes it. `false` is the same as undefined. */
+export type Filter = Omit<ComplaintFilter, 'complainantId' | 'categoryId' | 'overdueAt'> &
+  Readonly<{
+    /**
+     * For agents and admins, complaints assigned to them. For complainants, their own complaints. OAuth clients have
+     * none.
+     */
+    mine?: boolean | undefined;
+    overdue?: boolean | undefined;
+    /** A category id or name. */
+    category?: string | undefined;
+  }>;
 
 export type Wanted = Filter & Readonly<{ order: Order; after: ListPosition | undefined; limit: number }>;
 
@@ -50,5 +43,5 @@ export async function findComplaints(parts: FlowParts, reader: Reader, wanted: W
 
 function ownFilter(user: Caller, mine: boolean | undefined): ComplaintFilter {
   if (!isStaff(user)) return { complainantId: user.userId };
-  return mine === true ? { assigneeId: user.userId } : {};
+  return mine === true ? { assignee: user.userId } : {};
 }

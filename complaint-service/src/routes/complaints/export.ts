@@ -1,11 +1,10 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-
 import { z } from 'zod';
 import { staffRoles } from '../../domain/access.ts';
 import { exportComplaints } from '../../flows/export/export-complaints.ts';
 import { route } from '../route.ts';
-import { filterOf, filters } from './list-filters.ts';
+import { filterFields } from './list-filters.ts';
 
 export const exportRoutes = [
   route({
@@ -18,7 +17,7 @@ export const exportRoutes = [
       'The file is UTF-8 CSV (RFC 4180) with a header row. Accepts the same filters as the list. If a spreadsheet would treat a cell as a formula, the cell begins with an apostrophe. If an export fails halfway, the response ends without its last chunk.',
     callers: ['user'],
     roles: staffRoles,
-    query: filters,
+    query: z.strictObject(filterFields),
     responses: {
       200: {
         schema: z.string(),
@@ -35,7 +34,7 @@ export const exportRoutes = [
     };
     // Without this, the headers would wait until everything has been read.
     if (req.method === 'HEAD') return res.set(described).end();
-    const rows = exportComplaints(parts, identity, filterOf(query));
+    const rows = exportComplaints(parts, identity, query);
     // Reads the first part before sending headers, so that a failure still gets an error response.
     const head = await rows.next();
     const first = await rows.next();

@@ -4,7 +4,6 @@ import { priorityRank } from '../../domain/complaints/described.ts';
 import { type Status, statuses } from '../../domain/complaints/workflow.ts';
 import { isStoredTime } from '../../domain/search/list-order.ts';
 import { queryTerms } from '../../domain/search/terms.ts';
-import type { Filter } from '../../flows/complaints/list-complaints.ts';
 import { uuidField } from '../fields.ts';
 import { priority } from './complaint-json.ts';
 
@@ -40,7 +39,7 @@ export const filterFields = {
   assignee: idField.optional(),
   category: lineField(50).optional().describe('A category id or name.'),
   team: uuidField.optional(),
-  priority: priority.optional(),
+  priority: priority.transform(priorityRank).optional(),
   overdue: flag.optional().describe('Complaints with a running clock that has passed its target.'),
   from: instant.optional().describe('Complaints filed at this time or later.'),
   before: instant.optional().describe('Complaints filed before this time.'),
@@ -52,23 +51,3 @@ export const filterFields = {
     .optional()
     .describe('Words or word prefixes in the title and description.'),
 };
-
-export const filters = z.strictObject(filterFields);
-
-/** `false` is the same as no parameter. */
-export function filterOf(query: z.output<typeof filters>): Filter {
-  const { status, mine, unassigned, assignee, category, team, priority: name, overdue, from, before, q } = query;
-  return {
-    mine,
-    unassigned,
-    category,
-    overdue,
-    from,
-    before,
-    statuses: status,
-    assigneeId: assignee,
-    teamId: team,
-    priority: name === undefined ? undefined : priorityRank(name),
-    words: q,
-  };
-}

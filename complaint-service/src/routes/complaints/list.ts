@@ -5,7 +5,7 @@ import { findComplaints } from '../../flows/complaints/list-complaints.ts';
 import { listOfItems } from '../fields.ts';
 import { route } from '../route.ts';
 import { complaint, complaintsJson, readerOf } from './complaint-json.ts';
-import { filterFields, filterOf } from './list-filters.ts';
+import { filterFields } from './list-filters.ts';
 
 const listQuery = z
   .strictObject({
@@ -36,9 +36,9 @@ export const listRoutes = [
     errors: ['insufficient_role', 'insufficient_scope'],
   }).handle(async ({ identity, query, reply }, parts) => {
     const reader = readerOf(identity);
-    const page = { order: query.sort, after: query.cursor, limit: query.limit + 1 };
-    const found = await findComplaints(parts, reader, { ...filterOf(query), ...page });
-    const { rows, nextCursor } = paginate(found, query.limit, (row) => encodePosition(positionOf(query.sort, row)));
+    const { sort: order, cursor: after, limit, ...filter } = query;
+    const found = await findComplaints(parts, reader, { ...filter, order, after, limit: limit + 1 });
+    const { rows, nextCursor } = paginate(found, limit, (row) => encodePosition(positionOf(order, row)));
     reply(200, { items: await complaintsJson(parts, reader, rows), next_cursor: nextCursor });
   }),
 ];

@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-
 import type { Response } from 'express';
 import { z } from 'zod';
 import type { ComplaintEvent } from '../../store/schema/deliveries.ts';

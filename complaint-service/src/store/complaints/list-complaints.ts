@@ -5,23 +5,23 @@ import type { Complaint } from '../schema/complaints.ts';
 import type { Trx } from '../scope.ts';
 import { selectComplaints } from './complaints.ts';
 
-/** Selects complaints. Undefined members match all complaints. */
+/** Selects complaints, with the names of the API's query. Undefined members match all complaints. */
 export type ComplaintFilter = Readonly<{
-  statuses?: readonly Status[] | undefined;
+  status?: readonly Status[] | undefined;
   /** Row-level security already hides other people's complaints. With the complainant, the planner can use an index. */
   complainantId?: string | undefined;
-  assigneeId?: string | undefined;
+  assignee?: string | undefined;
   /** Active complaints without an assignee. */
   unassigned?: boolean | undefined;
   categoryId?: string | undefined;
-  teamId?: string | undefined;
+  team?: string | undefined;
   priority?: number | undefined;
   /** Complaints with a running clock that passed its target before this time. */
   overdueAt?: Date | undefined;
   from?: Date | undefined;
   before?: Date | undefined;
   /** Each term must match the beginning of a word in the complaint. An empty list matches no complaint. */
-  words?: readonly string[] | undefined;
+  q?: readonly string[] | undefined;
 }>;
 
 export type ListWanted = Readonly<{
@@ -33,7 +33,7 @@ export type ListWanted = Readonly<{
 
 /** Lists the complaints that the transaction's user can see. */
 export async function listComplaints(trx: Trx, { filter, order, after, limit }: ListWanted): Promise<Complaint[]> {
-  if (filter.words?.length === 0) return [];
+  if (filter.q?.length === 0) return [];
   let query = filtered(trx, filter);
   if (order === 'due') query = query.where('due_at', 'is not', null);
   if (after !== undefined) query = query.where(isAfter(after));
@@ -44,17 +44,17 @@ export async function listComplaints(trx: Trx, { filter, order, after, limit }: 
 
 function filtered(trx: Trx, filter: ComplaintFilter) {
   let query = selectComplaints(trx);
-  if (filter.statuses !== undefined) query = query.where('status', 'in', filter.statuses);
+  if (filter.status !== undefined) query = query.where('status', 'in', filter.status);
   if (filter.complainantId !== undefined) query = query.where('complainant_id', '=', filter.complainantId);
-  if (filter.assigneeId !== undefined) query = query.where('assignee_id', '=', filter.assigneeId);
+  if (filter.assignee !== undefined) query = query.where('assignee_id', '=', filter.assignee);
   if (filter.unassigned === true) query = query.where('assignee_id', 'is', null).where(sql<boolean>`active`);
   if (filter.categoryId !== undefined) query = query.where('category_id', '=', filter.categoryId);
-  if (filter.teamId !== undefined) query = query.where('team_id', '=', filter.teamId);
+  if (filter.team !== undefined) query = query.where('team_id', '=', filter.team);
   if (filter.priority !== undefined) query = query.where('priority', '=', filter.priority);
   if (filter.overdueAt !== undefined) query = query.where('due_at', '<', filter.overdueAt);
   if (filter.from !== undefined) query = query.where('created_at', '>=', filter.from);
   if (filter.before !== undefined) query = query.where('created_at', '<', filter.before);
-  for (const word of filter.words ?? []) query = query.where(hasTerm(word));
+  for (const word of filter.q ?? []) query = query.where(hasTerm(word));
   return query;
 }
 

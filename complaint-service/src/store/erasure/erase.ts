@@ -88,37 +88,25 @@ export async function eraseTraces(
     sql`(tenant_id, id) in (select tenant_id, id from ${sql.table(table)} where ${sql.ref(column)} = ${userId} ${condition} limit ${limit})`;
   const attachments = await deleteAttachments(trx, part('attachments', 'uploader_id'));
   const body = texts === 'remove' ? sql`, body = ${erasedText}` : sql``;
-  const comments = await run(
-    trx,
-    sql`update comments set author_id = ${erasedId} ${body} where ${part('comments', 'author_id')}`,
-  );
+  const updateComments = sql`update comments set author_id = ${erasedId} ${body} where ${part('comments', 'author_id')}`;
+  const comments = await run(trx, updateComments);
   const detail = texts === 'remove' ? sql`, detail = detail - 'changes' - 'reason'` : sql``;
-  const counts = [
-    await run(trx, sql`update history set actor_id = ${erasedId} ${detail} where ${part('history', 'actor_id')}`),
-    await run(trx, sql`update history set detail = ${replaced('from')} where ${detailNames('from', userId, limit)}`),
-    await run(trx, sql`update history set detail = ${replaced('to')} where ${detailNames('to', userId, limit)}`),
-    await run(trx, sql`update complaints set created_by = ${erasedId} where ${part('complaints', 'created_by')}`),
-    await run(
-      trx,
-      sql`update complaints set assignee_id = null where ${part('complaints', 'assignee_id', sql`and not active`)}`,
-    ),
-    await run(
-      trx,
-      sql`delete from events where actor_id = ${userId} or detail ->> 'to' = ${userId} or detail ->> 'from' = ${userId}`,
-    ),
-    await run(
-      trx,
-      sql`delete from webhook_deliveries where state <> 'waiting' and position(to_json(${userId}::text)::text in payload) > 0`,
+  const statements = [
+    sql`update history set actor_id = ${erasedId} ${detail} where ${part('history', 'actor_id')}`,
+    sql`update history set detail = ${replaced('from')} where ${detailNames('from', userId, limit)}`,
+    sql`update history set detail = ${replaced('to')} where ${detailNames('to', userId, limit)}`,
+    sql`update complaints set created_by = ${erasedId} where ${part('complaints', 'created_by')}`,
+    sql`update complaints set assignee_id = null where ${part('complaints', 'assignee_id', sql`and not active`)}`,
+    sql`delete from events where actor_id = ${userId} or detail ->> 'to' = ${userId} or detail ->> 'from' = ${userId}`,
+    sql`delete from webhook_deliveries where state <> 'waiting' and position(to_json(${userId}::text)::text in payload) > 0`,
+    ...(['actor_id', 'from', 'to'] as const).map((member) => eraseFromWaiting(member, userId)),
+    sql`delete from mail_outbox where actor_id = ${userId}`,
+    ...['watchers', 'team_members', 'members', 'idempotency_keys', 'mail_outbox'].map(
+      (table) => sql`delete from ${sql.table(table)} where user_id = ${userId}`,
     ),
   ];
-  for (const member of ['actor_id', 'from', 'to'] as const) {
-    counts.push(await run(trx, eraseFromWaiting(member, userId)));
-  }
-  counts.push(await run(trx, sql`delete from mail_outbox where actor_id = ${userId}`));
-  for (const table of ['watchers', 'team_members', 'members', 'idempotency_keys', 'mail_outbox']) {
-    counts.push(await run(trx, sql`delete from ${sql.table(table)} where user_id = ${userId}`));
-  }
-  const total = attachments.length + comments + counts.reduce((sum, count) => sum + count, 0);
+  let total = attachments.length + comments;
+  for (const statement of statements) total += await run(trx, statement);
   return total === 0 ? undefined : { complaints: 0, comments, attachments };
 }
 

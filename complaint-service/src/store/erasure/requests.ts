@@ -11,6 +11,9 @@ export const upkeepChannel = 'countersign_complaint_upkeep';
 /** The policy of a tenant that has not set one. */
 export const usualPolicy = { closed_days: null, action: 'anonymise', texts: 'remove' } as const;
 
+/** The condition of the index `erasures_waiting`. */
+const isWaiting = sql<boolean>`kind = 'person' and finished_at is null and cancelled_at is null`;
+
 export function readPolicy(trx: Trx): Promise<RetentionPolicy | undefined> {
   return trx.selectFrom('retention_policies').selectAll().executeTakeFirst();
 }
@@ -50,9 +53,7 @@ export function cancelErasure(
     .updateTable('erasures')
     .set({ cancelled_at: at, cancelled_by: by })
     .where('id', '=', id)
-    .where('kind', '=', 'person')
-    .where('finished_at', 'is', null)
-    .where('cancelled_at', 'is', null)
+    .where(isWaiting)
     .where('due_at', '>', at)
     .returningAll()
     .executeTakeFirst();
@@ -64,12 +65,7 @@ export function pendingErasures(
   now: Date,
 ): Promise<Readonly<{ persons: Erasure[]; policies: RetentionPolicy[]; nextAt: Date | undefined }>> {
   return db.transaction({ role: upkeepRole }, async (trx) => {
-    const waiting = trx
-      .selectFrom('erasures')
-      .where('kind', '=', 'person')
-      .where('finished_at', 'is', null)
-      .where('cancelled_at', 'is', null)
-      .orderBy('due_at');
+    const waiting = trx.selectFrom('erasures').where(isWaiting).orderBy('due_at');
     const next = await waiting.select('due_at').where('due_at', '>', now).limit(1).executeTakeFirst();
     return {
       persons: await waiting.selectAll().where('due_at', '<=', now).limit(100).execute(),
@@ -108,9 +104,8 @@ export async function countErased(trx: Trx, id: string, removed: Removed): Promi
  * @returns False if it is done, or was canceled meanwhile.
  */
 export async function lockErasure(trx: Trx, id: string): Promise<boolean> {
-  const waiting = trx.selectFrom('erasures').select('id').where('id', '=', id);
-  const found = await waiting.where('finished_at', 'is', null).where('cancelled_at', 'is', null).forUpdate().execute();
-  return found.length > 0;
+  const waiting = trx.selectFrom('erasures').select('id').where('id', '=', id).where(isWaiting);
+  return (await waiting.forUpdate().execute()).length > 0;
 }
 
 /** Cancels the erasure of a person who became an active member again. */

@@ -27,13 +27,15 @@ export async function chooseCategory(
     (await findSettings(trx))?.open_catalogue === true &&
     (await countCategories(trx)) < maxOpenCategories;
   if (!mayAdd) throw new AppError('unknown_category', { errors: [{ path: 'category', message: 'is not offered' }] });
+  const at = now();
   await addNamedCategory(trx, {
     tenant_id: user.tenantId,
     id: newId(),
     name: idOrName,
     name_key: foldName(idOrName),
     revision: newId(),
-    created_at: now(),
+    created_at: at,
+    updated_at: at,
   });
   const added = await findCategoryNamed(trx, idOrName);
   if (added === undefined) throw new Error('a category is missing immediately after it was added');

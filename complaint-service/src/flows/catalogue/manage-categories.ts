@@ -4,45 +4,26 @@ import { foldName } from '../../domain/catalogue/category-name.ts';
 import { AppError } from '../../errors.ts';
 import { changeCategory, insertCategory, lockCategory } from '../../store/catalogue/categories.ts';
 import { findTeam } from '../../store/catalogue/teams.ts';
-import type { Category } from '../../store/schema/catalogue.ts';
+import type { Category, NewCategory } from '../../store/schema/catalogue.ts';
 import { asUser, type Trx } from '../../store/scope.ts';
 import type { AssertCurrent, FlowParts } from '../parts.ts';
 
-/** A change to a category. Absent members stay unchanged. */
-export type WantedCategory = Readonly<{
-  name?: string | undefined;
-  description?: string | undefined;
-  team_id?: string | null | undefined;
-  first_answer_minutes?: number | null | undefined;
-  resolution_minutes?: number | null | undefined;
-  active?: boolean | undefined;
-}>;
+type Wanted = Omit<NewCategory, 'tenant_id' | 'id' | 'name_key' | 'revision' | 'created_at' | 'updated_at'>;
+/** Absent members stay unchanged. */
+type WantedChange = Readonly<{ [Member in keyof Wanted]?: Wanted[Member] | undefined }>;
 
 /** @throws AppError `name_taken` or `unknown_team`. */
 export async function addCategory(
   { db, newId, now }: FlowParts,
   user: UserIdentity,
-  { name, ...wanted }: WantedCategory & Readonly<{ name: string }>,
+  wanted: Wanted,
 ): Promise<Category> {
   const at = now();
-  const category = {
-    tenant_id: user.tenantId,
-    id: newId(),
-    name,
-    name_key: foldName(name),
-    description: wanted.description ?? '',
-    team_id: wanted.team_id ?? null,
-    first_answer_minutes: wanted.first_answer_minutes ?? null,
-    resolution_minutes: wanted.resolution_minutes ?? null,
-    active: wanted.active ?? true,
-    revision: newId(),
-    created_at: at,
-    updated_at: at,
-  };
+  const written = { tenant_id: user.tenantId, id: newId(), revision: newId(), created_at: at, updated_at: at };
   return withUniqueName('categories_name', () =>
     asUser(db, user, async (trx) => {
-      await assertTeam(trx, category.team_id);
-      return insertCategory(trx, category);
+      await assertTeam(trx, wanted.team_id ?? null);
+      return insertCategory(trx, { ...wanted, name_key: foldName(wanted.name), ...written });
     }),
   );
 }
@@ -55,11 +36,10 @@ export async function addCategory(
 export async function editCategory(
   { db, newId, now }: FlowParts,
   user: UserIdentity,
-  { id, wanted, assertCurrent }: Readonly<{ id: string; wanted: WantedCategory; assertCurrent: AssertCurrent }>,
+  { id, wanted, assertCurrent }: Readonly<{ id: string; wanted: WantedChange; assertCurrent: AssertCurrent }>,
 ): Promise<Category> {
-  const given = Object.entries(wanted).filter(([, value]) => value !== undefined);
   const changes = {
-    ...Object.fromEntries(given),
+    ...wanted,
     ...(wanted.name !== undefined && { name_key: foldName(wanted.name) }),
     revision: newId(),
     updated_at: now(),

@@ -1,6 +1,8 @@
 import { countRows } from '@countersign/database';
+import type { UpdateObject } from 'kysely';
 import { foldName } from '../../domain/catalogue/category-name.ts';
-import type { Category } from '../schema/catalogue.ts';
+import type { Category, NewCategory } from '../schema/catalogue.ts';
+import type { ComplaintsSchema } from '../schema/schema.ts';
 import type { Trx } from '../scope.ts';
 
 export function findCategory(trx: Trx, id: string): Promise<Category | undefined> {
@@ -16,13 +18,11 @@ export async function findCategoryNamed(trx: Trx, idOrName: string): Promise<Cat
   return found ?? byName.executeTakeFirst();
 }
 
-export type NewCategory = Pick<Category, 'tenant_id' | 'id' | 'name' | 'name_key' | 'revision' | 'created_at'>;
-
 /** Adds a category, unless another transaction has just added this name. */
 export async function addNamedCategory(trx: Trx, category: NewCategory): Promise<void> {
   await trx
     .insertInto('categories')
-    .values({ ...category, updated_at: category.created_at })
+    .values(category)
     .onConflict((conflict) => conflict.columns(['tenant_id', 'name_key']).doNothing())
     .execute();
 }
@@ -35,9 +35,7 @@ export function listCategories(trx: Trx): Promise<Category[]> {
   return trx.selectFrom('categories').selectAll().orderBy('name_key').execute();
 }
 
-export type CategoryChanges = Partial<Omit<Category, 'tenant_id' | 'id' | 'created_at'>>;
-
-export function insertCategory(trx: Trx, category: Category): Promise<Category> {
+export function insertCategory(trx: Trx, category: NewCategory): Promise<Category> {
   return trx.insertInto('categories').values(category).returningAll().executeTakeFirstOrThrow();
 }
 
@@ -45,6 +43,10 @@ export function lockCategory(trx: Trx, id: string): Promise<Category | undefined
   return trx.selectFrom('categories').selectAll().where('id', '=', id).forUpdate().executeTakeFirst();
 }
 
-export function changeCategory(trx: Trx, id: string, changes: CategoryChanges): Promise<Category> {
+export function changeCategory(
+  trx: Trx,
+  id: string,
+  changes: UpdateObject<ComplaintsSchema, 'categories'>,
+): Promise<Category> {
   return trx.updateTable('categories').set(changes).where('id', '=', id).returningAll().executeTakeFirstOrThrow();
 }

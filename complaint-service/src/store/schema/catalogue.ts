@@ -1,4 +1,4 @@
-import type { Generated, Selectable } from 'kysely';
+import type { Generated, Insertable, Selectable } from 'kysely';
 
 type SettingsTable = {
   tenant_id: string;
@@ -47,6 +47,7 @@ type MembersTable = {
 };
 
 export type Category = Selectable<CategoriesTable>;
+export type NewCategory = Insertable<CategoriesTable>;
 export type Team = Selectable<TeamsTable>;
 export type Settings = Selectable<SettingsTable>;
 export type MembershipUpdate = Selectable<MembersTable>;

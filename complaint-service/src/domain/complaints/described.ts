@@ -14,10 +14,11 @@ export function priorityOf(rank: number): Priority {
 export const contactPreferences = ['email', 'phone', 'none'] as const;
 export type ContactPreference = (typeof contactPreferences)[number];
 
-type Stored = Readonly<{
+/** The members that an edit can change, as they are stored. */
+export type Editable = Readonly<{
   title: string;
   description: string;
-  category: string;
+  category_id: string;
   priority: number;
   latitude: number | null;
   longitude: number | null;
@@ -25,22 +26,14 @@ type Stored = Readonly<{
   contact_preference: ContactPreference;
 }>;
 
-/** A complaint's editable members, as the API returns them in complaints and in their history. */
-export function described(complaint: Stored) {
-  const { title, description, category, priority, contact_preference } = complaint;
-  return {
-    title,
-    description,
-    category,
-    priority: priorityOf(priority),
-    location: locationOf(complaint),
-    contact_preference,
-  };
-}
+/** Shows the category by its name. */
+type Described = Omit<Editable, 'category_id'> & Readonly<{ category: string }>;
 
-function locationOf({ latitude, longitude, address }: Stored) {
-  if (latitude === null && address === null) return null;
-  return { latitude, longitude, address };
+/** A complaint's editable members, as the API returns them in complaints and in their history. */
+export function described(complaint: Described) {
+  const { title, description, category, priority, latitude, longitude, address, contact_preference } = complaint;
+  const location = latitude === null && address === null ? null : { latitude, longitude, address };
+  return { title, description, category, priority: priorityOf(priority), location, contact_preference };
 }
 
 /** An edit in the history: each change with its old and new value. */
@@ -49,7 +42,7 @@ export type Edit = Readonly<{
   changes: Readonly<Record<string, Readonly<{ from: unknown; to: unknown }>>>;
 }>;
 
-export function editOf(before: Stored, after: Stored): Edit {
+export function editOf(before: Described, after: Described): Edit {
   const [from, to] = [described(before), described(after)];
   const fields = (Object.keys(from) as (keyof typeof from)[]).filter(
     (field) => JSON.stringify(from[field]) !== JSON.stringify(to[field]),

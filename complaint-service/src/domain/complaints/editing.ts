@@ -1,16 +1,4 @@
-import type { ContactPreference } from './described.ts';
-
-/** The members that an edit can change, as they are stored. */
-export type Editable = Readonly<{
-  title: string;
-  description: string;
-  category_id: string;
-  priority: number;
-  latitude: number | null;
-  longitude: number | null;
-  address: string | null;
-  contact_preference: ContactPreference;
-}>;
+import type { Editable } from './described.ts';
 
 /** An edit. Absent members stay unchanged. */
 export type WantedEdit = Readonly<{ [Field in keyof Editable]?: Editable[Field] | undefined }>;

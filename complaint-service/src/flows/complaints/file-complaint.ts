@@ -1,7 +1,6 @@
 import type { UserIdentity } from '@countersign/identity';
 import { isStaff } from '../../domain/access.ts';
-import type { ContactPreference } from '../../domain/complaints/described.ts';
-import { type Priority, priorityRank } from '../../domain/complaints/described.ts';
+import { type ContactPreference, type Priority, priorityRank } from '../../domain/complaints/described.ts';
 import { searchedText } from '../../domain/complaints/editing.ts';
 import { dueTimes } from '../../domain/complaints/service-level.ts';
 import { isActive } from '../../domain/people.ts';
@@ -29,8 +28,8 @@ export type Filing = Readonly<{
   category: string;
   priority?: Priority | undefined;
   location?: Location | undefined;
-  contactPreference: ContactPreference;
-  complainantId?: string | undefined;
+  contact_preference: ContactPreference;
+  complainant_id?: string | undefined;
   /** The person without an account for whom an agent files the complaint. */
   reporter?: Reporter | undefined;
 }>;
@@ -42,7 +41,7 @@ export type Filing = Readonly<{
  * @throws AppError `insufficient_role`, `unknown_complainant` or `people_unavailable`.
  */
 export async function checkFiling({ people }: FlowParts, user: UserIdentity, filing: Filing): Promise<void> {
-  const { complainantId, reporter, priority } = filing;
+  const { complainant_id: complainantId, reporter, priority } = filing;
   const needsStaff = complainantId !== undefined || reporter !== undefined || priority !== undefined;
   if (needsStaff && !isStaff(user)) throw new AppError('insufficient_role');
   if (complainantId !== undefined && complainantId !== user.userId) {
@@ -61,7 +60,7 @@ export async function fileComplaint(
   const at = parts.now();
   await assertFewWrites(trx, user, at);
   const category = await chooseCategory(trx, parts, user, filing.category);
-  const complainantId = filing.reporter === undefined ? (filing.complainantId ?? user.userId) : null;
+  const complainantId = filing.reporter === undefined ? (filing.complainant_id ?? user.userId) : null;
   const filed = await insertComplaint(trx, {
     tenant_id: user.tenantId,
     id: newId(),
@@ -76,10 +75,8 @@ export async function fileComplaint(
     reporter_name: filing.reporter?.name ?? null,
     reporter_email: filing.reporter?.email ?? null,
     reporter_phone: filing.reporter?.phone ?? null,
-    contact_preference: filing.contactPreference,
-    latitude: filing.location?.latitude ?? null,
-    longitude: filing.location?.longitude ?? null,
-    address: filing.location?.address ?? null,
+    contact_preference: filing.contact_preference,
+    ...filing.location,
     clock_started_at: at,
     ...dueTimes(category, { created_at: at, clock_started_at: at }),
     revision: newId(),

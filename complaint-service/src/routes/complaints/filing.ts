@@ -2,7 +2,7 @@ import { assertIfMatch, idField, lineField, textField } from '@countersign/servi
 import { z } from 'zod';
 import { priorityRank } from '../../domain/complaints/described.ts';
 import { editComplaint } from '../../flows/complaints/edit-complaint.ts';
-import { checkFiling, type Filing, fileComplaint } from '../../flows/complaints/file-complaint.ts';
+import { checkFiling, fileComplaint } from '../../flows/complaints/file-complaint.ts';
 import { getComplaint } from '../../flows/complaints/get-complaint.ts';
 import { createOnce } from '../../flows/create-once.ts';
 import { asReader, asUser } from '../../store/scope.ts';
@@ -86,13 +86,12 @@ export const filingRoutes = [
       'people_unavailable',
     ],
   }).handle(async ({ res, identity, headers, body, reply }, parts) => {
-    const filing = filingOf(body);
-    await checkFiling(parts, identity, filing);
-    const people = [identity.userId, ...(filing.complainantId === undefined ? [] : [filing.complainantId])];
+    await checkFiling(parts, identity, body);
+    const people = [identity.userId, ...(body.complainant_id === undefined ? [] : [body.complainant_id])];
     const names = await parts.people.namesOf(identity, people);
     const { json, etag } = await asUser(parts.db, identity, (trx) =>
       createOnce(trx, parts, identity, { key: headers['idempotency-key'], request: ['file', body] }, async () => {
-        const filed = await fileComplaint(trx, parts, identity, filing);
+        const filed = await fileComplaint(trx, parts, identity, body);
         const shown = complaintJson(filed, { caller: identity, now: parts.now(), names });
         return { complaintId: filed.id, answer: { json: shown, etag: tagOf(filed, shown) } };
       }),
@@ -142,8 +141,3 @@ export const filingRoutes = [
     await sendComplaint(parts, call, await editComplaint(parts, identity, changes));
   }),
 ];
-
-function filingOf(body: z.output<typeof newComplaint>): Filing {
-  const { contact_preference: contactPreference, complainant_id: complainantId, ...rest } = body;
-  return { ...rest, contactPreference, complainantId };
-}

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream, type ReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import type { ReadStream } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { type FileType, isWhole, startBytes, typeByStart } from '../domain/attachments/file-types.ts';
@@ -69,8 +69,7 @@ export function createAttachmentStore(directory: string): AttachmentStore {
       }
     },
     async open(id) {
-      const file = await unlessMissing(open(pathOf(id), 'r'));
-      return file && createReadStream('', { fd: file });
+      return (await unlessMissing(open(pathOf(id))))?.createReadStream();
     },
     remove: (id) => rm(pathOf(id), { force: true }),
     async *oldFiles(olderThanMs) {
@@ -121,7 +120,7 @@ async function writeBody(
         type = start.length < startBytes ? undefined : detectType(start);
       }
       hash.update(chunk);
-      await writeAll(file, chunk);
+      await file.appendFile(chunk);
     }
     return { type: type ?? detectType(start), bytes, digest: hash.digest('hex') };
   } finally {
@@ -142,10 +141,6 @@ async function* chunksOf(body: Readable): AsyncIterable<Buffer> {
   } catch (cause) {
     throw new AppError('invalid_request', { cause, detail: { reason: 'the body ended early' } });
   }
-}
-
-async function writeAll(file: FileHandle, chunk: Buffer): Promise<void> {
-  for (let at = 0; at < chunk.length; ) at += (await file.write(chunk, at)).bytesWritten;
 }
 
 function detectType(start: Buffer): FileType {

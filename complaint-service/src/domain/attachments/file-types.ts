@@ -56,12 +56,8 @@ function isZip(bytes: Buffer): boolean {
 
 /** HTML, SVG and XML are also text, but could run scripts where a downloaded file is opened. */
 function isMarkup(bytes: Buffer): boolean {
-  return /^\s*<[!?/a-z]/i.test(
-    bytes
-      .subarray(0, 1024)
-      .toString('utf8')
-      .replace(/^\ufeff/, ''),
-  );
+  // A byte order mark counts as a space.
+  return /^\s*<[!?/a-z]/i.test(bytes.toString('utf8', 0, 1024));
 }
 
 /** A plain loop, because a file has up to 15 million bytes, too many for a callback each. */

@@ -84,15 +84,7 @@ function failureOf({ code = '' }: NodeJS.ErrnoException): PostFailure {
   // The error of a DNS server.
   if (code === 'ETIMEOUT') return 'timeout';
   if (code.startsWith('HPE_')) return 'bad_answer';
-  if (
-    code.startsWith('ERR_TLS') ||
-    code.startsWith('ERR_SSL') ||
-    code.startsWith('CERT_') ||
-    /CERT|SELF_SIGNED|EPROTO/.test(code)
-  ) {
-    return 'tls_failed';
-  }
-  return 'connection_failed';
+  return /^ERR_(TLS|SSL)|CERT|SELF_SIGNED|EPROTO/.test(code) ? 'tls_failed' : 'connection_failed';
 }
 
 /** The timeout for each DNS server. Responses usually take milliseconds. */

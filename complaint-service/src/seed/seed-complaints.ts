@@ -94,30 +94,19 @@ async function insertStories(trx: Trx, random: Random, stories: readonly Story[]
   );
   const steps = Math.max(...stories.map(({ history, comments }) => Math.max(history.length, comments.length)));
   for (let step = 0; step < steps; step += 1) {
-    const happened = stories.flatMap(({ row, history }) => {
-      const entry = history[step];
-      if (entry === undefined) return [];
-      const { at, actor, event } = entry;
-      const detail = JSON.stringify(event.detail);
-      return [
-        [
-          actor,
-          { ...entryOf(random, row, at), actor_id: actor.userId, actor_role: actor.role, action: event.action, detail },
-        ] as const,
-      ];
-    });
+    const happened = stories.flatMap(({ row, history }) =>
+      history.slice(step, step + 1).map(({ at, actor, event: { action, detail } }) => {
+        const acted = { actor_id: actor.userId, actor_role: actor.role, action, detail: JSON.stringify(detail) };
+        return [actor, { ...entryOf(random, row, at), ...acted }] as const;
+      }),
+    );
     await byActor(trx, happened, (rows) => trx.insertInto('history').values(rows).execute());
-    const said = stories.flatMap(({ row, comments }) => {
-      const entry = comments[step];
-      if (entry === undefined) return [];
-      const { at, actor, body, internal } = entry;
-      return [
-        [
-          actor,
-          { ...entryOf(random, row, at), author_id: actor.userId, author_role: actor.role, body, internal },
-        ] as const,
-      ];
-    });
+    const said = stories.flatMap(({ row, comments }) =>
+      comments.slice(step, step + 1).map(({ at, actor, body, internal }) => {
+        const written = { author_id: actor.userId, author_role: actor.role, body, internal };
+        return [actor, { ...entryOf(random, row, at), ...written }] as const;
+      }),
+    );
     await byActor(trx, said, (rows) => trx.insertInto('comments').values(rows).execute());
   }
   await insertDerived(trx, stories);

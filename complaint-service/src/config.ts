@@ -22,7 +22,7 @@ const schema = z.object({
     .string()
     .refine((text) => Buffer.byteLength(text) >= 32, 'must have at least 32 bytes')
     .optional(),
-  /** `local` is for development: webhooks can then use plain http and addresses on this machine. */
+  /** `loopback` is for development: webhooks can then use plain http and addresses on this machine. */
   COMPLAINTS_WEBHOOK_REACH: z.enum(['public', 'loopback']).default('public'),
   /** Base URL of complaint pages, to which the id is appended. If unset, emails have no link. */
   COMPLAINTS_LINK_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),

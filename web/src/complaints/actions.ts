@@ -8,7 +8,7 @@ export type Move = Readonly<{ to: Status; reason?: string; duplicate_of?: string
  * A complaint as last read. Because of its entity tag, the service refuses to change a newer state than the user has
  * seen.
  */
-type Seen = Readonly<{ id: string; etag: string }>;
+export type Seen = Readonly<{ id: string; etag: string }>;
 
 /** Changes a complaint, then reloads it, even if the change is refused. */
 function useAction<Input>(id: string, act: (input: Input) => Promise<unknown>) {

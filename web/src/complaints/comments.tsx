@@ -3,8 +3,8 @@ import { type Ref, useRef, useState } from 'react';
 import { commentsQuery } from '../queries.ts';
 import { useSession } from '../session.ts';
 import { useTexts } from '../texts/texts.ts';
-import { sendByKey } from '../ui/ctrl-enter.ts';
 import { TextField } from '../ui/field.tsx';
+import { Form } from '../ui/form.tsx';
 import { ErrorNotice, Waiting } from '../ui/state.tsx';
 import { Time } from '../ui/time.tsx';
 import { useComment } from './actions.ts';
@@ -71,6 +71,7 @@ export function CommentForm({ complaintId, internal, label, hint, action, sent, 
   // Sending the same text again after a lost response creates only one comment.
   const last = useRef({ key: '', text: '' });
   const submit = (form: HTMLFormElement) => {
+    if (add.isPending) return;
     const text = body.trim();
     if (last.current.text !== text) last.current = { key: crypto.randomUUID(), text };
     // Moves the focus immediately: the next key may be a shortcut, and must not become part of the text.
@@ -88,13 +89,7 @@ export function CommentForm({ complaintId, internal, label, hint, action, sent, 
     );
   };
   return (
-    <form
-      onKeyDown={sendByKey}
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (!add.isPending) submit(event.currentTarget);
-      }}
-    >
+    <Form onSubmit={submit}>
       <TextField
         multiline
         required
@@ -116,6 +111,6 @@ export function CommentForm({ complaintId, internal, label, hint, action, sent, 
           {add.isSuccess && body === '' && sent}
         </span>
       </p>
-    </form>
+    </Form>
   );
 }

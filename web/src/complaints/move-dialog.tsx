@@ -1,15 +1,15 @@
 import { useState } from 'react';
 import type { Status } from '../client.ts';
 import { useTexts } from '../texts/texts.ts';
-import { sendByKey } from '../ui/ctrl-enter.ts';
 import { Dialog } from '../ui/dialog.tsx';
 import { TextField } from '../ui/field.tsx';
+import { Form } from '../ui/form.tsx';
 import { ErrorNotice } from '../ui/state.tsx';
 import { statusesWithReason } from '../workflow.ts';
-import { useMove } from './actions.ts';
+import { type Seen, useMove } from './actions.ts';
 
 type Props = Readonly<{
-  seen: Readonly<{ id: string; etag: string }>;
+  seen: Seen;
   /** The new status, or several to choose from. */
   choices: readonly Status[];
   /** Whether the complainant will read the reason. */
@@ -35,13 +35,7 @@ export function MoveDialog({ seen, choices, hasReader, onClose }: Props) {
   };
   return (
     <Dialog title={choices.length > 1 ? texts.move.title : texts.move[to]} onClose={onClose}>
-      <form
-        onKeyDown={sendByKey}
-        onSubmit={(event) => {
-          event.preventDefault();
-          submit();
-        }}
-      >
+      <Form onSubmit={submit}>
         {choices.length > 1 && (
           <div className="field">
             <label htmlFor="move-to">{texts.move.to}</label>
@@ -85,7 +79,7 @@ export function MoveDialog({ seen, choices, hasReader, onClose }: Props) {
             {texts.move[to]}
           </button>
         </p>
-      </form>
+      </Form>
     </Dialog>
   );
 }

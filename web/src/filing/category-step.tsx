@@ -1,25 +1,21 @@
 import { useQuery } from '@tanstack/react-query';
 import { categoriesQuery } from '../queries.ts';
 import { useTexts } from '../texts/texts.ts';
+import { Form } from '../ui/form.tsx';
 import { Waiting } from '../ui/state.tsx';
 import type { DraftInUse } from './use-draft.ts';
 
-type Props = Readonly<{ inUse: DraftInUse; isLocked: boolean; onDone: () => void }>;
+type Props = Readonly<{ inUse: DraftInUse; onDone: () => void }>;
 
-export function CategoryStep({ inUse: { draft, change }, isLocked, onDone }: Props) {
+export function CategoryStep({ inUse: { draft, change }, onDone }: Props) {
   const texts = useTexts();
   const query = useQuery(categoriesQuery);
   if (query.data === undefined) return <Waiting query={query} />;
   const offered = query.data.filter(({ active }) => active);
   if (offered.length === 0) return <p className="notice">{texts.filing.noCategories}</p>;
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault();
-        onDone();
-      }}
-    >
-      <fieldset className="choices" disabled={isLocked}>
+    <Form onSubmit={onDone}>
+      <fieldset className="choices">
         <legend>{texts.filing.category}</legend>
         {offered.map(({ id, name, description }) => (
           <label key={id}>
@@ -43,6 +39,6 @@ export function CategoryStep({ inUse: { draft, change }, isLocked, onDone }: Pro
           {texts.next}
         </button>
       </p>
-    </form>
+    </Form>
   );
 }

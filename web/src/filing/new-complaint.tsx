@@ -31,7 +31,6 @@ export function NewComplaint() {
   if (sending.filed !== undefined) return <Done filed={sending.filed} onAnother={sending.reset} />;
   const go = (to: Step) => void navigate({ search: { step: to } });
   const { draft } = inUse;
-  const isLocked = draft.sent || sending.isPending;
   const discard = () => {
     if (!confirm(texts.filing.discardQuestion)) return;
     inUse.discard();
@@ -51,14 +50,12 @@ export function NewComplaint() {
       <h2 ref={heading} tabIndex={-1} className="sr-only">
         {texts.filing.step(steps.indexOf(step) + 1, steps.length)}: {texts.filing.steps[step]}
       </h2>
-      {step === 'category' && <CategoryStep inUse={inUse} isLocked={isLocked} onDone={() => go('text')} />}
-      {step === 'text' && (
-        <TextStep inUse={inUse} isLocked={isLocked} onBack={() => go('category')} onDone={() => go('place')} />
-      )}
+      {step === 'category' && <CategoryStep inUse={inUse} onDone={() => go('text')} />}
+      {step === 'text' && <TextStep inUse={inUse} onBack={() => go('category')} onDone={() => go('place')} />}
       {step === 'place' && (
         <PlaceStep
           inUse={inUse}
-          isLocked={isLocked}
+          isLocked={draft.sent || sending.isPending}
           isSending={sending.isPending}
           onBack={() => go('text')}
           onDone={() => sending.send()}

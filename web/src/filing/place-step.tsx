@@ -1,6 +1,7 @@
 import { useState } from 'react';
 import { useTexts } from '../texts/texts.ts';
 import { TextField } from '../ui/field.tsx';
+import { Form } from '../ui/form.tsx';
 import type { DraftInUse } from './use-draft.ts';
 
 type Props = Readonly<{
@@ -15,13 +16,8 @@ export function PlaceStep({ inUse: { draft, photos, change }, isLocked, isSendin
   const texts = useTexts();
   const left = draft.complaintId === undefined ? texts.filing.sending : texts.filing.sendingPhotos(photos.length);
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault();
-        onDone();
-      }}
-    >
-      <fieldset className="plain" disabled={isLocked}>
+    <Form onSubmit={onDone}>
+      <fieldset disabled={isLocked}>
         <TextField
           label={texts.filing.address}
           hint={texts.filing.addressHint}
@@ -32,7 +28,7 @@ export function PlaceStep({ inUse: { draft, photos, change }, isLocked, isSendin
         />
         <MyLocation point={draft.point} onPoint={(point) => change({ point })} />
       </fieldset>
-      <section className="card summary">
+      <section className="card">
         <p className="muted">{draft.category}</p>
         <h3>{draft.title}</h3>
         <p className="prose">{draft.description}</p>
@@ -53,7 +49,7 @@ export function PlaceStep({ inUse: { draft, photos, change }, isLocked, isSendin
       <p role="status" className="muted">
         {isSending && left}
       </p>
-    </form>
+    </Form>
   );
 }
 

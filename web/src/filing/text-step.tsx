@@ -1,42 +1,36 @@
 import { type ChangeEvent, useState } from 'react';
 import { useTexts } from '../texts/texts.ts';
 import { TextField } from '../ui/field.tsx';
+import { Form } from '../ui/form.tsx';
 import { Picture } from '../ui/picture.tsx';
 import { type DraftInUse, maxPhotos } from './use-draft.ts';
 
-type Props = Readonly<{ inUse: DraftInUse; isLocked: boolean; onBack: () => void; onDone: () => void }>;
+type Props = Readonly<{ inUse: DraftInUse; onBack: () => void; onDone: () => void }>;
 
-export function TextStep({ inUse, isLocked, onBack, onDone }: Props) {
+export function TextStep({ inUse, onBack, onDone }: Props) {
   const texts = useTexts();
   const { draft, change } = inUse;
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault();
-        onDone();
-      }}
-    >
-      <fieldset className="plain" disabled={isLocked}>
-        <TextField
-          label={texts.filing.summary}
-          hint={texts.filing.summaryHint}
-          required
-          maxLength={200}
-          value={draft.title}
-          onText={(title) => change({ title })}
-        />
-        <TextField
-          multiline
-          label={texts.filing.description}
-          hint={texts.filing.descriptionHint}
-          required
-          maxLength={10_000}
-          rows={6}
-          value={draft.description}
-          onText={(description) => change({ description })}
-        />
-        <Photos inUse={inUse} />
-      </fieldset>
+    <Form onSubmit={onDone}>
+      <TextField
+        label={texts.filing.summary}
+        hint={texts.filing.summaryHint}
+        required
+        maxLength={200}
+        value={draft.title}
+        onText={(title) => change({ title })}
+      />
+      <TextField
+        multiline
+        label={texts.filing.description}
+        hint={texts.filing.descriptionHint}
+        required
+        maxLength={10_000}
+        rows={6}
+        value={draft.description}
+        onText={(description) => change({ description })}
+      />
+      <Photos inUse={inUse} />
       <p className="actions step-actions">
         <button type="button" onClick={onBack}>
           {texts.back}
@@ -45,7 +39,7 @@ export function TextStep({ inUse, isLocked, onBack, onDone }: Props) {
           {texts.next}
         </button>
       </p>
-    </form>
+    </Form>
   );
 }
 

@@ -1,12 +1,12 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Complaint } from '../client.ts';
-import { useAssign } from '../complaints/actions.ts';
+import { type Seen, useAssign } from '../complaints/actions.ts';
 import { agentsQuery } from '../queries.ts';
 import { useSession } from '../session.ts';
 import { useTexts } from '../texts/texts.ts';
-import { sendByKey } from '../ui/ctrl-enter.ts';
 import { Dialog } from '../ui/dialog.tsx';
+import { Form } from '../ui/form.tsx';
 import { ErrorNotice, Waiting } from '../ui/state.tsx';
 import { isAssignable } from '../workflow.ts';
 
@@ -51,7 +51,7 @@ export function Assignment({ complaint, assign, mayTake, onAssign }: Props) {
 }
 
 type DialogProps = Readonly<{
-  seen: Readonly<{ id: string; etag: string }>;
+  seen: Seen;
   current: string | null;
   onClose: () => void;
 }>;
@@ -65,13 +65,7 @@ export function AssignDialog({ seen, current, onClose }: DialogProps) {
     <Dialog title={texts.work.assign} onClose={onClose}>
       {query.data === undefined && <Waiting query={query} />}
       {query.data !== undefined && (
-        <form
-          onKeyDown={sendByKey}
-          onSubmit={(event) => {
-            event.preventDefault();
-            assign.mutate(chosen, { onSuccess: onClose });
-          }}
-        >
+        <Form onSubmit={() => assign.mutate(chosen, { onSuccess: onClose })}>
           <div className="field">
             <label htmlFor="assignee">{texts.work.assignTo}</label>
             <select id="assignee" required value={chosen} onChange={({ target }) => setChosen(target.value)}>
@@ -92,7 +86,7 @@ export function AssignDialog({ seen, current, onClose }: DialogProps) {
               {texts.work.assign}
             </button>
           </p>
-        </form>
+        </Form>
       )}
     </Dialog>
   );

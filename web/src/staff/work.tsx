@@ -7,6 +7,7 @@ import { useAssign } from '../complaints/actions.ts';
 import { Description } from '../complaints/description.tsx';
 import { Files } from '../complaints/files.tsx';
 import { History } from '../complaints/history.tsx';
+import { MoveButtons } from '../complaints/move-buttons.tsx';
 import { MoveDialog } from '../complaints/move-dialog.tsx';
 import { complaintQuery } from '../queries.ts';
 import { useSession } from '../session.ts';
@@ -19,7 +20,6 @@ import { AssignDialog, Assignment } from './assignment.tsx';
 import { Conversation } from './conversation.tsx';
 import { Facts } from './facts.tsx';
 import { lastQueue, neighborOf } from './last-queue.ts';
-import { Moves } from './moves.tsx';
 import { useShortcuts } from './shortcuts.ts';
 
 const route = getRouteApi('/queue/$id');
@@ -85,7 +85,10 @@ function Opened({ complaint, etag }: { complaint: Complaint; etag: string }) {
       </header>
       <div className="work">
         <aside>
-          <Moves seen={seen} next={next} onAsk={(to) => setMoving([to])} />
+          <section className="card" aria-labelledby="moves">
+            <h2 id="moves">{texts.work.moves}</h2>
+            <MoveButtons seen={seen} next={next} onAsk={(to) => setMoving([to])} />
+          </section>
           <Assignment complaint={complaint} assign={assign} mayTake={mayTake} onAssign={() => setAssigning(true)} />
           <Facts complaint={complaint} />
         </aside>

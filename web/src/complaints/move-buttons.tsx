@@ -1,23 +1,22 @@
 import type { Status } from '../client.ts';
-import { useMove } from '../complaints/actions.ts';
 import { useTexts } from '../texts/texts.ts';
 import { ErrorNotice } from '../ui/state.tsx';
 import { statusesWithReason } from '../workflow.ts';
+import { type Seen, useMove } from './actions.ts';
 
 type Props = Readonly<{
-  seen: Readonly<{ id: string; etag: string }>;
+  seen: Seen;
   next: readonly Status[];
   /** Called for a status that needs a reason. */
   onAsk: (to: Status) => void;
 }>;
 
 /** A button for each possible next status. */
-export function Moves({ seen, next, onAsk }: Props) {
+export function MoveButtons({ seen, next, onAsk }: Props) {
   const texts = useTexts();
   const move = useMove(seen);
   return (
-    <section className="card" aria-labelledby="moves">
-      <h2 id="moves">{texts.work.moves}</h2>
+    <>
       <p className="actions">
         {next.map((to) => {
           const needsReason = statusesWithReason.includes(to);
@@ -35,6 +34,6 @@ export function Moves({ seen, next, onAsk }: Props) {
         })}
       </p>
       {move.error !== null && <ErrorNotice error={move.error} />}
-    </section>
+    </>
   );
 }

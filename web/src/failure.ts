@@ -12,7 +12,8 @@ export class Failure extends Error {
   }
 }
 
-type Result<T> = Readonly<{ data?: T; error?: unknown; response: Response }>;
+/** The outcome of a request, from `client.api`. */
+export type Result<T> = Readonly<{ data?: T; error?: unknown; response: Response }>;
 
 /** Returns a response's data. @throws Failure for an error response, TypeError without a response. */
 export async function answerOf<T>(call: Promise<Result<T>>): Promise<T> {

@@ -1,24 +1,23 @@
 import type { operations } from '@countersign/client';
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
 import { client } from './client.ts';
-import { answerOf, taggedAnswerOf } from './failure.ts';
+import { answerOf, type Result, taggedAnswerOf } from './failure.ts';
 
 export type ListQuery = NonNullable<operations['listComplaints']['parameters']['query']>;
 
 type Page<Item> = Readonly<{ items: readonly Item[]; next_cursor: string | null }>;
+type Position = Readonly<{ limit: number; cursor?: string }>;
 
-/** Reads all pages of a list that belongs to a complaint. */
-async function allItems<Item>(read: (cursor?: string) => Promise<Page<Item>>): Promise<Item[]> {
+/** Reads all pages of a list. */
+async function allItems<Item>(read: (query: Position) => Promise<Result<Page<Item>>>): Promise<Item[]> {
   const items: Item[] = [];
   for (let cursor: string | null | undefined; cursor !== null; ) {
-    const page = await read(cursor);
+    const page = await answerOf(read({ limit: 100, ...(cursor !== undefined && { cursor }) }));
     items.push(...page.items);
     cursor = page.next_cursor;
   }
   return items;
 }
-
-const paginationQuery = (cursor: string | undefined) => ({ limit: 100, ...(cursor !== undefined && { cursor }) });
 
 export const complaintsQuery = (query: ListQuery) =>
   infiniteQueryOptions({
@@ -40,28 +39,14 @@ export const commentsQuery = (id: string) =>
   queryOptions({
     queryKey: ['complaint', id, 'comments'],
     queryFn: ({ signal }) =>
-      allItems((cursor) =>
-        answerOf(
-          client.api.GET('/v1/complaints/{id}/comments', {
-            params: { path: { id }, query: paginationQuery(cursor) },
-            signal,
-          }),
-        ),
-      ),
+      allItems((query) => client.api.GET('/v1/complaints/{id}/comments', { params: { path: { id }, query }, signal })),
   });
 
 export const historyQuery = (id: string) =>
   queryOptions({
     queryKey: ['complaint', id, 'history'],
     queryFn: ({ signal }) =>
-      allItems((cursor) =>
-        answerOf(
-          client.api.GET('/v1/complaints/{id}/history', {
-            params: { path: { id }, query: paginationQuery(cursor) },
-            signal,
-          }),
-        ),
-      ),
+      allItems((query) => client.api.GET('/v1/complaints/{id}/history', { params: { path: { id }, query }, signal })),
   });
 
 export const filesQuery = (id: string) =>
@@ -99,9 +84,5 @@ export const agentsQuery = queryOptions({
   queryKey: ['agents'],
   staleTime: 300_000,
   queryFn: ({ signal }) =>
-    allItems((cursor) =>
-      answerOf(
-        client.api.GET('/v1/users', { params: { query: { role: 'agent', ...paginationQuery(cursor) } }, signal }),
-      ),
-    ),
+    allItems((page) => client.api.GET('/v1/users', { params: { query: { role: 'agent', ...page } }, signal })),
 });

@@ -59,6 +59,6 @@ function sentenceOf(texts: Texts, { action, fields = [], from, to }: Entry, comp
     case 'moved':
       return history.moved(statusText(from), statusText(to));
     default:
-      return history.other(action);
+      return action;
   }
 }

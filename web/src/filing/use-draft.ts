@@ -9,17 +9,16 @@ const drafts = draftsIn(sessionStorage, () => crypto.randomUUID());
 
 /** A user's draft and its photos. Each change is saved immediately, so that a reload does not lose it. */
 export function useDraft(userId: string) {
+  const [draft, setDraft] = useState(() => drafts.read(userId));
   // Sending reads the draft after each step, without waiting for React to render.
-  const latest = useRef<Draft>(undefined);
-  latest.current ??= drafts.read(userId);
-  const [draft, setDraft] = useState(latest.current);
+  const latest = useRef(draft);
   const [photos, setPhotos] = useState<readonly Photo[]>([]);
   useEffect(() => {
     void photoStore.of(draft.key).then(setPhotos);
   }, [draft.key]);
 
   function change(part: Partial<Draft>): void {
-    latest.current = { ...(latest.current ?? drafts.read(userId)), ...part };
+    latest.current = { ...latest.current, ...part };
     drafts.write(userId, latest.current);
     setDraft(latest.current);
   }
@@ -52,7 +51,7 @@ export function useDraft(userId: string) {
     setDraft(latest.current);
   }
 
-  return { draft, photos, change, addPhotos, removePhoto, discard, latest: () => latest.current ?? draft };
+  return { draft, photos, change, addPhotos, removePhoto, discard, latest: () => latest.current };
 }
 
 export type DraftInUse = ReturnType<typeof useDraft>;

@@ -159,7 +159,6 @@ export const de: Texts = {
     assignedTeam: 'hat sie einem Team zugewiesen',
     unassigned: 'hat sie in den Eingang zurückgegeben',
     moved: (from, to) => `hat den Status von „${from}“ auf „${to}“ geändert`,
-    other: (action) => action,
     fields: {
       title: 'den Titel',
       description: 'die Beschreibung',

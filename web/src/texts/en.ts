@@ -158,7 +158,6 @@ export const en = {
     assignedTeam: 'assigned it to a team',
     unassigned: 'returned it to the queue',
     moved: (from: string, to: string) => `moved it from “${from}” to “${to}”`,
-    other: (action: string) => action,
     fields: {
       title: 'the title',
       description: 'the description',

@@ -35,7 +35,10 @@ test.each([
   ['withdrawn before an answer', { ...filed, active: false }, at(90), false, false],
   ['without targets', { ...filed, ...dueTimes(none, filed) }, at(90), false, false],
 ])('marks overdue targets of a complaint %s', (_when, complaint, now, firstAnswerOverdue, resolutionOverdue) => {
-  expect(overdueMarks(complaint, now)).toEqual({ firstAnswerOverdue, resolutionOverdue });
+  expect(overdueMarks(complaint, now)).toEqual({
+    first_answer_overdue: firstAnswerOverdue,
+    resolution_overdue: resolutionOverdue,
+  });
 });
 
 test('only the first answer counts, and the reason for a decision is an answer', () => {

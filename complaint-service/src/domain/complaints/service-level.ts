@@ -64,10 +64,8 @@ export function answeredBy(complaint: Clocks, at: Date): Partial<Clocks> {
   return complaint.first_answered_at === null ? { first_answered_at: at } : {};
 }
 
-export type Marks = Readonly<{ firstAnswerOverdue: boolean; resolutionOverdue: boolean }>;
-
 /** Returns which targets were missed, because the answer was late or is overdue. */
-export function overdueMarks(complaint: Clocks & Readonly<{ active: boolean }>, now: Date): Marks {
+export function overdueMarks(complaint: Clocks & Readonly<{ active: boolean }>, now: Date) {
   const missed = (due: Date | null, done: Date | null) => {
     if (due === null) return false;
     // A complaint that ended without an answer has no running clock.
@@ -75,7 +73,7 @@ export function overdueMarks(complaint: Clocks & Readonly<{ active: boolean }>, 
     return until !== undefined && until > due;
   };
   return {
-    firstAnswerOverdue: missed(complaint.first_answer_due_at, complaint.first_answered_at),
-    resolutionOverdue: missed(complaint.resolution_due_at, complaint.resolved_at),
+    first_answer_overdue: missed(complaint.first_answer_due_at, complaint.first_answered_at),
+    resolution_overdue: missed(complaint.resolution_due_at, complaint.resolved_at),
   };
 }

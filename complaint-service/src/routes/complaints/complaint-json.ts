@@ -23,6 +23,15 @@ const location = z.object({
   address: z.string().nullable(),
 });
 
+const serviceLevel = z.object({
+  first_answer_due_at: time.nullable(),
+  first_answered_at: time.nullable(),
+  first_answer_overdue: z.boolean().describe('Whether the target was missed.'),
+  resolution_due_at: time.nullable(),
+  resolved_at: time.nullable(),
+  resolution_overdue: z.boolean().describe('Whether the target was missed.'),
+});
+
 export const complaint = z
   .object({
     id: z.uuid(),
@@ -51,14 +60,7 @@ export const complaint = z
     assignee_name: displayName,
     duplicate_of: z.uuid().nullable().describe('For agents and admins; null for complainants.'),
     overdue: z.boolean().describe('Whether a running clock has passed its target.'),
-    service_level: z.object({
-      first_answer_due_at: time.nullable(),
-      first_answered_at: time.nullable(),
-      first_answer_overdue: z.boolean().describe('Whether the target was missed.'),
-      resolution_due_at: time.nullable(),
-      resolved_at: time.nullable(),
-      resolution_overdue: z.boolean().describe('Whether the target was missed.'),
-    }),
+    service_level: serviceLevel,
     created_at: time,
     updated_at: time,
   })
@@ -69,38 +71,33 @@ export type ComplaintJson = z.infer<typeof complaint>;
 /** What else appears in a complaint's JSON, besides its row. */
 export type View = Readonly<{ caller: Reader; now: Date; names: ReadonlyMap<string, string> }>;
 
+type NameParts = Pick<FlowParts, 'people' | 'now'>;
+
 /** @throws AppError `insufficient_scope` if an OAuth client, or an agent that acts for a user, lacks the scope. */
 export const readerOf = (identity: UserIdentity | ClientIdentity): Reader => ({
   ...identity,
   tenantId: readerTenantOf(identity, readScope),
 });
 
-/** The people who appear in a complaint's JSON. */
-export const peopleOf = ({ complainant_id, created_by, assignee_id }: Complaint): readonly string[] =>
-  [complainant_id, created_by, assignee_id].filter((id) => id !== null);
-
-/** OAuth clients get no names here. They can read names in the directory if they have its scope. */
-async function namesFor(
-  people: FlowParts['people'],
-  reader: Reader,
-  ids: readonly string[],
-): Promise<ReadonlyMap<string, string>> {
-  return reader.kind === 'client' ? new Map() : people.namesOf(reader, ids);
+/** Looks up all names with one request. OAuth clients get none here: they need the scope of the directory. */
+async function viewOf({ people, now }: NameParts, caller: Reader, complaints: readonly Complaint[]): Promise<View> {
+  const shown = complaints.flatMap((row) => [row.complainant_id, row.created_by, row.assignee_id]);
+  const ids = shown.filter((id) => id !== null);
+  return { caller, now: now(), names: caller.kind === 'client' ? new Map() : await people.namesOf(caller, ids) };
 }
 
-/** Returns complaints as JSON. Looks up all names with one request. */
+/** Returns complaints as JSON. */
 export async function complaintsJson(
-  { people, now }: Pick<FlowParts, 'people' | 'now'>,
+  parts: NameParts,
   caller: Reader,
   complaints: readonly Complaint[],
 ): Promise<ComplaintJson[]> {
-  const view = { caller, now: now(), names: await namesFor(people, caller, complaints.flatMap(peopleOf)) };
+  const view = await viewOf(parts, caller, complaints);
   return complaints.map((each) => complaintJson(each, view));
 }
 
 export function complaintJson(row: Complaint, { caller, now, names }: View): ComplaintJson {
   const nameOf = (id: string | null) => (id === null ? null : (names.get(id) ?? null));
-  const marks = overdueMarks(row, now);
   return jsonOf(complaint, {
     ...row,
     ...described(row),
@@ -115,18 +112,9 @@ export function complaintJson(row: Complaint, { caller, now, names }: View): Com
     // Complainants cannot see the other complaint. Its id would reveal when it was filed.
     duplicate_of: seesTenant(caller) ? row.duplicate_of : null,
     overdue: row.due_at !== null && row.due_at < now,
-    service_level: {
-      first_answer_due_at: timeOf(row.first_answer_due_at),
-      first_answered_at: timeOf(row.first_answered_at),
-      first_answer_overdue: marks.firstAnswerOverdue,
-      resolution_due_at: timeOf(row.resolution_due_at),
-      resolved_at: timeOf(row.resolved_at),
-      resolution_overdue: marks.resolutionOverdue,
-    },
+    service_level: jsonOf(serviceLevel, { ...row, ...overdueMarks(row, now) }),
   });
 }
-
-const timeOf = (at: Date | null) => at?.toISOString() ?? null;
 
 /**
  * Returns a representation's entity tag: the complaint's revision, and a hash of everything shown, because names and
@@ -145,12 +133,11 @@ type Answering = Readonly<{
 
 /** Responds with one complaint and its entity tag. */
 export async function sendComplaint(
-  { people, now }: Pick<FlowParts, 'people' | 'now'>,
+  parts: NameParts,
   { identity, res, reply }: Answering,
   row: Complaint,
 ): Promise<void> {
-  const view = { caller: identity, now: now(), names: await namesFor(people, identity, peopleOf(row)) };
-  const json = complaintJson(row, view);
+  const json = complaintJson(row, await viewOf(parts, identity, [row]));
   res.set('etag', tagOf(row, json));
   reply(200, json);
 }

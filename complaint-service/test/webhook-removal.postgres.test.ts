@@ -75,7 +75,7 @@ describe.each(servers)('the removal of a webhook on %s', (_kind, database) => {
       await ping().expect(202);
       const due = await nextDelivery(world.db, webhook);
       if (due === undefined) throw new Error('nothing is due');
-      const next = { delayMs: 0, pauseMs: undefined, giveUpAfterMs: 60_000 };
+      const next = { delayMs: 0, pauseMs: undefined };
       const note = (): Promise<unknown> =>
         outcome === 'accepted'
           ? deliveryTaken(world.db, due, { result: { status: 204 }, durationMs: 1 })

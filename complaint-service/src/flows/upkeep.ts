@@ -1,5 +1,4 @@
 import { type Logger, startBackgroundLoop } from '@countersign/service-kit';
-import { giveUpAfterMs } from '../domain/webhooks/retry-rules.ts';
 import { upkeepChannel } from '../store/erasure/requests.ts';
 import { removeExpired } from '../store/upkeep.ts';
 import { giveUpWaiting } from '../store/webhooks/courier.ts';
@@ -24,7 +23,7 @@ export async function startUpkeep(parts: FlowParts, logger: Logger): Promise<() 
         sweepAtMs = performance.now() + everyMs;
         const events = await removeExpired(parts.db, 'events');
         const answers = await removeExpired(parts.db, 'idempotency_keys');
-        const givenUp = await giveUpWaiting(parts.db, { giveUpAfterMs });
+        const givenUp = await giveUpWaiting(parts.db);
         const deliveries = await removeExpired(parts.db, 'webhook_deliveries');
         const files = await sweepFiles(parts, stopped);
         logger.debug({ events, answers, givenUp, deliveries, files }, 'removed old rows and files');

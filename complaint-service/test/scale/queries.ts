@@ -75,7 +75,7 @@ export const background: readonly BackgroundQuery[] = [
   },
   {
     what: 'deliveries that will never be sent',
-    work: (db) => giveUpWaiting(db, { giveUpAfterMs: 3 * dayMs }),
+    work: (db) => giveUpWaiting(db),
     maxRows: 20_000,
   },
   { what: 'old deliveries', work: (db) => removeExpired(db, 'webhook_deliveries'), maxRows: 0 },

@@ -25,7 +25,6 @@ export type MailCourierParts = Readonly<{
   /** Base URL of complaint pages, without a trailing slash. If unset, emails have no link. */
   linkBase: string | undefined;
   now: () => Date;
-  random?: () => number;
   /** Called for each email that was sent, failed or given up. */
   onResult?: (result: DeliveryResult) => void;
 }>;
@@ -37,7 +36,7 @@ const graceMs = 5_000;
  * Sends queued emails at least once, until it is stopped. @returns A function that stops it after the current email.
  */
 export function startMailCourier(parts: MailCourierParts): Promise<() => Promise<void>> {
-  const { db, logger, now, random = Math.random, onResult } = parts;
+  const { db, logger, now, onResult } = parts;
   const mails = deliveries<QueuedMail>({
     rows: mailsOf(db),
     logger,
@@ -47,7 +46,7 @@ export function startMailCourier(parts: MailCourierParts): Promise<() => Promise
     timeoutMs: attemptTimeoutMs,
     deliver: (mail, signal) => (mail.recipient === 'all' ? spread(parts, mail) : send(parts, mail, signal)),
     retryAfterMs: ({ attempts, queued_at }) =>
-      now().getTime() - queued_at.getTime() > giveUpAfterMs ? undefined : retryDelayMs(attempts, random()),
+      now().getTime() - queued_at.getTime() > giveUpAfterMs ? undefined : retryDelayMs(attempts, Math.random()),
     parks: false,
     logFields: ({ tenant_id, complaint_id, kind }) => ({ tenant_id, complaint_id, mail: kind }),
     onResult,

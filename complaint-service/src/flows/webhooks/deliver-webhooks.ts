@@ -32,7 +32,6 @@ export type WebhookCourierParts = Readonly<{
   keys: WebhookKeys;
   receivers: AllowedReceivers;
   now: () => Date;
-  random?: () => number;
   timeoutMs?: number;
   /** Called for each attempt, and for each delivery that is dropped with a disabled webhook. */
   onResult?: (result: DeliveryResult, deliveries?: number) => void;
@@ -76,7 +75,7 @@ async function deliverDue(parts: WebhookCourierParts, webhook: Key, stopped: Abo
 }
 
 async function attempt(parts: WebhookCourierParts, due: DueDelivery, stopped: AbortSignal): Promise<void> {
-  const { db, now, random = Math.random, timeoutMs = attemptTimeoutMs, onResult } = parts;
+  const { db, now, timeoutMs = attemptTimeoutMs, onResult } = parts;
   const { webhook, delivery } = due;
   const body = Buffer.from(delivery.payload);
   const createdSec = Math.floor(now().getTime() / 1000);
@@ -101,9 +100,8 @@ async function attempt(parts: WebhookCourierParts, due: DueDelivery, stopped: Ab
   // No status means that the receiver is down, and other deliveries would fail too.
   const isDown = 'failure' in result || failures >= maxFailuresInRow;
   const state = await deliveryFailed(db, due, made, {
-    delayMs: retryDelayMs(delivery.attempts + 1, random()),
-    pauseMs: isDown ? retryDelayMs(failures, random()) : undefined,
-    giveUpAfterMs,
+    delayMs: retryDelayMs(delivery.attempts + 1, Math.random()),
+    pauseMs: isDown ? retryDelayMs(failures, Math.random()) : undefined,
   });
   onResult?.(state === 'failed' ? 'given_up' : 'retried');
   const failingMs = webhook.failing_since === null ? 0 : now().getTime() - webhook.failing_since.getTime();

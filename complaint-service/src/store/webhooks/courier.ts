@@ -1,7 +1,7 @@
 import { type LeasedRows, leasedRows } from '@countersign/database';
 import type { OutboxDepth } from '@countersign/service-kit';
 import { sql, type UpdateObject } from 'kysely';
-import type { PostResult } from '../../domain/webhooks/retry-rules.ts';
+import { giveUpAfterMs, type PostResult } from '../../domain/webhooks/retry-rules.ts';
 import { courierRole } from '../roles.ts';
 import type { Webhook, WebhookDelivery } from '../schema/deliveries.ts';
 import type { ComplaintsSchema } from '../schema/schema.ts';
@@ -12,6 +12,9 @@ const asCourier = <T>(db: ComplaintsDatabase, work: (trx: Trx) => Promise<T>) =>
 // Uses the statement's start time, so that PostgreSQL can use an index.
 const now = sql<Date>`statement_timestamp()`;
 const inMs = (ms: number) => sql<Date>`statement_timestamp() + make_interval(secs => ${ms / 1000}::float8)`;
+
+/** Whether a delivery has waited too long. */
+const isTooOld = sql`queued_at < ${inMs(-giveUpAfterMs)}`;
 
 export type Key = Readonly<{ tenant_id: string; id: string }>;
 
@@ -102,11 +105,9 @@ export function deliveryFailed(
   db: ComplaintsDatabase,
   { webhook, delivery }: DueDelivery,
   attempt: Attempt,
-  next: Readonly<{ delayMs: number; pauseMs: number | undefined; giveUpAfterMs: number }>,
+  next: Readonly<{ delayMs: number; pauseMs: number | undefined }>,
 ): Promise<WebhookDelivery['state'] | undefined> {
-  const state = sql<
-    'failed' | 'waiting'
-  >`case when queued_at < ${inMs(-next.giveUpAfterMs)} then 'failed' else 'waiting' end`;
+  const state = sql<'failed' | 'waiting'>`case when ${isTooOld} then 'failed' else 'waiting' end`;
   return asCourier(db, async (trx) => {
     await updateAttempted(trx, webhook, {
       failures: sql<number>`failures + 1`,
@@ -146,18 +147,13 @@ export function endWebhook(
  * Drops deliveries that will not be sent: deliveries of disabled webhooks that were queued concurrently, and deliveries
  * that waited longer than `giveUpAfterMs` for a paused webhook.
  */
-export async function giveUpWaiting(
-  db: ComplaintsDatabase,
-  { giveUpAfterMs }: Readonly<{ giveUpAfterMs: number }>,
-): Promise<number> {
+export async function giveUpWaiting(db: ComplaintsDatabase): Promise<number> {
   const { numAffectedRows = 0n } = await asCourier(db, (trx) =>
     sql`
       update webhook_deliveries set state = 'failed'
       from webhooks w
       where w.tenant_id = webhook_deliveries.tenant_id and w.id = webhook_deliveries.webhook_id and w.state <> 'active'
-        and webhook_deliveries.state = 'waiting' and (w.state = 'ended' or queued_at < ${inMs(-giveUpAfterMs)})`.execute(
-      trx,
-    ),
+        and webhook_deliveries.state = 'waiting' and (w.state = 'ended' or ${isTooOld})`.execute(trx),
   );
   return Number(numAffectedRows);
 }

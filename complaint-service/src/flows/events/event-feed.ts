@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { isStaff } from '../../domain/access.ts';
 import { type EventPosition, eventsChannel, listEvents, positionAfter } from '../../store/events/events.ts';
 import type { ComplaintEvent } from '../../store/schema/deliveries.ts';
 import { asUser, type ComplaintsDatabase, type ScopeUser } from '../../store/scope.ts';
@@ -35,14 +36,11 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
   const reads = new Map<string, Promise<ComplaintEvent[]>>();
   const ending = new AbortController();
   let notified = 0;
-  const wake = (tenants: Iterable<Set<() => void>>) => {
-    for (const each of tenants) for (const resolve of [...each]) resolve();
-  };
   // A reconnect calls this without a tenant, because notifications may have been missed.
   const stopListening = await db.listen(eventsChannel, (tenantId) => {
     notified += 1;
-    const waiting = tenantId === undefined ? undefined : waiters.get(tenantId);
-    wake(tenantId === undefined ? waiters.values() : waiting === undefined ? [] : [waiting]);
+    const woken = tenantId === undefined ? [...waiters.values()] : [waiters.get(tenantId) ?? []];
+    for (const resolve of woken.flatMap((each) => [...each])) resolve();
   });
 
   /**
@@ -71,8 +69,7 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
    * shared, because it may have missed the new event.
    */
   function read(user: ScopeUser, after: number): Promise<ComplaintEvent[]> {
-    const seesAll = user.role === 'agent' || user.role === 'admin';
-    const key = JSON.stringify([user.tenantId, user.role, seesAll ? null : user.userId, after, notified]);
+    const key = JSON.stringify([user.tenantId, user.role, isStaff(user) ? null : user.userId, after, notified]);
     const shared = reads.get(key);
     if (shared !== undefined) return shared;
     const started = asUser(db, user, (trx) => listEvents(trx, after, batchSize)).finally(() => reads.delete(key));

@@ -8,7 +8,7 @@ export const staffRoles = ['agent', 'admin'] as const;
 /** Roles that can use this service. */
 export const knownRoles = ['complainant', ...staffRoles] as const;
 
-export function isStaff({ role }: Caller): boolean {
+export function isStaff({ role }: Pick<Caller, 'role'>): boolean {
   return (staffRoles as readonly string[]).includes(role);
 }
 

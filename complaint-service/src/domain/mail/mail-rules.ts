@@ -33,9 +33,7 @@ export function reporterAddress(complaint: Mailed): string | undefined {
 /** Whether a member can still see the complaint and wants email. */
 export function mayBeMailed(complaint: Mailed, member: Member): boolean {
   if (!isActive(member)) return false;
-  return member.id === complaint.complainant_id
-    ? wantsMail(complaint)
-    : isStaff({ userId: member.id, role: member.role });
+  return member.id === complaint.complainant_id ? wantsMail(complaint) : isStaff(member);
 }
 
 const wantsMail = ({ contact_preference }: Mailed) => contact_preference === 'email';

@@ -52,13 +52,8 @@ export function changeComplaint(
 
 /** Whether other complaints are duplicates of this one. */
 export async function hasDuplicates(trx: Trx, id: string): Promise<boolean> {
-  const found = await trx
-    .selectFrom('complaints')
-    .select(sql`1`.as('found'))
-    .where('duplicate_of', '=', id)
-    .limit(1)
-    .execute();
-  return found.length > 0;
+  const found = trx.selectFrom('complaints').select('id').where('duplicate_of', '=', id).limit(1);
+  return (await found.execute()).length > 0;
 }
 
 export function selectComplaints(trx: Trx) {

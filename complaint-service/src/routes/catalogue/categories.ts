@@ -7,7 +7,7 @@ import { asUser } from '../../store/scope.ts';
 import { complaintPath, ifMatch, time, uuidField } from '../fields.ts';
 import { route } from '../route.ts';
 
-const tag = 'Catalogue';
+const shared = { tag: 'Catalogue', callers: ['user'] } as const;
 const tenYearsInMinutes = 10 * 366 * 24 * 60;
 const minutes = z.int().min(1).max(tenYearsInMinutes).nullable();
 
@@ -44,12 +44,11 @@ const tagged = { ETag: 'The entity tag, for `If-Match`.' };
 
 export const categoryRoutes = [
   route({
+    ...shared,
     method: 'get',
     path: '/v1/categories',
     operationId: 'listCategories',
-    tag,
     summary: 'List the categories by name',
-    callers: ['user'],
     responses: { 200: z.object({ items: z.array(category) }) },
     errors: ['insufficient_role'],
   }).handle(async ({ identity, reply }, parts) => {
@@ -58,12 +57,11 @@ export const categoryRoutes = [
   }),
 
   route({
+    ...shared,
     method: 'post',
     path: '/v1/categories',
     operationId: 'addCategory',
-    tag,
     summary: 'Add a category',
-    callers: ['user'],
     roles: ['admin'],
     body: wantedCategory.meta({ examples: [example] }),
     responses: { 201: { schema: category, headers: tagged } },
@@ -75,13 +73,12 @@ export const categoryRoutes = [
   }),
 
   route({
+    ...shared,
     method: 'patch',
     path: '/v1/categories/:id',
     operationId: 'editCategory',
-    tag,
     summary: 'Change or deactivate a category',
     description: 'New targets apply only to new complaints.',
-    callers: ['user'],
     roles: ['admin'],
     params: complaintPath,
     headers: ifMatch,

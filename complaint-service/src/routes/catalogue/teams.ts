@@ -10,7 +10,7 @@ import { displayName } from '../complaints/complaint-json.ts';
 import { complaintPath } from '../fields.ts';
 import { route } from '../route.ts';
 
-const tag = 'Catalogue';
+const shared = { tag: 'Catalogue', callers: ['user'] } as const;
 
 const wantedTeam = z.strictObject({
   name: lineField(50),
@@ -27,12 +27,11 @@ const team = z
 
 export const teamRoutes = [
   route({
+    ...shared,
     method: 'get',
     path: '/v1/teams',
     operationId: 'listTeams',
-    tag,
     summary: 'List the teams by name',
-    callers: ['user'],
     roles: staffRoles,
     responses: { 200: z.object({ items: z.array(team) }) },
     errors: [],
@@ -42,12 +41,11 @@ export const teamRoutes = [
   }),
 
   route({
+    ...shared,
     method: 'post',
     path: '/v1/teams',
     operationId: 'addTeam',
-    tag,
     summary: 'Add a team of agents',
-    callers: ['user'],
     roles: ['admin'],
     body: wantedTeam.meta({ examples: [{ name: 'Road works', members: ['01936f00-0000-7000-8000-000000000012'] }] }),
     responses: { 201: team },
@@ -59,12 +57,11 @@ export const teamRoutes = [
   }),
 
   route({
+    ...shared,
     method: 'patch',
     path: '/v1/teams/:id',
     operationId: 'editTeam',
-    tag,
     summary: 'Rename a team, or replace its members',
-    callers: ['user'],
     roles: ['admin'],
     params: complaintPath,
     body: wantedTeam.partial().meta({ examples: [{ members: ['01936f00-0000-7000-8000-000000000012'] }] }),

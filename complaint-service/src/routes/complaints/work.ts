@@ -8,6 +8,15 @@ import { complaintPath, ifMatch, reason, uuidField } from '../fields.ts';
 import { route } from '../route.ts';
 import { complaint, sendComplaint, status } from './complaint-json.ts';
 
+const shared = {
+  method: 'post',
+  tag: 'Work',
+  callers: ['user'],
+  params: complaintPath,
+  headers: ifMatch,
+  responses: { 200: complaint },
+} as const;
+
 const assignment = z
   .strictObject({
     assignee_id: idField.optional().describe('An active agent in the tenant.'),
@@ -21,17 +30,12 @@ const assignment = z
 
 export const assignRoutes = [
   route({
-    method: 'post',
+    ...shared,
     path: '/v1/complaints/:id/assign',
     operationId: 'assignComplaint',
-    tag: 'Work',
     summary: 'Assign a complaint to an agent, a team, or both',
-    callers: ['user'],
     roles: staffRoles,
-    params: complaintPath,
-    headers: ifMatch,
     body: assignment,
-    responses: { 200: complaint },
     errors: ['unknown_assignee', 'unknown_team', 'complaint_locked', 'precondition_failed', 'people_unavailable'],
   }).handle(async (call, parts) => {
     const { req, identity, params, body } = call;
@@ -41,17 +45,12 @@ export const assignRoutes = [
   }),
 
   route({
-    method: 'post',
+    ...shared,
     path: '/v1/complaints/:id/unassign',
     operationId: 'unassignComplaint',
-    tag: 'Work',
     summary: 'Return a complaint to the queue',
-    callers: ['user'],
     roles: staffRoles,
-    params: complaintPath,
-    headers: ifMatch,
     body: z.strictObject({ reason: reason.optional().meta({ examples: ['On leave until March.'] }) }),
-    responses: { 200: complaint },
     errors: ['complaint_locked', 'precondition_failed'],
   }).handle(async (call, parts) => {
     const { req, identity, params, body } = call;
@@ -78,18 +77,13 @@ const transition = z
 
 export const transitionRoutes = [
   route({
-    method: 'post',
+    ...shared,
     path: '/v1/complaints/:id/transition',
     operationId: 'moveComplaint',
-    tag: 'Work',
     summary: 'Move a complaint to another status',
     description:
       'Agents and admins can use every allowed transition. Complainants can close, reopen and withdraw their own complaints.',
-    callers: ['user'],
-    params: complaintPath,
-    headers: ifMatch,
     body: transition,
-    responses: { 200: complaint },
     errors: ['insufficient_role', 'complaint_locked', 'illegal_transition', 'invalid_duplicate', 'precondition_failed'],
   }).handle(async (call, parts) => {
     const { req, identity, params, body } = call;

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { type Ref, useRef, useState } from 'react';
+import { type ReactNode, type Ref, useRef, useState } from 'react';
 import { commentsQuery } from '../queries.ts';
 import { useSession } from '../session.ts';
 import { useTexts } from '../texts/texts.ts';
@@ -9,8 +9,8 @@ import { ErrorNotice, Waiting } from '../ui/state.tsx';
 import { Time } from '../ui/time.tsx';
 import { useComment } from './actions.ts';
 
-/** A complaint's comments, and the form to add one. */
-export function Comments({ complaintId }: { complaintId: string }) {
+/** A complaint's comments, and a form to add one. */
+export function Comments({ complaintId, children }: { complaintId: string; children: ReactNode }) {
   const texts = useTexts();
   return (
     <section className="card" aria-labelledby="comments">
@@ -18,18 +18,12 @@ export function Comments({ complaintId }: { complaintId: string }) {
         {texts.complaint.comments}
       </h2>
       <CommentList complaintId={complaintId} />
-      <CommentForm
-        complaintId={complaintId}
-        internal={false}
-        label={texts.complaint.comment}
-        action={texts.complaint.addComment}
-        sent={texts.complaint.commentSent}
-      />
+      {children}
     </section>
   );
 }
 
-export function CommentList({ complaintId }: { complaintId: string }) {
+function CommentList({ complaintId }: { complaintId: string }) {
   const texts = useTexts();
   const { user } = useSession();
   const query = useQuery(commentsQuery(complaintId));

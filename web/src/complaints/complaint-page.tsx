@@ -9,7 +9,7 @@ import { Time } from '../ui/time.tsx';
 import { useTitle } from '../ui/use-title.ts';
 import { nextStatuses } from '../workflow.ts';
 import type { Seen } from './actions.ts';
-import { Comments } from './comments.tsx';
+import { CommentForm, Comments } from './comments.tsx';
 import { Description } from './description.tsx';
 import { Files } from './files.tsx';
 import { History } from './history.tsx';
@@ -38,7 +38,15 @@ export function ComplaintPage() {
       <Standing seen={{ id, etag }} status={status} />
       <Description complaint={complaint} />
       <Files complaintId={id} />
-      <Comments complaintId={id} />
+      <Comments complaintId={id}>
+        <CommentForm
+          complaintId={id}
+          internal={false}
+          label={texts.complaint.comment}
+          action={texts.complaint.addComment}
+          sent={texts.complaint.commentSent}
+        />
+      </Comments>
       <History complaint={complaint} />
     </article>
   );

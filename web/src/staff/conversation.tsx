@@ -1,5 +1,5 @@
 import type { Ref } from 'react';
-import { CommentForm, CommentList } from '../complaints/comments.tsx';
+import { CommentForm, Comments } from '../complaints/comments.tsx';
 import { useTexts } from '../texts/texts.ts';
 
 type Props = Readonly<{
@@ -12,17 +12,13 @@ type Props = Readonly<{
 
 /** Answers and internal notes in one list, in the order in which they were written. */
 export function Conversation({ complaintId, isNote, onNote, fieldRef }: Props) {
-  const { complaint, work, shortcuts } = useTexts();
+  const { work, shortcuts } = useTexts();
   const forms = [
     { internal: false, label: work.answer, action: work.sendAnswer, sent: work.answerSent },
     { internal: true, label: shortcuts.note, hint: work.noteHint, action: work.saveNote, sent: work.noteSaved },
   ];
   return (
-    <section className="card" aria-labelledby="comments">
-      <h2 id="comments" tabIndex={-1}>
-        {complaint.comments}
-      </h2>
-      <CommentList complaintId={complaintId} />
+    <Comments complaintId={complaintId}>
       <fieldset className="switch">
         <legend className="sr-only">{work.tabs}</legend>
         {forms.map(({ internal }) => (
@@ -42,6 +38,6 @@ export function Conversation({ complaintId, isNote, onNote, fieldRef }: Props) {
           <CommentForm complaintId={complaintId} {...form} {...(isNote === form.internal && { fieldRef })} />
         </div>
       ))}
-    </section>
+    </Comments>
   );
 }

@@ -12,7 +12,7 @@ import { MoveDialog } from '../complaints/move-dialog.tsx';
 import { complaintQuery } from '../queries.ts';
 import { useSession } from '../session.ts';
 import { useTexts } from '../texts/texts.ts';
-import { OverduePill, PriorityPill, StatusPill, Waiting } from '../ui/state.tsx';
+import { PriorityPill, StatusPill, Waiting } from '../ui/state.tsx';
 import { Time } from '../ui/time.tsx';
 import { useTitle } from '../ui/use-title.ts';
 import { isAssignable, nextStatuses } from '../workflow.ts';
@@ -77,7 +77,7 @@ function Opened({ complaint, etag }: { complaint: Complaint; etag: string }) {
         <p className="pills">
           <StatusPill status={complaint.status} />
           <PriorityPill priority={complaint.priority} />
-          <OverduePill overdue={complaint.overdue} />
+          {complaint.overdue && <span className="pill bad">{texts.queue.overdueMark}</span>}
           <span className="muted">
             {complaint.category} · <Time of={complaint.created_at} say={texts.complaint.filed} />
           </span>

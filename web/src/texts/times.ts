@@ -5,15 +5,12 @@ import { timeInWords } from './time-in-words.ts';
 /** The browser's regional variant of the language, for its date format. */
 const localeOf = (of: Language): string => navigator.languages.find((tag) => tag.startsWith(of)) ?? of;
 
-const momentOf = (of: string, time: Date): string =>
-  time.toLocaleString(of, { dateStyle: 'medium', timeStyle: 'short' });
-
 /** Formats times in the language of the page. */
 export function useTimes() {
   const of = localeOf(useStored(language));
   return {
     inWords: (time: string) => timeInWords(of, new Date(time), new Date()),
-    moment: (time: string) => momentOf(of, new Date(time)),
+    moment: (time: string) => new Date(time).toLocaleString(of, { dateStyle: 'medium', timeStyle: 'short' }),
     number: (value: number, fractionDigits = 0) =>
       value.toLocaleString(of, { minimumFractionDigits: fractionDigits, maximumFractionDigits: fractionDigits }),
   };

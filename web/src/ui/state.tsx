@@ -26,11 +26,6 @@ export function PriorityPill({ priority }: { priority: Priority }) {
   return <span className={`pill ${tone}`}>{texts.priority[priority]}</span>;
 }
 
-export function OverduePill({ overdue }: { overdue: boolean }) {
-  const texts = useTexts();
-  return overdue ? <span className="pill bad">{texts.queue.overdueMark}</span> : null;
-}
-
 type NoticeProps = Readonly<{ error: unknown; onRetry?: (() => void) | undefined }>;
 
 /** Explains an error by its code. */

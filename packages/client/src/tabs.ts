@@ -10,16 +10,12 @@ const arrivesWithinMs = 1_000;
 export class Tabs<State> {
   readonly #name: string;
   readonly #channel: BroadcastChannel;
-  #arrived: (() => void)[] = [];
 
   /** @param onState Receives the session that another tab announced, or undefined if it has ended. */
   constructor(name: string, onState: (state: State | undefined) => void) {
     this.#name = name;
     this.#channel = new BroadcastChannel(name);
-    this.#channel.onmessage = ({ data }: { data: unknown }) => {
-      onState((data as { state?: State }).state);
-      for (const resolve of this.#arrived.splice(0)) resolve();
-    };
+    this.#channel.onmessage = ({ data }: { data: unknown }) => onState((data as { state?: State }).state);
   }
 
   announce(state: State | undefined): void {
@@ -45,11 +41,8 @@ export class Tabs<State> {
 
   #nextMessage(): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, arrivesWithinMs);
-      this.#arrived.push(() => {
-        clearTimeout(timer);
-        resolve();
-      });
+      setTimeout(resolve, arrivesWithinMs);
+      this.#channel.addEventListener('message', () => resolve(), { once: true });
     });
   }
 

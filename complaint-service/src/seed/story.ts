@@ -1,4 +1,10 @@
-import { answeredBy, clocksAfterMove, dueTimes, type ServiceLevelTargets } from '../domain/complaints/service-level.ts';
+import {
+  answeredBy,
+  type Clocks,
+  clocksAfterMove,
+  dueTimes,
+  type ServiceLevelTargets,
+} from '../domain/complaints/service-level.ts';
 import { afterAssigning, type Status } from '../domain/complaints/workflow.ts';
 import { type Measured, timesEnded } from '../domain/statistics/rollups.ts';
 import type { HistoryEvent, NewComplaint } from '../store/schema/complaints.ts';
@@ -9,7 +15,7 @@ export type Actor = Readonly<{ userId: string; role: string }>;
 export type Cast = Readonly<{ complainants: readonly Actor[]; agents: readonly Actor[]; admins: readonly Actor[] }>;
 type Said = Readonly<{ at: Date; actor: Actor; body: string; internal: boolean }>;
 type Happened = Readonly<{ at: Date; actor: Actor; event: HistoryEvent }>;
-type Row = NewComplaint & { status: Status; first_answered_at: Date | null; resolved_at: Date | null };
+type Row = NewComplaint & Clocks;
 
 /** One complaint with its history. */
 export type Story = { row: Row; filedBy: Actor; history: Happened[]; comments: Said[]; times: Measured[]; about: Case };
@@ -104,7 +110,7 @@ function say(random: Random, story: Story, { at, agent, what }: Step & Readonly<
   const { row, comments, about } = story;
   const actor = what === 'reply' ? { userId: row.complainant_id ?? agent.userId, role: 'complainant' } : agent;
   comments.push({ at, actor, body: about[what], internal: what === 'note' });
-  if (what === 'answer' || what === 'done') change(random, story, at, answeredBy(clocksOf(row), at));
+  if (what === 'answer' || what === 'done') change(random, story, at, answeredBy(row, at));
 }
 
 function assign(story: Story, { at, actor, agent }: Step & Readonly<{ actor: Actor }>): void {
@@ -126,7 +132,7 @@ function move(
   const why = to === 'rejected' ? topic.rejected : reasonFor(random, to);
   const detail = { from: row.status, to, ...(why !== undefined && { reason: why }) };
   history.push({ at, actor, event: { action: 'moved', detail } });
-  change(random, story, at, { status: to, ...clocksAfterMove(clocksOf(row), to, at, category) });
+  change(random, story, at, { status: to, ...clocksAfterMove(row, to, at, category) });
 }
 
 const reasonFor = (random: Random, to: Status): string | undefined =>
@@ -134,18 +140,7 @@ const reasonFor = (random: Random, to: Status): string | undefined =>
 
 /** Changes the complaint, and counts the response times that this change completes. */
 function change(random: Random, story: Story, at: Date, changes: Partial<Row>): void {
-  const before = { ...clocksOf(story.row), category_id: story.row.category_id };
+  const before = { ...story.row };
   Object.assign(story.row, changes, { updated_at: at, revision: random.id(at) });
-  story.times.push(...timesEnded(before, { ...clocksOf(story.row), category_id: story.row.category_id }));
-}
-
-function clocksOf(row: Row) {
-  return {
-    created_at: row.created_at,
-    clock_started_at: row.clock_started_at,
-    first_answer_due_at: row.first_answer_due_at ?? null,
-    first_answered_at: row.first_answered_at,
-    resolution_due_at: row.resolution_due_at ?? null,
-    resolved_at: row.resolved_at,
-  };
+  story.times.push(...timesEnded(before, story.row));
 }

@@ -37,7 +37,10 @@ export async function assignComplaint(
     throw new AppError('unknown_assignee');
   }
   return asUser(parts.db, user, async (trx) => {
-    if (assigneeId !== undefined) await assertStillAgent(trx, user, assigneeId);
+    if (assigneeId !== undefined) {
+      await lockMember(trx, { tenantId: user.tenantId, userId: assigneeId });
+      if (await hasLeft(trx, assigneeId)) throw new AppError('unknown_assignee');
+    }
     if (typeof teamId === 'string' && (await findTeam(trx, teamId)) === undefined) throw new AppError('unknown_team');
     const current = await getComplaint(trx, id, 'change');
     if (!mayBeAssigned(current)) throw new AppError('complaint_locked');
@@ -53,11 +56,10 @@ export async function assignComplaint(
   });
 }
 
-/** A membership update may have arrived after the users-service responded. */
-async function assertStillAgent(trx: Trx, { tenantId }: UserIdentity, userId: string): Promise<void> {
-  await lockMember(trx, { tenantId, userId });
-  const update = await findMembershipUpdate(trx, userId);
-  if (update !== undefined && !mayTakeComplaints(update)) throw new AppError('unknown_assignee');
+/** Whether an assignee has left or changed roles, even after the users-service responded. */
+export async function hasLeft(trx: Trx, assigneeId: string | null): Promise<boolean> {
+  const update = assigneeId === null ? undefined : await findMembershipUpdate(trx, assigneeId);
+  return update !== undefined && !mayTakeComplaints(update);
 }
 
 /**

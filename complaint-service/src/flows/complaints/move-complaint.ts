@@ -1,14 +1,14 @@
 import type { UserIdentity } from '@countersign/identity';
 import { clocksAfterMove } from '../../domain/complaints/service-level.ts';
 import { judgeTransition, nextOf, type Status } from '../../domain/complaints/workflow.ts';
-import { mayTakeComplaints } from '../../domain/people.ts';
 import { AppError } from '../../errors.ts';
 import { findCategory } from '../../store/catalogue/categories.ts';
 import { hasDuplicates, lockComplaints } from '../../store/complaints/complaints.ts';
-import { findMembershipUpdate, lockMember } from '../../store/members/members.ts';
+import { lockMember } from '../../store/members/members.ts';
 import type { Complaint, ComplaintChanges } from '../../store/schema/complaints.ts';
 import { asUser, type Trx } from '../../store/scope.ts';
 import type { AssertCurrent, FlowParts } from '../parts.ts';
+import { hasLeft } from './assign-complaint.ts';
 import { getComplaint } from './get-complaint.ts';
 import { recordChange } from './record-change.ts';
 
@@ -59,6 +59,7 @@ async function changesOf(trx: Trx, current: Complaint, { to, duplicateOf }: Move
     status: to,
     duplicate_of: duplicateOf ?? null,
     ...clocksAfterMove(current, to, at, category),
+    // Active complaints of a former agent return to the queue.
     ...(to === 'reopened' && (await hasLeft(trx, current.assignee_id)) && { assignee_id: null }),
   };
 }
@@ -70,12 +71,6 @@ async function changesOf(trx: Trx, current: Complaint, { to, duplicateOf }: Move
 async function lockAssignee(trx: Trx, { tenantId }: UserIdentity, id: string): Promise<void> {
   const { assignee_id: userId } = await getComplaint(trx, id, 'read');
   if (userId !== null) await lockMember(trx, { tenantId, userId });
-}
-
-/** Whether an agent has left or changed roles since the assignment. Active complaints then return to the queue. */
-async function hasLeft(trx: Trx, assigneeId: string | null): Promise<boolean> {
-  const update = assigneeId === null ? undefined : await findMembershipUpdate(trx, assigneeId);
-  return update !== undefined && !mayTakeComplaints(update);
 }
 
 /**

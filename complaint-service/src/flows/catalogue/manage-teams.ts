@@ -27,19 +27,12 @@ export async function addTeam(
   { name, members = [] }: WantedTeam & Readonly<{ name: string }>,
 ): Promise<TeamWithMembers> {
   await assertAgents(parts, user, members);
-  const { newId, now } = parts;
-  const [id, at] = [newId(), now()];
-  const names = { name, name_key: foldName(name) };
+  const id = parts.newId();
+  const at = parts.now();
+  const written = { tenant_id: user.tenantId, id, revision: parts.newId(), created_at: at, updated_at: at };
   return withUniqueName('teams_name', () =>
     asUser(parts.db, user, async (trx) => {
-      await insertTeam(trx, {
-        tenant_id: user.tenantId,
-        id,
-        ...names,
-        revision: newId(),
-        created_at: at,
-        updated_at: at,
-      });
+      await insertTeam(trx, { ...written, name, name_key: foldName(name) });
       await setMembers(trx, { tenantId: user.tenantId, teamId: id }, members);
       return teamAfter(trx, id);
     }),

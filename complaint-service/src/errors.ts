@@ -3,6 +3,7 @@ import {
   capacity,
   commonErrors,
   type ErrorTable,
+  entry,
   AppError as KitError,
   ours,
   preconditionErrors,
@@ -49,12 +50,7 @@ export const errors = {
   too_many_webhooks: caller(409, 'Your tenant has reached its limit of webhooks.'),
   webhook_has_no_secret: caller(409, 'This webhook has no secret, because it is signed with a published key.'),
   webhook_not_active: caller(409, 'This webhook is paused or disabled. Resume it first.'),
-  people_unavailable: {
-    status: 503,
-    fault: 'upstream',
-    title: 'Users cannot be looked up right now. Try again shortly.',
-    retryAfterSec: 2,
-  },
+  people_unavailable: entry('upstream')(503, 'Users cannot be looked up right now. Try again shortly.', 2),
 } as const satisfies ErrorTable;
 
 export type Code = keyof typeof errors;

@@ -36,13 +36,8 @@ export function described(complaint: Described) {
   return { title, description, category, priority: priorityOf(priority), location, contact_preference };
 }
 
-/** An edit in the history: each change with its old and new value. */
-export type Edit = Readonly<{
-  fields: readonly string[];
-  changes: Readonly<Record<string, Readonly<{ from: unknown; to: unknown }>>>;
-}>;
-
-export function editOf(before: Described, after: Described): Edit {
+/** Returns an edit as the history stores it: each changed member with its old and new value. */
+export function editOf(before: Described, after: Described) {
   const [from, to] = [described(before), described(after)];
   const fields = (Object.keys(from) as (keyof typeof from)[]).filter(
     (field) => JSON.stringify(from[field]) !== JSON.stringify(to[field]),

@@ -3,7 +3,7 @@ import { readSeedFile } from '@countersign/service-kit';
 import { z } from 'zod';
 import { foldName } from './domain/profile.ts';
 import { inTenant } from './store/in-tenant.ts';
-import { addMember, type Written } from './store/members.ts';
+import { addMember } from './store/members.ts';
 import type { UsersSchema } from './store/schema.ts';
 
 // The auth-service reads the same file. This schema ignores the fields that only the auth-service needs.
@@ -28,19 +28,11 @@ export type Seed = z.infer<typeof seedFile>;
 export const readSeed = (path: string): Seed => readSeedFile(path, seedFile);
 
 /** Adds missing members. Existing members keep every change since the first seed. */
-export async function seedMembers(db: Database<UsersSchema>, seed: Seed, stamp: () => Written): Promise<void> {
+export async function seedMembers(db: Database<UsersSchema>, seed: Seed): Promise<void> {
   for (const { id: tenantId, members } of seed.tenants) {
     await inTenant(db, tenantId, async (trx) => {
       for (const member of members) {
-        const { revision, at } = stamp();
-        await addMember(trx, {
-          ...member,
-          tenant_id: tenantId,
-          folded_name: foldName(member.display_name),
-          revision,
-          created_at: at,
-          updated_at: at,
-        });
+        await addMember(trx, { ...member, tenant_id: tenantId, folded_name: foldName(member.display_name) });
       }
     });
   }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { locationFrom, openDatabase } from '@countersign/database';
 import { createLogger, type Running, startBehindGateway } from '@countersign/service-kit';
-import { createApp, newStamp } from './app.ts';
+import { createApp } from './app.ts';
 import type { UsersConfig } from './config.ts';
 import { readSeed, seedMembers } from './seed.ts';
 import { type UsersSchema, usersDatabase } from './store/schema.ts';
@@ -31,8 +31,8 @@ export async function start(
     logger,
     database: db,
     async createApp(parts) {
-      if (seed !== undefined) await seedMembers(db, seed, newStamp);
-      return createApp({ ...parts, db, stamp: newStamp });
+      if (seed !== undefined) await seedMembers(db, seed);
+      return createApp({ ...parts, db });
     },
   });
 }

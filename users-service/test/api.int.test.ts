@@ -2,7 +2,7 @@ import { createHealth, createMetrics } from '@countersign/service-kit';
 import { databases, silentLogger } from '@countersign/testing';
 import { servedRoutes } from '@countersign/testing/service';
 import { expect, test } from '@jest/globals';
-import { createApp, newStamp } from '../src/app.ts';
+import { createApp } from '../src/app.ts';
 import { api } from '../src/routes/api.ts';
 import { type UsersSchema, usersDatabase } from '../src/store/schema.ts';
 
@@ -15,7 +15,6 @@ test('the OpenAPI description lists exactly the served routes', async () => {
     health: createHealth({}),
     metrics: createMetrics(),
     logger: silentLogger(),
-    stamp: newStamp,
   });
   expect(servedRoutes(app)).toEqual(api.endpoints.map(({ method, path }) => `${method} ${path}`).sort());
   await database.close();

@@ -1,10 +1,9 @@
 import { databases, people, tablesWithoutForcedRowSecurity } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import { newStamp } from '../src/app.ts';
-import { inTenantOfUpdate } from '../src/store/in-tenant.ts';
+import { inTenant, type Trx } from '../src/store/in-tenant.ts';
 import { applyMembershipUpdate } from '../src/store/members.ts';
-import { appRole, identityRole } from '../src/store/schema.ts';
+import { appRole, identityRole, membershipRole } from '../src/store/schema.ts';
 import { usersWorld } from './world.ts';
 
 const { agent, stranger } = people;
@@ -65,9 +64,8 @@ describe.each(databases())('tenants on %s', (_kind, database) => {
       status: 'active',
     } as const;
     const { tenantId } = known;
-    await inTenantOfUpdate(world.db, tenantId, (trx) =>
-      applyMembershipUpdate(trx, { ...membership, sequence: 1 }, newStamp()),
-    );
+    const apply = (trx: Trx) => applyMembershipUpdate(trx, { ...membership, sequence: 1 });
+    await inTenant(world.db, tenantId, apply, membershipRole);
     const rows = await world.db.transaction({ role: identityRole, tenantId }, (trx) =>
       trx.updateTable('members').set({ role: 'owner' }).where('user_id', '=', known.userId).returning('role').execute(),
     );

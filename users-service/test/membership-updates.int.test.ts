@@ -2,9 +2,9 @@ import type { IdentityClaims } from '@countersign/identity';
 import { asUser, databases, eventually, people, tenants } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import { newStamp } from '../src/app.ts';
-import { inTenantOfUpdate } from '../src/store/in-tenant.ts';
+import { inTenant, type Trx } from '../src/store/in-tenant.ts';
 import { applyMembershipUpdate } from '../src/store/members.ts';
+import { membershipRole } from '../src/store/schema.ts';
 import { usersWorld } from './world.ts';
 
 const { agent, admin } = people;
@@ -160,15 +160,16 @@ describe.each(databases())('membership updates from the auth-service, on %s', (k
       await me(userId, 'complainant');
       const update = { tenant_id: tenants.acme, user_id: userId, email: 'e', role: 'agent', status: 'active' } as const;
       const request = Promise.withResolvers<unknown>();
-      await inTenantOfUpdate(world.db, tenants.acme, async (trx) => {
-        await applyMembershipUpdate(trx, { ...update, sequence: 1 }, newStamp());
+      const applyAndWait = async (trx: Trx) => {
+        await applyMembershipUpdate(trx, { ...update, sequence: 1 });
         request.resolve(me(userId, 'admin'));
         await eventually(async () => {
           const { rows } = await sql`select from pg_locks where not granted
             and pid in (select pid from pg_stat_activity where datname = current_database())`.execute(trx);
           expect(rows).toHaveLength(1);
         });
-      });
+      };
+      await inTenant(world.db, tenants.acme, applyAndWait, membershipRole);
       await request.promise;
       expect((await seen(userId)).role).toBe('agent');
     });

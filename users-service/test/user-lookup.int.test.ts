@@ -1,8 +1,9 @@
 import type { IdentityClaims } from '@countersign/identity';
 import { asUser, databases, type Person, people } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { inTenantOfUpdate } from '../src/store/in-tenant.ts';
+import { inTenant, type Trx } from '../src/store/in-tenant.ts';
 import { applyMembershipUpdate } from '../src/store/members.ts';
+import { membershipRole } from '../src/store/schema.ts';
 import { usersWorld } from './world.ts';
 
 const { complainant, agent, admin, stranger } = people;
@@ -86,14 +87,12 @@ describe.each(databases())('looking up a user for another service, on %s', (_kin
       members: [{ id: agent.userId, role: 'agent', status: 'active', email: 'agent@acme.test' }],
     });
     const update = { tenant_id: agent.tenantId, user_id: agent.userId, role: 'agent', email: 'agent@acme.test' };
-    const stamp = { revision: '0197c2a0-0000-7000-8000-0000000000f1', at: new Date() };
     for (const [status, sequence, found] of [
       ['inactive', 1, 0],
       ['active', 2, 1],
     ] as const) {
-      await inTenantOfUpdate(world.db, agent.tenantId, (trx) =>
-        applyMembershipUpdate(trx, { ...update, status, sequence }, stamp),
-      );
+      const apply = (trx: Trx) => applyMembershipUpdate(trx, { ...update, status, sequence });
+      await inTenant(world.db, agent.tenantId, apply, membershipRole);
       const { body } = await addresses(mailing, { tenant_id: agent.tenantId, ids }).expect(200);
       expect(body.members).toHaveLength(found);
     }

@@ -1,6 +1,6 @@
 import { people, type TestDatabase, tenants } from '@countersign/testing';
 import { serviceWorld } from '@countersign/testing/service';
-import { createApp, newStamp } from '../src/app.ts';
+import { createApp } from '../src/app.ts';
 import { api } from '../src/routes/api.ts';
 import { type Seed, seedMembers } from '../src/seed.ts';
 import { type UsersSchema, usersDatabase } from '../src/store/schema.ts';
@@ -24,6 +24,6 @@ export const seed: Seed = {
 /** Starts the service on a database with all test people. */
 export async function usersWorld(where: TestDatabase) {
   const database = await where.open<UsersSchema>(usersDatabase);
-  await seedMembers(database.db, seed, newStamp);
-  return serviceWorld({ audience, api, database, createApp: (parts) => createApp({ ...parts, stamp: newStamp }) });
+  await seedMembers(database.db, seed);
+  return serviceWorld({ audience, api, database, createApp });
 }

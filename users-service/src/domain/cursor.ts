@@ -1,14 +1,9 @@
 /** A position in the directory. The list continues after this member. */
-export type DirectoryPosition = Readonly<{ foldedName: string; userId: string }>;
+export type DirectoryPosition = Readonly<{ folded_name: string; user_id: string }>;
 
 /** Encodes a position in the directory as an opaque base64url cursor. */
-export function encodeCursor({ foldedName, userId }: DirectoryPosition): string {
-  return Buffer.from(JSON.stringify([foldedName, userId])).toString('base64url');
-}
-
-/** Returns the cursor for the position after a stored member. */
-export function cursorAt({ folded_name, user_id }: Readonly<{ folded_name: string; user_id: string }>): string {
-  return encodeCursor({ foldedName: folded_name, userId: user_id });
+export function encodeCursor({ folded_name, user_id }: DirectoryPosition): string {
+  return Buffer.from(JSON.stringify([folded_name, user_id])).toString('base64url');
 }
 
 /** @returns undefined for anything that {@link encodeCursor} did not write. */
@@ -20,11 +15,11 @@ export function decodeCursor(cursor: string): DirectoryPosition | undefined {
     return undefined;
   }
   if (!Array.isArray(parts)) return undefined;
-  const [foldedName, userId] = parts as unknown[];
-  if (typeof foldedName !== 'string' || typeof userId !== 'string') return undefined;
+  const [folded_name, user_id] = parts as unknown[];
+  if (typeof folded_name !== 'string' || typeof user_id !== 'string') return undefined;
   // Postgres rejects NUL, which JavaScript strings may contain.
-  if (`${foldedName}${userId}`.includes('\0')) return undefined;
-  const position = { foldedName, userId };
+  if (`${folded_name}${user_id}`.includes('\0')) return undefined;
+  const position = { folded_name, user_id };
   // Accepts only the canonical form: Buffer skips invalid base64url characters, and JSON allows spaces.
   return encodeCursor(position) === cursor ? position : undefined;
 }

@@ -38,11 +38,11 @@ test('a folded name fits an index entry, however much its ligatures expand', () 
 });
 
 test('a change contains only the fields that differ, and a new display name also changes the folded name', () => {
-  expect(changesTo(member, { displayName: 'Úna', phone: null, locale: undefined })).toEqual({
+  expect(changesTo(member, { display_name: 'Úna', phone: null, locale: undefined })).toEqual({
     display_name: 'Úna',
     folded_name: 'úna',
     phone: null,
   });
-  expect(changesTo(member, { displayName: 'Uma', phone: '+43 1 234', locale: null })).toBeUndefined();
+  expect(changesTo(member, { display_name: 'Uma', phone: '+43 1 234', locale: null })).toBeUndefined();
   expect(changesTo(member, {})).toBeUndefined();
 });

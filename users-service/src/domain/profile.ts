@@ -1,33 +1,24 @@
-/** The fields that people can change about themselves. `null` removes a value. */
-export type ProfileChanges = Readonly<{
-  displayName?: string | undefined;
-  phone?: string | null | undefined;
-  locale?: string | null | undefined;
-  timeZone?: string | null | undefined;
-}>;
+/** The fields that people can change about themselves. */
+export type Profile = Readonly<Record<'display_name' | 'phone' | 'locale' | 'time_zone', string | null>>;
 
-export type StoredProfile = Readonly<{
-  display_name: string | null;
-  phone: string | null;
-  locale: string | null;
-  time_zone: string | null;
-}>;
+/** `null` removes a value. The display name can only be replaced. */
+export type ProfileChanges = Readonly<{ [Field in keyof Profile]?: Profile[Field] | undefined }> &
+  Readonly<{ display_name?: string | undefined }>;
+
 /** The columns to store for a changed profile. `folded_name` changes with the name. */
-export type MemberChanges = { -readonly [Field in keyof StoredProfile]?: StoredProfile[Field] } & {
-  folded_name?: string;
-};
+export type MemberChanges = ProfileChanges & Readonly<{ folded_name?: string }>;
 
 export type Caller = Readonly<{ userId: string; role: string }>;
 
 /** Roles that see their tenant's whole directory. */
-export const directoryRoles = ['agent', 'admin'] as const;
+export const directoryRoles: readonly string[] = ['agent', 'admin'];
 
 /**
  * Whether the caller can see this user. Complainants see only themselves, so that they do not learn who else files
  * complaints.
  */
 export function maySee(caller: Caller, userId: string): boolean {
-  return caller.userId === userId || (directoryRoles as readonly string[]).includes(caller.role);
+  return caller.userId === userId || directoryRoles.includes(caller.role);
 }
 
 /** The scope that OAuth clients need to read the directory, also when they act for a user. */
@@ -45,14 +36,11 @@ export function foldName(name: string): string {
 }
 
 /** @returns The columns to store. Undefined if nothing changes, so that a repeated PATCH keeps the entity tag. */
-export function changesTo(member: StoredProfile, wanted: ProfileChanges): MemberChanges | undefined {
-  const changes: MemberChanges = {};
-  if (wanted.displayName !== undefined && wanted.displayName !== member.display_name) {
-    changes.display_name = wanted.displayName;
-    changes.folded_name = foldName(wanted.displayName);
-  }
-  if (wanted.phone !== undefined && wanted.phone !== member.phone) changes.phone = wanted.phone;
-  if (wanted.locale !== undefined && wanted.locale !== member.locale) changes.locale = wanted.locale;
-  if (wanted.timeZone !== undefined && wanted.timeZone !== member.time_zone) changes.time_zone = wanted.timeZone;
-  return Object.keys(changes).length === 0 ? undefined : changes;
+export function changesTo(member: Profile, wanted: ProfileChanges): MemberChanges | undefined {
+  const fields = Object.keys(wanted) as (keyof ProfileChanges)[];
+  const changed = fields.filter((field) => wanted[field] !== undefined && wanted[field] !== member[field]);
+  if (changed.length === 0) return undefined;
+  const changes: ProfileChanges = Object.fromEntries(changed.map((field) => [field, wanted[field]]));
+  const { display_name: name } = changes;
+  return name === undefined ? changes : { ...changes, folded_name: foldName(name) };
 }

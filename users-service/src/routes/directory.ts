@@ -1,6 +1,6 @@
 import { idField, ifNoneMatchField, paginate, readerTenantOf } from '@countersign/service-kit';
 import { z } from 'zod';
-import { cursorAt } from '../domain/cursor.ts';
+import { encodeCursor } from '../domain/cursor.ts';
 import { directoryRoles, directoryScope, maySee } from '../domain/profile.ts';
 import { AppError } from '../errors.ts';
 import { inTenant } from '../store/in-tenant.ts';
@@ -25,11 +25,10 @@ export const directoryRoutes = [
   }).handle(async ({ identity, query, reply }, { db }) => {
     const { role, q, cursor, limit } = query;
     const filter = { role, part: q, after: cursor, limit: limit + 1 };
-    if (identity.kind === 'user' && !(directoryRoles as readonly string[]).includes(identity.role))
-      throw new AppError('insufficient_role');
+    if (identity.kind === 'user' && !directoryRoles.includes(identity.role)) throw new AppError('insufficient_role');
     const tenantId = readerTenantOf(identity, directoryScope);
     const found = await inTenant(db, tenantId, (trx) => listMembers(trx, filter));
-    const { rows, nextCursor } = paginate(found, limit, cursorAt);
+    const { rows, nextCursor } = paginate(found, limit, encodeCursor);
     reply(200, { items: rows.map(profileJson), next_cursor: nextCursor });
   }),
 

@@ -3,6 +3,9 @@ import { z } from 'zod';
 import { decodeCursor } from '../domain/cursor.ts';
 import { foldName } from '../domain/profile.ts';
 
+const isLocale = (value: string) => succeeds(() => Intl.getCanonicalLocales(value));
+const isTimeZone = (value: string) => succeeds(() => new Intl.DateTimeFormat('en', { timeZone: value }));
+
 const locale = z.string().max(35).refine(isLocale, 'must be a language tag such as en-GB (BCP 47)');
 const timeZone = z.string().max(64).refine(isTimeZone, 'must be a time zone such as Europe/Vienna (IANA)');
 const phone = z.string().regex(/^\+?[0-9][0-9 ()./-]{2,30}$/, 'must be a telephone number');
@@ -15,13 +18,7 @@ export const profilePatch = z
     locale: locale.nullable().optional(),
     time_zone: timeZone.nullable().optional(),
   })
-  .meta({ examples: [{ display_name: 'Agent Smith', locale: 'de-AT', phone: null }] })
-  .transform((body) => ({
-    displayName: body.display_name,
-    phone: body.phone,
-    locale: body.locale,
-    timeZone: body.time_zone,
-  }));
+  .meta({ examples: [{ display_name: 'Agent Smith', locale: 'de-AT', phone: null }] });
 
 /** The query of GET /v1/users. */
 export const directoryQuery = z.strictObject({
@@ -33,17 +30,10 @@ export const directoryQuery = z.strictObject({
   ...paginationFields({ maxLength: 4_000, decode: decodeCursor }),
 });
 
-function isLocale(value: string): boolean {
+function succeeds(attempt: () => unknown): boolean {
   try {
-    return Intl.getCanonicalLocales(value).length === 1;
-  } catch {
-    return false;
-  }
-}
-
-function isTimeZone(value: string): boolean {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: value }).resolvedOptions().timeZone !== '';
+    attempt();
+    return true;
   } catch {
     return false;
   }

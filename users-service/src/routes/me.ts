@@ -1,11 +1,10 @@
 import type { UserIdentity } from '@countersign/identity';
 import { assertIfMatch, ifMatchField, ifNoneMatchField } from '@countersign/service-kit';
-import type { Transaction } from 'kysely';
 import { z } from 'zod';
 import { changesTo } from '../domain/profile.ts';
-import { inTenant } from '../store/in-tenant.ts';
-import { addMember, changeMember, findMember, lockMember, takeRoleOfToken, type Written } from '../store/members.ts';
-import type { Member, UsersSchema } from '../store/schema.ts';
+import { inTenant, type Trx } from '../store/in-tenant.ts';
+import { addMember, changeMember, findMember, lockMember, takeRoleOfToken } from '../store/members.ts';
+import type { Member } from '../store/schema.ts';
 import { profilePatch } from './fields.ts';
 import { profileResponse, sendProfile } from './profile-json.ts';
 import { route } from './route.ts';
@@ -21,8 +20,8 @@ export const meRoutes = [
     headers: z.object(ifNoneMatchField),
     responses: { 200: profileResponse, 304: null },
     errors: [],
-  }).handle(async ({ res, identity: user }, { db, stamp }) => {
-    sendProfile(res, await inTenant(db, user.tenantId, (trx) => ownMember(trx, user, stamp())));
+  }).handle(async ({ res, identity: user }, { db }) => {
+    sendProfile(res, await inTenant(db, user.tenantId, (trx) => ownMember(trx, user)));
   }),
 
   route({
@@ -37,14 +36,14 @@ export const meRoutes = [
     body: profilePatch,
     responses: { 200: profileResponse },
     errors: ['precondition_failed'],
-  }).handle(async ({ req, res, identity: user, body: wanted }, { db, stamp }) => {
+  }).handle(async ({ req, res, identity: user, body: wanted }, { db }) => {
     const member = await inTenant(db, user.tenantId, async (trx) => {
-      await ownMember(trx, user, stamp());
+      await ownMember(trx, user);
       const current = await lockMember(trx, user.userId);
       if (current === undefined) throw new Error('the caller has no row right after it was created');
       assertIfMatch(req)(current.revision);
       const changes = changesTo(current, wanted);
-      return changes === undefined ? current : changeMember(trx, user.userId, changes, stamp());
+      return changes === undefined ? current : changeMember(trx, user.userId, changes);
     });
     sendProfile(res, member);
   }),
@@ -54,24 +53,12 @@ export const meRoutes = [
  * Returns the caller's row. The auth-service owns memberships and roles, and sends every change. Before a member's
  * first update, the role in the latest token applies.
  */
-async function ownMember(trx: Transaction<UsersSchema>, user: UserIdentity, written: Written): Promise<Member> {
-  const known = await findMember(trx, user.userId);
-  if (known !== undefined && (known.sequence > 0 || known.role === user.role)) return known;
-  if (known !== undefined) await takeRoleOfToken(trx, user.userId, user.role, written);
-  else {
-    await addMember(trx, {
-      tenant_id: user.tenantId,
-      user_id: user.userId,
-      role: user.role,
-      email: null,
-      display_name: null,
-      folded_name: '',
-      revision: written.revision,
-      created_at: written.at,
-      updated_at: written.at,
-    });
-  }
-  const member = await findMember(trx, user.userId);
+async function ownMember(trx: Trx, { tenantId, userId, role }: UserIdentity): Promise<Member> {
+  const known = await findMember(trx, userId);
+  if (known !== undefined && (known.sequence > 0 || known.role === role)) return known;
+  if (known === undefined) await addMember(trx, { tenant_id: tenantId, user_id: userId, role });
+  else await takeRoleOfToken(trx, userId, role);
+  const member = await findMember(trx, userId);
   if (member === undefined) throw new Error('the caller has no row right after it was created');
   return member;
 }

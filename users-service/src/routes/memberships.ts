@@ -1,8 +1,9 @@
 import { addToLog, idField, roleField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { AppError } from '../errors.ts';
-import { inTenantOfUpdate } from '../store/in-tenant.ts';
+import { inTenant, type Trx } from '../store/in-tenant.ts';
 import { applyMembershipUpdate } from '../store/members.ts';
+import { membershipRole } from '../store/schema.ts';
 import { route } from './route.ts';
 
 /** The only service that can change memberships. This check does not rely on gateway.yaml. */
@@ -34,13 +35,13 @@ export const membershipRoutes = [
       }),
     },
     errors: ['not_the_source'],
-  }).handle(async ({ res, identity, body, reply }, { db, stamp }) => {
+  }).handle(async ({ res, identity, body, reply }, { db }) => {
     if (identity.serviceId !== source) throw new AppError('not_the_source');
     const { event_id, status, ...known } = body;
     const update = { ...known, status: status === 'active' ? ('active' as const) : ('inactive' as const) };
-    const applied = await inTenantOfUpdate(db, update.tenant_id, (trx) => applyMembershipUpdate(trx, update, stamp()));
+    const apply = (trx: Trx) => applyMembershipUpdate(trx, update);
+    const applied = await inTenant(db, update.tenant_id, apply, membershipRole);
     addToLog(res, { service_id: source, tenant_id: update.tenant_id, user_id: update.user_id, event_id, applied });
-    res.set('cache-control', 'no-store');
     reply(200, { applied });
   }),
 ];

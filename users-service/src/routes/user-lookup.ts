@@ -32,7 +32,6 @@ export const userLookupRoutes = [
       ? await inTenant(db, tenantId, (trx) => findMember(trx, id))
       : undefined;
     if (member === undefined) throw new AppError('unknown_user');
-    res.set('cache-control', 'no-store');
     reply(200, { id: member.user_id, role: member.role, status: member.status });
   }),
 
@@ -56,7 +55,6 @@ export const userLookupRoutes = [
     const { serviceId, tenantId } = actingService(identity);
     addToLog(res, { service_id: serviceId, tenant_id: tenantId });
     const found = await inTenant(db, tenantId, (trx) => findNames(trx, body.ids));
-    res.set('cache-control', 'no-store');
     reply(200, { names: Object.fromEntries(found.map((member) => [member.user_id, member.display_name])) });
   }),
 
@@ -81,7 +79,6 @@ export const userLookupRoutes = [
     if (identity.serviceId !== mailingService) throw new AppError('not_a_mailer');
     addToLog(res, { service_id: identity.serviceId, tenant_id: body.tenant_id });
     const found = await inTenant(db, body.tenant_id, (trx) => findAddresses(trx, body.ids));
-    res.set('cache-control', 'no-store');
     const members = found.map(({ user_id: id, role, email }) => ({ id, role, status: 'active', email }) as const);
     reply(200, { members });
   }),

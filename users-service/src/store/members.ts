@@ -1,15 +1,14 @@
-import { sql, type Transaction } from 'kysely';
+import { sql } from 'kysely';
+import { v7 as uuidv7 } from 'uuid';
 import type { DirectoryPosition } from '../domain/cursor.ts';
 import type { MemberChanges } from '../domain/profile.ts';
-import { actingAs } from './in-tenant.ts';
-import { identityRole, type Member, type MembersTable, type UsersSchema } from './schema.ts';
+import { actAs, type Trx } from './in-tenant.ts';
+import { appRole, identityRole, type Member } from './schema.ts';
 
-type Trx = Transaction<UsersSchema>;
-
-export type NewMember = Omit<MembersTable, 'status' | 'sequence' | 'phone' | 'locale' | 'time_zone'>;
+export type NewMember = Pick<Member, 'tenant_id' | 'user_id' | 'role'> &
+  Partial<Pick<Member, 'email' | 'display_name' | 'folded_name'>>;
 /** A member's state, as the auth-service sends it. */
-export type MembershipUpdate = Pick<MembersTable, 'tenant_id' | 'user_id' | 'email' | 'role' | 'status' | 'sequence'>;
-export type Written = Readonly<{ revision: string; at: Date }>;
+export type MembershipUpdate = Pick<Member, 'tenant_id' | 'user_id' | 'email' | 'role' | 'status' | 'sequence'>;
 export type DirectoryFilter = Readonly<{
   role?: string | undefined;
   /** Part of a name or address, after folding. */
@@ -17,6 +16,9 @@ export type DirectoryFilter = Readonly<{
   after?: DirectoryPosition | undefined;
   limit: number;
 }>;
+
+/** Returns the columns that every write sets. */
+const written = () => ({ revision: uuidv7(), updated_at: new Date() });
 
 export function findMember(trx: Trx, userId: string): Promise<Member | undefined> {
   return trx.selectFrom('members').selectAll().where('user_id', '=', userId).executeTakeFirst();
@@ -56,9 +58,10 @@ export function lockMember(trx: Trx, userId: string): Promise<Member | undefined
 
 /** Adds a member. Of two concurrent first requests, the second finds the row of the first and does not change it. */
 export async function addMember(trx: Trx, member: NewMember): Promise<void> {
+  const { revision, updated_at } = written();
   await trx
     .insertInto('members')
-    .values({ ...member, status: 'active', sequence: 0, phone: null, locale: null, time_zone: null })
+    .values({ ...member, revision, created_at: updated_at, updated_at })
     .onConflict((conflict) => conflict.columns(['tenant_id', 'user_id']).doNothing())
     .execute();
 }
@@ -69,48 +72,35 @@ export async function addMember(trx: Trx, member: NewMember): Promise<void> {
  *
  * @returns Whether the row changed.
  */
-export async function applyMembershipUpdate(
-  trx: Trx,
-  update: MembershipUpdate,
-  { revision, at }: Written,
-): Promise<boolean> {
+export async function applyMembershipUpdate(trx: Trx, update: MembershipUpdate): Promise<boolean> {
+  const { tenant_id, user_id, ...state } = { ...update, ...written() };
   const { numInsertedOrUpdatedRows } = await trx
     .insertInto('members')
-    .values({ ...update, folded_name: '', revision, created_at: at, updated_at: at })
+    .values({ tenant_id, user_id, ...state, created_at: state.updated_at })
     .onConflict((conflict) =>
-      conflict
-        .columns(['tenant_id', 'user_id'])
-        .doUpdateSet({
-          email: update.email,
-          role: update.role,
-          status: update.status,
-          sequence: update.sequence,
-          revision,
-          updated_at: at,
-        })
-        .where('members.sequence', '<', update.sequence),
+      conflict.columns(['tenant_id', 'user_id']).doUpdateSet(state).where('members.sequence', '<', update.sequence),
     )
     .executeTakeFirst();
   return (numInsertedOrUpdatedRows ?? 0n) > 0n;
 }
 
 /** Copies the role from a token, as long as the row has no membership update. Later only updates change the role. */
-export async function takeRoleOfToken(trx: Trx, userId: string, role: string, written: Written): Promise<void> {
-  await actingAs(trx, identityRole, () =>
-    trx
-      .updateTable('members')
-      .set({ role, revision: written.revision, updated_at: written.at })
-      .where('user_id', '=', userId)
-      // An update may arrive after the row was read, so PostgreSQL checks this again on the locked row.
-      .where('sequence', '=', 0)
-      .execute(),
-  );
+export async function takeRoleOfToken(trx: Trx, userId: string, role: string): Promise<void> {
+  await actAs(trx, identityRole);
+  await trx
+    .updateTable('members')
+    .set({ role, ...written() })
+    .where('user_id', '=', userId)
+    // An update may arrive after the row was read, so PostgreSQL checks this again on the locked row.
+    .where('sequence', '=', 0)
+    .execute();
+  await actAs(trx, appRole);
 }
 
-export function changeMember(trx: Trx, userId: string, changes: MemberChanges, written: Written): Promise<Member> {
+export function changeMember(trx: Trx, userId: string, changes: MemberChanges): Promise<Member> {
   return trx
     .updateTable('members')
-    .set({ ...changes, revision: written.revision, updated_at: written.at })
+    .set({ ...changes, ...written() })
     .where('user_id', '=', userId)
     .returningAll()
     .executeTakeFirstOrThrow();
@@ -125,7 +115,7 @@ export function listMembers(trx: Trx, { role, part, after, limit }: DirectoryFil
     query = query.where((or) => or.or([or('folded_name', 'like', pattern), or(sql`lower(email)`, 'like', pattern)]));
   }
   if (after !== undefined) {
-    query = query.where(sql<boolean>`(folded_name, user_id) > (${after.foldedName}, ${after.userId})`);
+    query = query.where(sql<boolean>`(folded_name, user_id) > (${after.folded_name}, ${after.user_id})`);
   }
   return query.orderBy('folded_name').orderBy('user_id').limit(limit).execute();
 }

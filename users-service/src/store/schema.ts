@@ -1,25 +1,25 @@
 import { type Migration, type OpenOptions, tenantTable } from '@countersign/database';
-import type { Selectable } from 'kysely';
+import type { Generated, Selectable } from 'kysely';
 
 type MemberStatus = 'active' | 'inactive';
 
 /** A person in one tenant. In each tenant the same person has a separate row, which only that tenant sees. */
-export type MembersTable = {
+type MembersTable = {
   tenant_id: string;
   user_id: string;
   role: string;
-  status: MemberStatus;
+  status: Generated<MemberStatus>;
   email: string | null;
   display_name: string | null;
   /** The display name for sorting and searching. Empty if there is none. */
-  folded_name: string;
+  folded_name: Generated<string>;
   phone: string | null;
   locale: string | null;
   time_zone: string | null;
   /** Changes with every update. Must never repeat, even between people, because it is the entity tag. */
   revision: string;
   /** The sequence number of the row's latest membership update, or 0. */
-  sequence: number;
+  sequence: Generated<number>;
   created_at: Date;
   updated_at: Date;
 };

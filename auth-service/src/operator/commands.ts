@@ -1,94 +1,41 @@
-const described = [
-  {
-    name: 'keys list',
-    summary: 'list the signing keys with their state, times and master key',
-  },
-  {
-    name: 'keys rotate',
-    summary: 'activate the next signing key as soon as every verifier has it',
-  },
-  {
-    name: 'keys revoke',
-    takes: ['KID'],
-    summary: 'revoke this key everywhere, and sign with the next one immediately',
-  },
-  {
-    name: 'keys rewrap',
-    summary: 'encrypt all secrets with the current master key, so that older master keys can be removed',
-  },
-  {
-    name: 'sessions end-all',
-    summary: 'end all sessions in all tenants, and start a new revocation log (after a restore)',
-  },
-  {
-    name: 'tenants list',
-    summary: 'list the tenants with their id, slug, status and name',
-  },
-  {
-    name: 'tenants create',
-    takes: ['SLUG', 'NAME'],
-    summary: 'create a tenant; users log in with SLUG and see NAME',
-  },
-  {
-    name: 'tenants invite',
-    takes: ['SLUG', 'EMAIL'],
-    summary: 'email an invitation to become an administrator',
-  },
-  {
-    name: 'tenants disable',
-    takes: ['SLUG'],
-    summary: 'block logins to this tenant, and end all its sessions',
-  },
-  {
-    name: 'tenants enable',
-    takes: ['SLUG'],
-    summary: 'let members of this tenant log in again',
-  },
-  {
-    name: 'users disable',
-    takes: ['EMAIL'],
-    summary: 'stop this person from logging in, and end their sessions',
-  },
-  {
-    name: 'users enable',
-    takes: ['EMAIL'],
-    summary: 'let this person log in again',
-  },
-  {
-    name: 'mfa reset',
-    takes: ['EMAIL'],
-    summary: 'remove the second factor and recovery codes of a person who lost both',
-  },
-  {
-    name: 'audit verify',
-    summary: 'verify the hash chain of every audit log',
-  },
-  {
-    name: 'audit contains',
-    takes: ['HASH'],
-    summary: 'check that an audit log still contains a hash that you recorded earlier',
-  },
-] as const satisfies readonly Readonly<{ name: string; takes?: readonly string[]; summary: string }>[];
+/** Each command with its arguments, and what it does. */
+const commands = {
+  'keys list': 'list the signing keys with their state, times and master key',
+  'keys rotate': 'activate the next signing key as soon as every verifier has it',
+  'keys revoke KID': 'revoke this key everywhere, and sign with the next one immediately',
+  'keys rewrap': 'encrypt all secrets with the current master key, so that older master keys can be removed',
+  'sessions end-all': 'end all sessions in all tenants, and start a new revocation log (after a restore)',
+  'tenants list': 'list the tenants with their id, slug, status and name',
+  'tenants create SLUG NAME': 'create a tenant; users log in with SLUG and see NAME',
+  'tenants invite SLUG EMAIL': 'email an invitation to become an administrator',
+  'tenants disable SLUG': 'block logins to this tenant, and end all its sessions',
+  'tenants enable SLUG': 'let members of this tenant log in again',
+  'users disable EMAIL': 'stop this person from logging in, and end their sessions',
+  'users enable EMAIL': 'let this person log in again',
+  'mfa reset EMAIL': 'remove the second factor and recovery codes of a person who lost both',
+  'audit verify': 'verify the hash chain of every audit log',
+  'audit contains HASH': 'check that an audit log still contains a hash that you recorded earlier',
+} as const;
 
-export type CommandName = (typeof described)[number]['name'];
-
-/** A CLI command. `takes` lists its arguments, such as `KID`. */
-export type Command = Readonly<{ name: CommandName; takes?: readonly string[]; summary: string }>;
-
-const commands: readonly Command[] = described;
+/** A command with its arguments, such as `keys revoke KID`. */
+export type Command = keyof typeof commands;
 
 /** @returns undefined if the command is unknown or the number of arguments is wrong. */
 export function findCommand(
   words: readonly string[],
-): Readonly<{ command: Command; given: readonly string[] }> | undefined {
-  const command = commands.find(({ name }) => name === words.slice(0, 2).join(' '));
+): Readonly<{ command: Command; name: string; given: readonly string[] }> | undefined {
+  const name = words.slice(0, 2).join(' ');
   const given = words.slice(2);
-  return command !== undefined && given.length === (command.takes ?? []).length ? { command, given } : undefined;
+  const command = (Object.keys(commands) as Command[]).find((each) => {
+    const [group, verb, ...takes] = each.split(' ');
+    return `${group} ${verb}` === name && takes.length === given.length;
+  });
+  return command && { command, name, given };
 }
 
 /** The help text of the command line. */
 export function usage(): string {
-  const rows = commands.map(({ name, takes = [], summary }) => [`  ${[name, ...takes].join(' ')}`, summary]);
+  const rows = Object.entries(commands).map(([command, summary]) => [`  ${command}`, summary]);
   return ['countersign-auth COMMAND: operate the running auth-service', '', ...tableLines(rows)].join('\n');
 }
 

@@ -71,10 +71,10 @@ function operatorApp(parts: OperatorParts, logger: Logger): RequestListener {
   app.post('/', async (req, res) => {
     const found = findCommand(commandBody.parse(req.body).command);
     if (found === undefined) throw new AppError('invalid_request', { detail: { reason: 'no such command' } });
-    const { command, given } = found;
+    const { command, name, given } = found;
     const requestId = requestIdOf(res);
-    logger.warn({ command: command.name, given, request_id: requestId }, 'operator command');
-    res.json({ lines: await run[command.name](parts, given, requestId) });
+    logger.warn({ command: name, given, request_id: requestId }, 'operator command');
+    res.json({ lines: await run[command](parts, given, requestId) });
   });
   app.use(notFound);
   app.use(respondWithProblem(errors));

@@ -12,8 +12,7 @@ import {
   inviteAdministrator,
 } from '../flows/operator/operate-tenants.ts';
 
-import type { CommandName } from './commands.ts';
-import { tableLines } from './commands.ts';
+import { type Command, tableLines } from './commands.ts';
 
 export type OperatorParts = KeyParts;
 
@@ -24,7 +23,7 @@ const newTenant = z.object({ SLUG: slugField, NAME: lineField(100) });
 const invited = z.object({ SLUG: z.string(), EMAIL: z.email() });
 
 /** Functions that run the commands and return lines of text without secrets. */
-export const run: Readonly<Record<CommandName, Run>> = {
+export const run: Readonly<Record<Command, Run>> = {
   async 'keys list'(parts) {
     const rows = (await listKeys(parts)).map(({ key, state }) => [
       key.kid,
@@ -39,7 +38,7 @@ export const run: Readonly<Record<CommandName, Run>> = {
     const { kid, at } = await rotateKeys(parts, requestId);
     return [`${kid} signs from ${at.toISOString()}`];
   },
-  async 'keys revoke'(parts, [kid = ''], requestId) {
+  async 'keys revoke KID'(parts, [kid = ''], requestId) {
     const { signing } = await revokeKey(parts, kid, requestId);
     return [`${kid} is revoked`, `${signing} now signs`];
   },
@@ -55,33 +54,33 @@ export const run: Readonly<Record<CommandName, Run>> = {
     const rows = (await everyTenant(db)).map(({ id, slug, name, status }) => [id, slug, status, name]);
     return tableLines([['ID', 'SLUG', 'STATE', 'NAME'], ...rows]);
   },
-  async 'tenants create'({ db }, [SLUG, NAME], requestId) {
+  async 'tenants create SLUG NAME'({ db }, [SLUG, NAME], requestId) {
     const { SLUG: slug, NAME: name } = newTenant.parse({ SLUG, NAME });
     const { id } = await createTenant(db, { slug, name }, requestId);
     return [`created ${slug} with id ${id}; run tenants invite ${slug} EMAIL to invite its first administrator`];
   },
-  async 'tenants invite'({ db }, [SLUG, EMAIL], requestId) {
+  async 'tenants invite SLUG EMAIL'({ db }, [SLUG, EMAIL], requestId) {
     const { SLUG: slug, EMAIL: email } = invited.parse({ SLUG, EMAIL });
     await inviteAdministrator(db, { slug, email }, requestId);
     return [`invitation sent to ${email}, to administer ${slug}`];
   },
-  async 'tenants disable'({ db }, [slug = ''], requestId) {
+  async 'tenants disable SLUG'({ db }, [slug = ''], requestId) {
     const { ended } = await disableTenant(db, slug, requestId);
     return [`${slug} is disabled; ${ended} sessions ended`];
   },
-  async 'tenants enable'({ db }, [slug = ''], requestId) {
+  async 'tenants enable SLUG'({ db }, [slug = ''], requestId) {
     await enableTenant(db, slug, requestId);
     return [`${slug} is enabled`];
   },
-  async 'users disable'({ db }, [email = ''], requestId) {
+  async 'users disable EMAIL'({ db }, [email = ''], requestId) {
     const { ended } = await disableUser(db, email, requestId);
     return [`${email} is disabled; ${ended} sessions ended`];
   },
-  async 'users enable'({ db }, [email = ''], requestId) {
+  async 'users enable EMAIL'({ db }, [email = ''], requestId) {
     await enableUser(db, email, requestId);
     return [`${email} is enabled`];
   },
-  async 'mfa reset'({ db }, [email = ''], requestId) {
+  async 'mfa reset EMAIL'({ db }, [email = ''], requestId) {
     await resetSecondFactor(db, email, requestId);
     return [`${email} can log in with the password alone until they set up a second factor again`];
   },
@@ -93,7 +92,7 @@ export const run: Readonly<Record<CommandName, Run>> = {
       ...chains.map(({ tenantId, entries, head }) => [tenantId, String(entries), head]),
     ]);
   },
-  async 'audit contains'({ db }, [hash = '']) {
+  async 'audit contains HASH'({ db }, [hash = '']) {
     const chains = await verifyAudit(db, hash.toLowerCase());
     assertWhole(chains);
     const found = chains.find(({ notedAt }) => notedAt !== undefined);

@@ -7,7 +7,7 @@ import { parseKeyRing } from '../src/domain/keys/key-ring.ts';
 import { loginLimits } from '../src/domain/sessions/login-limits.ts';
 import { chooseTenant, type LoginParts, logIn } from '../src/flows/sessions/log-in.ts';
 import { createThrottle, withFallback } from '../src/flows/sessions/throttle.ts';
-import { auditHash, chainStart } from '../src/store/audit/audit-chain.ts';
+import { auditHash, chainStart } from '../src/store/audit/audit.ts';
 import type { AuthDatabase } from '../src/store/database.ts';
 import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';

@@ -1,5 +1,4 @@
-import { listChains, readChain } from '../../store/audit/audit.ts';
-import { auditHash, chainStart } from '../../store/audit/audit-chain.ts';
+import { auditHash, chainStart, listChains, readChain } from '../../store/audit/audit.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { roles } from '../../store/roles.ts';
 

@@ -8,7 +8,7 @@ import { activeKey, dueKey, publishedKeys } from '../../domain/keys/signing-key-
 import type { SigningAlgorithm } from '../../domain/sessions/access-token.ts';
 import { AppError } from '../../errors.ts';
 import type { AuthDatabase } from '../../store/database.ts';
-import { addDueKey, type KeysNow, readSigningKeys, type StoredKey } from '../../store/keys/signing-keys.ts';
+import { changeKeys, insertKey, type KeysNow, readSigningKeys, type StoredKey } from '../../store/keys/signing-keys.ts';
 
 export type PublishedKeySet = Readonly<{ body: string; etag: string }>;
 
@@ -53,11 +53,15 @@ export async function openSigningKeys(db: AuthDatabase, keks: KeyRing, alg?: Sig
 async function currentKeys(db: AuthDatabase, keks: KeyRing, alg?: SigningAlgorithm): Promise<KeysNow> {
   const found = await readSigningKeys(db);
   if (dueKey(found.keys, found.now) === undefined) return found;
-  return addDueKey(db, async ({ keys, now }) => {
+  // Under the lock, instances that start together do not create several keys.
+  return changeKeys(db, async (trx, { keys, now }) => {
     // Decrypts all existing keys first, so that a wrong master key never leads to a new signing key.
     for (const key of keys) openPrivateKey(key, keks);
     const times = dueKey(keys, now);
-    return times && { ...(await makeKey(keks, alg)), ...times, revoked_at: null };
+    if (times === undefined) return { keys, now };
+    const key = { ...(await makeKey(keks, alg)), ...times, revoked_at: null };
+    await insertKey(trx, key);
+    return { keys: [...keys, key], now };
   });
 }
 

@@ -6,7 +6,7 @@ import { appendAudit } from '../../store/audit/audit.ts';
 import { roles } from '../../store/roles.ts';
 import { becomeUser, enterTenant, type Trx } from '../../store/scope.ts';
 import { lockTotp, rememberStep, takeRecoveryCode } from '../../store/second-factor/second-factors.ts';
-import { findMfaHolder, takeMfaStep } from '../../store/sessions/one-time-tokens.ts';
+import { findMfaHolder, takeStep } from '../../store/sessions/one-time-tokens.ts';
 import { type Admission, type AdmitParts, admit, type Proven } from '../sessions/admit.ts';
 import type { Caller } from '../sessions/grant.ts';
 import { stepOf } from './second-factor.ts';
@@ -66,7 +66,7 @@ async function verifyIn(
   const byRecovery = step === undefined && (await takeRecoveryCode(trx, userId, recoveryCodeHash(code)));
   if (step === undefined && !byRecovery) return 'wrong_code';
   // Under the lock, the second of two concurrent requests finds that the token is gone, and uses up nothing.
-  const taken = await takeMfaStep(trx, mfaToken);
+  const taken = await takeStep(trx, mfaToken, 'mfa');
   if (taken === undefined) throw new AppError('invalid_mfa_token');
   if (step !== undefined) await rememberStep(trx, userId, step);
   if (byRecovery) {

@@ -2,7 +2,8 @@ import { canonicalEmail } from '../../domain/accounts/email.ts';
 import type { Passwords } from '../../domain/accounts/passwords.ts';
 import type { Transport } from '../../domain/sessions/session-rules.ts';
 import { type Candidate, findCandidate, replaceHash } from '../../store/accounts/accounts.ts';
-import { takeSelection } from '../../store/sessions/one-time-tokens.ts';
+import { roles } from '../../store/roles.ts';
+import { takeStep } from '../../store/sessions/one-time-tokens.ts';
 import { type Admission, type AdmitParts, admit } from './admit.ts';
 import type { Caller } from './grant.ts';
 
@@ -63,7 +64,9 @@ export async function chooseTenant(
       refusal: 'invalid_selection_token',
       reserve: (throttle) => throttle.reserveToken(caller.ip),
       async verify() {
-        const step = await takeSelection(parts.db, given.selectionToken);
+        const step = await parts.db.transaction({ role: roles.login }, (trx) =>
+          takeStep(trx, given.selectionToken, 'tenant_selection'),
+        );
         if (step !== undefined) given.mayUse(step.transport);
         return step && { ...step, tenants: { id: given.tenantId } };
       },

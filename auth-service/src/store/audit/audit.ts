@@ -1,9 +1,8 @@
-import type { Selectable } from 'kysely';
+import { createHash } from 'node:crypto';
 import { databaseNow } from '../clock.ts';
 import { holdLock } from '../locks.ts';
-import type { AuditLogTable } from '../schema.ts';
+import type { Row } from '../schema.ts';
 import type { Trx } from '../scope.ts';
-import { type AuditEntry, auditHash, chainStart } from './audit-chain.ts';
 
 export type AuditAction =
   | `login.${'failed' | 'throttled'}`
@@ -33,6 +32,19 @@ export type AuditEvent = Readonly<{
 
 /** The chain for entries without a tenant: operator commands, and events of people without a tenant. */
 export const operatorChain = 'operator';
+
+export type StoredEntry = Row<'audit_log'>;
+export type AuditEntry = Omit<StoredEntry, 'prev_hash' | 'hash'>;
+
+/** `prev_hash` in a tenant's first entry. */
+export const chainStart = Buffer.alloc(32);
+
+/** Each entry's hash covers the previous hash, so that changed, removed and inserted entries are detected. */
+export function auditHash(previous: Uint8Array, entry: AuditEntry): Buffer {
+  const { tenant_id, seq, at, action, user_id, session_id, request_id, detail } = entry;
+  const fields = JSON.stringify([tenant_id, seq, at.toISOString(), action, user_id, session_id, request_id, detail]);
+  return createHash('sha256').update(previous).update(fields).digest();
+}
 
 /**
  * Locks several tenants' chains in a fixed order. Call this before writing to them in a different order.
@@ -76,8 +88,6 @@ export async function listChains(trx: Trx): Promise<string[]> {
   const rows = await trx.selectFrom('audit_log').select('tenant_id').distinct().orderBy('tenant_id').execute();
   return rows.map(({ tenant_id }) => tenant_id);
 }
-
-export type StoredEntry = Selectable<AuditLogTable>;
 
 /** Reads up to a thousand entries of a chain, from its start or after this number. */
 export async function readChain(trx: Trx, tenantId: string, after: number | undefined): Promise<StoredEntry[]> {

@@ -1,13 +1,13 @@
-import { type Selectable, sql } from 'kysely';
+import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import type { VerifiedAssertion } from '../../domain/clients/client-assertion.ts';
 import { inSeconds, now } from '../clock.ts';
-import type { ClientSecretsTable } from '../schema.ts';
+import type { Row } from '../schema.ts';
 import type { Trx } from '../scope.ts';
 import { usedSince } from './clients.ts';
 
 /** One secret of an OAuth client. `expires_at` is null while the secret is valid until replaced. */
-export type ClientSecret = Omit<Selectable<ClientSecretsTable>, 'tenant_id' | 'hash'>;
+export type ClientSecret = Omit<Row<'client_secrets'>, 'tenant_id' | 'hash'>;
 
 type SecretKey = Readonly<{ tenantId: string; clientId: string }>;
 

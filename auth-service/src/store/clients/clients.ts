@@ -1,13 +1,13 @@
-import { type Selectable, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { ClientKeySet } from '../../domain/clients/client-keys.ts';
 import { now } from '../clock.ts';
 import type { AuthDatabase } from '../database.ts';
 import { roles } from '../roles.ts';
-import type { ClientsTable } from '../schema.ts';
+import type { Row } from '../schema.ts';
 import type { Trx } from '../scope.ts';
 
 /** An OAuth client. `jwks` is null if it authenticates with a secret; `created_by` is null for a demo OAuth client. */
-export type OAuthClient = Omit<Selectable<ClientsTable>, 'jwks'> & { jwks: ClientKeySet | null };
+export type OAuthClient = Omit<Row<'clients'>, 'jwks'> & { jwks: ClientKeySet | null };
 
 export type NewOAuthClient = Omit<OAuthClient, 'created_at' | 'last_used_at' | 'status'>;
 
@@ -114,7 +114,7 @@ export async function markOAuthClientUsed(trx: Trx, tenantId: string, id: string
 
 const jwksText = (jwks: ClientKeySet | null): string | null => jwks && JSON.stringify(jwks);
 
-const oauthClientOf = ({ jwks, ...row }: Selectable<ClientsTable>): OAuthClient => ({
+const oauthClientOf = ({ jwks, ...row }: Row<'clients'>): OAuthClient => ({
   ...row,
   jwks: jwks === null ? null : JSON.parse(jwks),
 });

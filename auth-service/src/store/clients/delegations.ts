@@ -1,10 +1,10 @@
 import { countRows } from '@countersign/database';
-import { type Selectable, sql } from 'kysely';
+import { sql } from 'kysely';
 import { clockToleranceSec } from '../../domain/sessions/session-rules.ts';
 import { inSeconds, now } from '../clock.ts';
 import type { AuthDatabase } from '../database.ts';
 import { roles } from '../roles.ts';
-import type { DelegationsTable } from '../schema.ts';
+import type { Row } from '../schema.ts';
 import type { Trx } from '../scope.ts';
 import { usedSince } from './clients.ts';
 
@@ -19,7 +19,7 @@ const isLiveInSession = sql<boolean>`(
  * A person's consent that an OAuth client may act for them. The consent ends with the person's session `session_id`.
  * Tokens issued for it have its `id` as their `sid`.
  */
-export type Delegation = Omit<Selectable<DelegationsTable>, 'token_hash' | 'revoked_at'>;
+export type Delegation = Omit<Row<'delegations'>, 'token_hash' | 'revoked_at'>;
 
 const columns = [
   'delegations.id',

@@ -1,13 +1,13 @@
 import { notify } from '@countersign/database';
-import type { Selectable, Updateable } from 'kysely';
+import type { Updateable } from 'kysely';
 import { databaseNow, now } from '../clock.ts';
 import type { AuthDatabase } from '../database.ts';
 import { holdLock } from '../locks.ts';
 import { roles } from '../roles.ts';
-import type { SigningKeysTable } from '../schema.ts';
+import type { AuthSchema, Row } from '../schema.ts';
 import type { Trx } from '../scope.ts';
 
-export type StoredKey = Selectable<SigningKeysTable>;
+export type StoredKey = Row<'signing_keys'>;
 
 export type KeysNow = Readonly<{ keys: readonly StoredKey[]; now: Date }>;
 
@@ -26,26 +26,11 @@ export async function changeKeys<T>(db: AuthDatabase, change: (trx: Trx, existin
   });
 }
 
-/** Creates the next key if it is due. The lock prevents instances that start together from creating several keys. */
-export async function addDueKey(
-  db: AuthDatabase,
-  due: (existing: KeysNow) => Promise<StoredKey | undefined>,
-): Promise<KeysNow> {
-  return db.transaction({ role: roles.keys }, async (trx) => {
-    await holdLock(trx, 'signingKeys');
-    const existing = await readKeys(trx);
-    const key = await due(existing);
-    if (key === undefined) return existing;
-    await insertKey(trx, key);
-    return { keys: [...existing.keys, key], now: existing.now };
-  });
-}
-
 export async function insertKey(trx: Trx, key: StoredKey): Promise<void> {
   await trx.insertInto('signing_keys').values(key).execute();
 }
 
-export async function updateKey(trx: Trx, kid: string, change: Updateable<SigningKeysTable>): Promise<void> {
+export async function updateKey(trx: Trx, kid: string, change: Updateable<AuthSchema['signing_keys']>): Promise<void> {
   await trx.updateTable('signing_keys').set(change).where('kid', '=', kid).execute();
 }
 

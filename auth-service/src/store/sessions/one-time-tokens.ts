@@ -1,13 +1,12 @@
 import { hashSecret } from '../../domain/clients/client-secret.ts';
+import type { Transport } from '../../domain/sessions/session-rules.ts';
 import { inSeconds, now } from '../clock.ts';
 import type { AuthDatabase } from '../database.ts';
 import { roles } from '../roles.ts';
 import type { Trx } from '../scope.ts';
 
 /** What a login has established so far. The next step continues from here. */
-export type Step = Readonly<{ userId: string; provenAt: Date; amr: readonly string[]; transport: 'body' | 'cookie' }>;
-
-type StepPurpose = 'tenant_selection' | 'mfa';
+export type Step = Readonly<{ userId: string; provenAt: Date; amr: readonly string[]; transport: Transport }>;
 
 type NewStep = Step &
   (Readonly<{ purpose: 'tenant_selection' }> | Readonly<{ purpose: 'mfa'; tenantId: string }>) &
@@ -31,15 +30,6 @@ export async function saveStep(db: AuthDatabase, token: string, step: NewStep): 
   );
 }
 
-/**
- * Uses a token. Of two concurrent calls, one succeeds.
- *
- * @returns undefined if the token is unknown, used or expired.
- */
-export async function takeSelection(db: AuthDatabase, token: string): Promise<Step | undefined> {
-  return db.transaction({ role: roles.login }, (trx) => takeStep(trx, token, 'tenant_selection'));
-}
-
 /** Returns the person who must enter a code, and the tenant they chose. The token stays valid. */
 export async function findMfaHolder(
   trx: Trx,
@@ -55,16 +45,17 @@ export async function findMfaHolder(
   return row?.tenantId == null ? undefined : { userId: row.userId, tenantId: row.tenantId };
 }
 
-export const takeMfaStep = (trx: Trx, token: string): Promise<Step | undefined> => takeStep(trx, token, 'mfa');
-
-async function takeStep(trx: Trx, token: string, purpose: StepPurpose): Promise<Step | undefined> {
-  const row = await trx
+/**
+ * Uses a token. Of two concurrent calls, one succeeds.
+ *
+ * @returns undefined if the token is unknown, used or expired.
+ */
+export function takeStep(trx: Trx, token: string, purpose: NewStep['purpose']): Promise<Step | undefined> {
+  return trx
     .deleteFrom('one_time_tokens')
     .where('hash', '=', hashSecret(token))
     .where('purpose', '=', purpose)
     .where('expires_at', '>', now)
     .returning(['user_id as userId', 'created_at as provenAt', 'amr', 'transport'])
     .executeTakeFirst();
-  // A check constraint guarantees that `amr` and `transport` are set for these purposes.
-  return row && { userId: row.userId, provenAt: row.provenAt, amr: row.amr ?? [], transport: row.transport ?? 'body' };
 }

@@ -1,10 +1,13 @@
 import { type Insertable, sql, type Updateable } from 'kysely';
 import { absoluteLifetimeSec, graceSec, idleLifetimeSec } from '../../domain/sessions/session-rules.ts';
 import { inSeconds, now } from '../clock.ts';
-import type { SessionsTable } from '../schema.ts';
+import type { AuthSchema } from '../schema.ts';
 import type { Trx } from '../scope.ts';
 
-export type NewSession = Omit<Insertable<SessionsTable>, 'counter' | 'absolute_expires_at' | 'idle_expires_at'>;
+export type NewSession = Omit<
+  Insertable<AuthSchema['sessions']>,
+  'counter' | 'absolute_expires_at' | 'idle_expires_at'
+>;
 
 /** Starts a session with counter 1. */
 export async function insertSession(trx: Trx, session: NewSession): Promise<void> {
@@ -81,7 +84,7 @@ export type Rotation = Required<
 > &
   Readonly<{ fromCounter: number }>;
 
-type SessionUpdate = Updateable<SessionsTable>;
+type SessionUpdate = Updateable<AuthSchema['sessions']>;
 
 /**
  * Stores a session's next refresh token, and increments its counter.

@@ -1,11 +1,11 @@
 import { notify } from '@countersign/database';
-import { type Selectable, sql } from 'kysely';
+import { sql } from 'kysely';
 import { delegatedFrom } from '../clients/delegations.ts';
 import { now } from '../clock.ts';
 import type { AuthDatabase } from '../database.ts';
 import { holdLock } from '../locks.ts';
 import { roles } from '../roles.ts';
-import type { RevocationKind, RevocationsTable } from '../schema.ts';
+import type { RevocationKind, Row } from '../schema.ts';
 import type { Trx } from '../scope.ts';
 
 export const revocationsChannel = 'countersign_revocations';
@@ -121,7 +121,7 @@ export async function issueTimeSec(
   return row.sec;
 }
 
-export type Revocation = Selectable<RevocationsTable>;
+export type Revocation = Row<'revocations'>;
 
 /** Revocations with the same kind and times. */
 export type RevocationGroup = Readonly<{

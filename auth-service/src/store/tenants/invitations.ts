@@ -1,13 +1,13 @@
-import { type Selectable, sql } from 'kysely';
+import { sql } from 'kysely';
 import { inSeconds, now } from '../clock.ts';
-import type { InvitationsTable } from '../schema.ts';
+import type { Row } from '../schema.ts';
 import type { Trx } from '../scope.ts';
 
 const isPending = sql<boolean>`(accepted_at is null and revoked_at is null)`;
 const isOpen = sql<boolean>`(${isPending} and expires_at > clock_timestamp())`;
 
 export type Invitation = Readonly<{ email: string }> &
-  Pick<Selectable<InvitationsTable>, 'id' | 'role' | 'invited_by' | 'created_at' | 'expires_at'>;
+  Pick<Row<'invitations'>, 'id' | 'role' | 'invited_by' | 'created_at' | 'expires_at'>;
 
 const columns = ['id', 'email_ci as email', 'role', 'invited_by', 'created_at', 'expires_at'] as const;
 

@@ -17,7 +17,6 @@ import {
 } from '@countersign/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import request from 'supertest';
-import { v7 as uuidv7 } from 'uuid';
 import { type Deliver, maxMailAttempts, retryDelaySec, startCourier } from '../src/flows/mail/deliver.ts';
 import { orderMail, queueMembership } from '../src/flows/mail/outbox-messages.ts';
 import type { RunningService } from '../src/service.ts';
@@ -403,7 +402,6 @@ describe.each(databases())('membership updates on %s', (_, database) => {
   const sendUpdate = (userId: string, role: string) =>
     store.db.transaction({ role: roles.accounts }, (trx) =>
       queueMembership(trx, {
-        event_id: uuidv7(),
         sequence: nextSequence(),
         tenant_id: 'acme',
         user_id: userId,

@@ -3,25 +3,21 @@ import type { AuthSchema } from './schema.ts';
 
 export type Trx = Transaction<AuthSchema>;
 
+const setting = (name: string) => async (trx: Trx, value: string) => {
+  await sql`select set_config(${name}, ${value}, true)`.execute(trx);
+};
+
 /** Gives the transaction access to this user's rows. Call this only after identifying the user. */
-export async function becomeUser(trx: Trx, userId: string): Promise<void> {
-  await sql`select set_config('app.user_id', ${userId}, true)`.execute(trx);
-}
+export const becomeUser = setting('app.user_id');
 
 /**
  * Gives the transaction access to this tenant's rows. It can switch tenants, to work on one person's sessions in
  * several tenants.
  */
-export async function enterTenant(trx: Trx, tenantId: string): Promise<void> {
-  await sql`select set_config('app.tenant_id', ${tenantId}, true)`.execute(trx);
-}
+export const enterTenant = setting('app.tenant_id');
 
 /** Switches the transaction to this role and its privileges. */
-export async function actAs(trx: Trx, role: string): Promise<void> {
-  await sql`select set_config('role', ${role}, true)`.execute(trx);
-}
+export const actAs = setting('role');
 
 /** Gives the transaction access to this OAuth client's row, to authenticate it. */
-export async function becomeOAuthClient(trx: Trx, clientId: string): Promise<void> {
-  await sql`select set_config('app.client_id', ${clientId}, true)`.execute(trx);
-}
+export const becomeOAuthClient = setting('app.client_id');

@@ -6,13 +6,14 @@ import {
   verificationLifetimeSec,
 } from '../../domain/accounts/account-rules.ts';
 import { linkPages, type MailContent, mailText } from '../../domain/mail/mail-messages.ts';
+import { findAccount } from '../../store/accounts/accounts.ts';
 import { dropWaiting, findWaiting } from '../../store/accounts/registrations.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { type MailedTokenSubject, saveMailedToken } from '../../store/mail/mailed-tokens.ts';
-import { findAddressee, findTenantName } from '../../store/mail/people-to-mail.ts';
 import { roles } from '../../store/roles.ts';
 import type { Trx } from '../../store/scope.ts';
 import { findOpenInvitation, isInvited } from '../../store/tenants/invitations.ts';
+import { findTenantName } from '../../store/tenants/tenants.ts';
 import { recordForPerson } from '../audit/record.ts';
 import type { Deliver } from './deliver.ts';
 import { type MailOrder, mailOrder } from './outbox-messages.ts';
@@ -53,15 +54,12 @@ async function prepare(trx: Trx, parts: MailParts, order: MailOrder): Promise<Ou
     case 'verification_again':
       return verification(trx, parts, { email: order.email });
     case 'password_reset': {
-      const person = await findAddressee(trx, order.email);
-      if (person === undefined || !person.active) return undefined;
-      const subject = { purpose: 'password_reset', userId: person.userId } as const;
+      const account = await findAccount(trx, order.email);
+      if (account?.status !== 'active') return undefined;
+      const subject = { purpose: 'password_reset', userId: account.id } as const;
       const link = await newLink(trx, parts, { subject, lifetimeSec: resetLifetimeSec });
-      await recordForPerson(trx, person.userId, {
-        action: 'password.reset_mailed',
-        requestId: order.requestId,
-        detail: {},
-      });
+      const { requestId } = order;
+      await recordForPerson(trx, account.id, { action: 'password.reset_mailed', requestId, detail: {} });
       return { to: order.email, content: { kind: 'password_reset', link, lifetimeSec: resetLifetimeSec } };
     }
     case 'password_changed':
@@ -79,7 +77,7 @@ async function verification(
   const waiting = await findWaiting(trx, which);
   if (waiting === undefined) return undefined;
   const { id: registrationId, email: to } = waiting;
-  if ((await findAddressee(trx, to)) !== undefined) {
+  if ((await findAccount(trx, to)) !== undefined) {
     await dropWaiting(trx, registrationId);
     return { to, content: { kind: 'account_exists' } };
   }
@@ -99,10 +97,7 @@ async function invitation(trx: Trx, parts: MailParts, invitationId: string): Pro
   if (offer === undefined || tenantName === undefined) return undefined;
   const { tenantId, email: to, role, expiresInSec: lifetimeSec } = offer;
   const subject = { purpose: 'invitation', invitationId, tenantId } as const;
-  const link = await newLink(trx, parts, {
-    subject,
-    lifetimeSec: lifetimeSec + keptAfterExpirySec,
-  });
+  const link = await newLink(trx, parts, { subject, lifetimeSec: lifetimeSec + keptAfterExpirySec });
   return { to, content: { kind: 'invitation', link, lifetimeSec, tenantName, role } };
 }
 
@@ -113,6 +108,6 @@ async function newLink(
   to: Readonly<{ subject: MailedTokenSubject; lifetimeSec: number }>,
 ): Promise<string> {
   const token = randomBytes(32).toString('base64url');
-  await saveMailedToken(trx, token, { subject: to.subject, lifetimeSec: to.lifetimeSec });
+  await saveMailedToken(trx, token, to);
   return `${linkBase}${linkPages[to.subject.purpose]}?token=${token}`;
 }

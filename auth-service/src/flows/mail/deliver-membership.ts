@@ -3,16 +3,6 @@ import { z } from 'zod';
 import type { Deliver } from './deliver.ts';
 import { membershipUpdate } from './outbox-messages.ts';
 
-/** The receiver refused the delivery. */
-class NotTaken extends Error {
-  readonly code: string;
-  constructor(service: string, status: number) {
-    super(`the ${service} answered ${status}`);
-    this.name = 'NotTaken';
-    this.code = String(status);
-  }
-}
-
 const problem = z.object({ code: z.string() });
 
 /**
@@ -30,6 +20,6 @@ export function deliverMembership(callService: CallService): Deliver {
     if (answer.ok) return;
     // Without a complaint-service, the gateway does not have this route.
     if (receiver === 'complaint-service' && problem.safeParse(body).data?.code === 'no_route') return;
-    throw new NotTaken(receiver, answer.status);
+    throw Object.assign(new Error(`the ${receiver} answered ${answer.status}`), { code: String(answer.status) });
   };
 }

@@ -1,3 +1,4 @@
+import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { addToOutbox } from '../../store/mail/outbox.ts';
 import type { Trx } from '../../store/scope.ts';
@@ -14,7 +15,8 @@ export const mailOrder = z.discriminatedUnion('kind', [
 export type MailOrder = z.infer<typeof mailOrder>;
 
 /** A member's complete state. Other services need only the newest version. */
-export const membershipFact = z.object({
+export const membershipUpdate = z.object({
+  receiver: z.enum(['users-service', 'complaint-service']).default('users-service'),
   event_id: z.string(),
   sequence: z.number(),
   tenant_id: z.string(),
@@ -24,11 +26,7 @@ export const membershipFact = z.object({
   status: z.enum(['active', 'disabled']),
 });
 
-export type MembershipFact = z.infer<typeof membershipFact>;
-
-export const membershipUpdate = membershipFact.extend({
-  receiver: z.enum(['users-service', 'complaint-service']).default('users-service'),
-});
+type MembershipState = Omit<z.infer<typeof membershipUpdate>, 'receiver' | 'event_id'>;
 
 /** @param id The account or invitation of the email. Emails with different ids never wait for each other. */
 export async function orderMail(trx: Trx, id: string, order: MailOrder): Promise<void> {
@@ -39,7 +37,8 @@ export async function orderMail(trx: Trx, id: string, order: MailOrder): Promise
  * Call this while holding a lock on the membership, so that a member's states are queued in order. Each service has its
  * own delivery, so that one service's outage does not delay the other.
  */
-export async function queueMembership(trx: Trx, fact: MembershipFact): Promise<void> {
+export async function queueMembership(trx: Trx, state: MembershipState): Promise<void> {
+  const fact = { event_id: uuidv7(), ...state };
   const member = `${fact.tenant_id} ${fact.user_id}`;
   await addToOutbox(trx, { topic: 'membership', key: `member ${member}`, payload: fact });
   const payload = { ...fact, receiver: 'complaint-service' };

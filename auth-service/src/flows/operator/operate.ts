@@ -1,4 +1,3 @@
-import { v7 as uuidv7 } from 'uuid';
 import { canonicalEmail } from '../../domain/accounts/email.ts';
 import { type EndReason, revocationInForceSec } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
@@ -95,7 +94,6 @@ async function queueMemberships(
 ): Promise<void> {
   for (const { tenantId, role, version, status } of await renumberMemberships(trx, userId)) {
     await queueMembership(trx, {
-      event_id: uuidv7(),
       sequence: version,
       tenant_id: tenantId,
       user_id: userId,
@@ -112,9 +110,9 @@ async function changeUser<T>(
   change: (trx: Trx, userId: string) => Promise<T>,
 ): Promise<T> {
   return db.transaction({ role: roles.operator }, async (trx) => {
-    const user = await lockUserByEmail(trx, canonicalEmail(email));
-    if (user === undefined)
+    const userId = await lockUserByEmail(trx, canonicalEmail(email));
+    if (userId === undefined)
       throw new AppError('not_found', { errors: [{ path: 'EMAIL', message: 'no account has this address' }] });
-    return change(trx, user.id);
+    return change(trx, userId);
   });
 }

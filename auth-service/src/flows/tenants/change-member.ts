@@ -1,4 +1,3 @@
-import { v7 as uuidv7 } from 'uuid';
 import { adminRole } from '../../domain/accounts/account-rules.ts';
 import { decideMemberChange, type MemberState, type WantedChange } from '../../domain/tenants/member-change.ts';
 import { AppError } from '../../errors.ts';
@@ -45,7 +44,7 @@ export async function changeMember(
     // A disabled account is inactive in every tenant, whatever its membership status.
     const status = active ? to.status : 'disabled';
     const about = { tenant_id: tenantId, user_id: userId, email };
-    await queueMembership(trx, { event_id: uuidv7(), sequence, ...about, role, status });
+    await queueMembership(trx, { sequence, ...about, role, status });
     await recordChange(trx, admin, { from, to });
     return { ...to, email };
   });

@@ -1,4 +1,3 @@
-import { v7 as uuidv7 } from 'uuid';
 import type { Trx } from '../../store/scope.ts';
 import { insertMember } from '../../store/tenants/members.ts';
 import { queueMembership } from '../mail/outbox-messages.ts';
@@ -14,14 +13,6 @@ export async function joinTenant(
 ): Promise<boolean> {
   const sequence = await insertMember(trx, { tenantId, userId, role });
   if (sequence === undefined) return false;
-  await queueMembership(trx, {
-    event_id: uuidv7(),
-    sequence,
-    tenant_id: tenantId,
-    user_id: userId,
-    email,
-    role,
-    status: 'active',
-  });
+  await queueMembership(trx, { sequence, tenant_id: tenantId, user_id: userId, email, role, status: 'active' });
   return true;
 }

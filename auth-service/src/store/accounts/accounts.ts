@@ -23,11 +23,7 @@ const unknownUserId = '00000000-0000-0000-0000-000000000000';
 
 export async function findCandidate(db: AuthDatabase, email: string): Promise<Candidate> {
   return db.transaction({ role: roles.login }, async (trx) => {
-    const user = await trx
-      .selectFrom('users')
-      .select(['id', 'status'])
-      .where('email_ci', '=', email)
-      .executeTakeFirst();
+    const user = await findAccount(trx, email);
     await becomeUser(trx, user?.id ?? unknownUserId);
     const credential = await trx
       .selectFrom('credentials')
@@ -123,12 +119,15 @@ export async function lockTenants(trx: Trx): Promise<string[]> {
   return rows.map(({ id }) => id);
 }
 
-/** Locks the account. @returns undefined if no account has this email address. */
-export async function lockUserByEmail(
-  trx: Trx,
-  email: string,
-): Promise<Readonly<{ id: string; status: string }> | undefined> {
-  return trx.selectFrom('users').select(['id', 'status']).where('email_ci', '=', email).forUpdate().executeTakeFirst();
+/** Locks the account with this email address, and returns its id. */
+export async function lockUserByEmail(trx: Trx, email: string): Promise<string | undefined> {
+  const user = await trx.selectFrom('users').select('id').where('email_ci', '=', email).forUpdate().executeTakeFirst();
+  return user?.id;
+}
+
+/** Finds the account with this email address. */
+export function findAccount(trx: Trx, email: string): Promise<Readonly<{ id: string; status: string }> | undefined> {
+  return trx.selectFrom('users').select(['id', 'status']).where('email_ci', '=', email).executeTakeFirst();
 }
 
 export async function setUserStatus(trx: Trx, userId: string, status: 'active' | 'disabled'): Promise<void> {

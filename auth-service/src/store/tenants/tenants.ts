@@ -38,3 +38,14 @@ export async function holdActiveTenant(trx: Trx, id: string): Promise<boolean> {
   const row = await trx.selectFrom('tenants').select('status').where('id', '=', id).forShare().executeTakeFirst();
   return row?.status === 'active';
 }
+
+/** Returns the tenant's name, or undefined if it does not exist or is disabled. */
+export async function findTenantName(trx: Trx, tenantId: string): Promise<string | undefined> {
+  const row = await trx
+    .selectFrom('tenants')
+    .select('name')
+    .where('id', '=', tenantId)
+    .where('status', '=', 'active')
+    .executeTakeFirst();
+  return row?.name;
+}

@@ -28,25 +28,22 @@ const keyRing = z.string().transform((text, context) => {
 });
 
 /** Origins as browsers send them in `Origin`. Rejects `null` and wildcards. */
-const originList = z.string().transform((text, context) => {
-  const origins = text.split(',').map((entry) => entry.trim());
-  const wrong = origins.find((entry) => !URL.canParse(entry) || new URL(entry).origin !== entry);
-  if (wrong === undefined) return origins;
-  context.addIssue({ code: 'custom', message: 'must be comma-separated origins like https://app.example.com' });
-  return z.NEVER;
-});
+const originList = z
+  .string()
+  .transform((text) => text.split(',').map((entry) => entry.trim()))
+  .refine(
+    (origins) => origins.every((entry) => URL.canParse(entry) && new URL(entry).origin === entry),
+    'must be comma-separated origins like https://app.example.com',
+  );
 
 /** Space-separated scope-tokens, as in the `scope` parameter. */
-const scopeList = z.string().transform((text, context) => {
-  const scopes = text.split(/\s+/).filter((name) => name !== '');
-  const wrong = scopes.find((name) => !scopePattern.test(name));
-  if (wrong === undefined && scopes.length <= maxScopes) return [...new Set(scopes)];
-  context.addIssue({
-    code: 'custom',
-    message: `must be at most ${maxScopes} space-separated scopes (RFC 6749 section 3.3)`,
-  });
-  return z.NEVER;
-});
+const scopeList = z
+  .string()
+  .transform((text) => [...new Set(text.split(/\s+/).filter((name) => name !== ''))])
+  .refine(
+    (scopes) => scopes.length <= maxScopes && scopes.every((name) => scopePattern.test(name)),
+    `must be at most ${maxScopes} space-separated scopes (RFC 6749 section 3.3)`,
+  );
 
 const schema = z.object({
   ...commonConfig,

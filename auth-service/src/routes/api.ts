@@ -1,18 +1,17 @@
 import type { Api } from '@countersign/service-kit';
 import { errors } from '../errors.ts';
-import { passwordRoutes } from './accounts/password.ts';
-import { registrationRoutes } from './accounts/registration.ts';
+import { passwordRoutes, registrationRoutes } from './accounts.ts';
 import { authorizeRoutes } from './clients/authorize.ts';
 import { oauthClientRoutes } from './clients/clients.ts';
 import { delegationRoutes } from './clients/delegations.ts';
 import { tokenRoutes } from './clients/token.ts';
 import { secondFactorRoutes } from './second-factor/second-factor.ts';
-import { admissionProblemMembers } from './sessions/admission-answer.ts';
 import { loginRoutes } from './sessions/login.ts';
 import { logoutRoutes } from './sessions/logout.ts';
 import { refreshRoutes } from './sessions/refresh.ts';
 import { revocationRoutes } from './sessions/revocations.ts';
-import { sessionRoutes, switchTenantRoutes } from './sessions/sessions.ts';
+import { sessionRoutes } from './sessions/sessions.ts';
+import { admissionProblemMembers } from './sessions/token-answer.ts';
 import { auditRoutes } from './tenants/audit.ts';
 import { invitationRoutes } from './tenants/invitations.ts';
 import { memberRoutes } from './tenants/members.ts';
@@ -23,7 +22,6 @@ export const routes = [
   ...refreshRoutes,
   ...logoutRoutes,
   ...sessionRoutes,
-  ...switchTenantRoutes,
   ...passwordRoutes,
   ...secondFactorRoutes,
   ...invitationRoutes,

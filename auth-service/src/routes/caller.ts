@@ -2,7 +2,6 @@ import type { Identity, UserIdentity } from '@countersign/identity';
 import { requestIdOf } from '@countersign/service-kit';
 import type { Request, Response } from 'express';
 import { AppError } from '../errors.ts';
-import type { SessionOwner } from '../flows/sessions/end-sessions.ts';
 import type { Caller } from '../flows/sessions/grant.ts';
 import type { InSession } from '../flows/sessions/switch-tenant.ts';
 
@@ -23,13 +22,11 @@ export function callerOf(req: Request, res: Response, identity: Identity): Calle
  *
  * @throws AppError `session_revoked` if the token names no session, because another issuer made it.
  */
-export function sessionOf({ userId, context }: UserIdentity): SessionOwner {
+export function sessionOf({ userId, tenantId, context }: UserIdentity): InSession {
   if (context.sid === undefined) throw new AppError('session_revoked');
-  return { userId, sessionId: context.sid };
+  return { userId, tenantId, sessionId: context.sid };
 }
 
-/** Like {@link sessionOf}, with the tenant. Undefined if the caller has no session. */
-export function inSessionOf(identity: Identity): InSession | undefined {
-  if (identity.kind !== 'user' || identity.context.sid === undefined) return undefined;
-  return { userId: identity.userId, tenantId: identity.tenantId, sessionId: identity.context.sid };
-}
+/** Like {@link sessionOf}, but undefined if the caller has no session. */
+export const inSessionOf = (identity: Identity): InSession | undefined =>
+  identity.kind === 'user' && identity.context.sid !== undefined ? sessionOf(identity) : undefined;

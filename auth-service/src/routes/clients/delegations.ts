@@ -2,11 +2,10 @@ import { jsonOf, requestIdOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { isClientId, maxScopes } from '../../domain/clients/client-rules.ts';
 import { delegationTokenType, maxDelegationSec, minDelegationSec } from '../../domain/clients/delegation-token.ts';
-import { AppError } from '../../errors.ts';
 import { delegate, type GrantedDelegation, withdrawDelegation } from '../../flows/clients/delegate.ts';
 import { listAgents } from '../../store/clients/clients.ts';
 import { listOwnDelegations } from '../../store/clients/delegations.ts';
-import { callerOf, inSessionOf, sessionOf } from '../caller.ts';
+import { callerOf, sessionOf } from '../caller.ts';
 import { route } from '../route.ts';
 
 const delegation = z
@@ -60,8 +59,7 @@ export const delegationRoutes = [
     responses: { 201: granted },
     errors: ['session_revoked', 'too_many_delegations'],
   }).handle(async ({ req, res, identity, body, reply }, parts) => {
-    const session = inSessionOf(identity);
-    if (session === undefined) throw new AppError('session_revoked');
+    const session = sessionOf(identity);
     const consent = { clientId: body.client_id, scopes: [...new Set(body.scopes)], lifetimeSec: body.expires_in };
     const made = await delegate(parts, session, consent, callerOf(req, res, identity));
     res.location(`/v1/auth/delegations/${made.delegation.id}`);

@@ -1,4 +1,3 @@
-import type { Identity } from '@countersign/identity';
 import type { Content } from '@countersign/service-kit';
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
@@ -36,7 +35,7 @@ export type View = Readonly<{
   formToken(action: string, step?: string): string;
 }>;
 
-export type PageCall = Readonly<{ req: Request; res: Response; identity: Identity; caller: Caller; view: View }>;
+export type PageCall = Readonly<{ req: Request; res: Response; caller: Caller; view: View }>;
 
 export type Page<Schema extends z.ZodObject = z.ZodObject> = Readonly<{
   path: string;

@@ -53,10 +53,10 @@ export function accountPageRoutes(parts: PageParts): AccountPages {
     });
   };
 
-  const showStep: ShowStep = ({ req, res, view }, step, content) => {
+  const showStep: ShowStep = ({ req, res }, step, content) => {
     const session = newPageSession();
     res.append('set-cookie', pageSessionCookie(session));
-    const next = viewOf(view.t, session);
+    const next = viewOf(req, session);
     res.set(pageHeaders).send(render(req, step, next, content(next)));
   };
 
@@ -69,14 +69,8 @@ export function accountPageRoutes(parts: PageParts): AccountPages {
     router.get(each.path, people, async (req, res) => {
       const known = pageSessionIn(req.headers.cookie);
       const session = known ?? newPageSession();
-      const view = viewOf(languages[languageOf(req)], session);
-      const values = await each.open({
-        req,
-        res,
-        identity: req.identity,
-        caller: callerOf(req, res, req.identity),
-        view,
-      });
+      const view = viewOf(req, session);
+      const values = await each.open({ req, res, caller: callerOf(req, res, req.identity), view });
       if (values === undefined) return seeOther(res, loginPath);
       if (known === undefined) res.append('set-cookie', pageSessionCookie(session));
       const chosen = chosenLanguage(req);
@@ -91,8 +85,8 @@ export function accountPageRoutes(parts: PageParts): AccountPages {
       const step = each.stepField && given[each.stepField];
       if (session === undefined || !isFormToken(token ?? '', session, each.path, step))
         throw new AppError('form_expired');
-      const call = { req, res, identity: req.identity, caller: callerOf(req, res, req.identity) };
-      await each.submit({ ...call, view: viewOf(languages[languageOf(req)], session) }, each.fields.parse(given));
+      const call = { req, res, caller: callerOf(req, res, req.identity), view: viewOf(req, session) };
+      await each.submit(call, each.fields.parse(given));
     });
   }
 
@@ -108,17 +102,17 @@ export function accountPageRoutes(parts: PageParts): AccountPages {
     const asked = pageFor(req, error);
     if (asked === undefined) return undefined;
     const refused = asked.startsOver?.(error.code) ? (pages.find(({ path }) => path === loginPath) ?? asked) : asked;
-    const t = languages[languageOf(req)];
     const known = pageSessionIn(req.headers.cookie);
     // A cross-site request comes without the cookie, so its response must not replace the cookie.
     const isForeign = error.code === 'cross_site_refused';
     const session = known ?? newPageSession();
-    const problems = problemsOf(refused, error, t);
-    const view = { ...viewOf(t, session), values: shownAgain(req), problems };
+    const fresh = viewOf(req, session);
+    const { t } = fresh;
+    const view = { ...fresh, values: shownAgain(req), problems: problemsOf(refused, error, t) };
     const content = isForeign
       ? wayOn(link(loginPath, t.toLogIn))
       : (refused.instead?.(error.code, view) ?? refused.form(view));
-    const body = html`${summary(view, error.code, textOf(t.errors, error.code))}${content}`;
+    const body = html`${summary(view, error.code, errorText(t, error.code))}${content}`;
     return {
       body: render(req, refused, view, body, true),
       headers: {
@@ -131,8 +125,8 @@ export function accountPageRoutes(parts: PageParts): AccountPages {
   return { router, formatError };
 }
 
-const viewOf = (t: Texts, session: string): View => ({
-  t,
+const viewOf = (req: Request, session: string): View => ({
+  t: languages[languageOf(req)],
   values: {},
   problems: new Map(),
   formToken: (action, step) => formTokenOf(session, action, step),
@@ -148,23 +142,25 @@ function shownAgain(req: Request): Values {
 }
 
 function noticeOf({ query: { notice } }: Request, { notices }: Texts): Content {
-  const text = typeof notice === 'string' && Object.hasOwn(notices, notice) && notices[notice as keyof typeof notices];
+  const text = typeof notice === 'string' && textOf(notices, notice);
   return text && html`<p class="notice" role="status">${text}</p>`;
 }
 
 /** The form's invalid fields, each with a message. */
 function problemsOf(refused: Page, { code, errors = [], detail }: KitError, t: Texts): ReadonlyMap<string, string> {
   const field = refused.fieldOf?.[code as keyof typeof refused.fieldOf];
-  if (field !== undefined) return new Map([[field, textOf(t.errors, code)]]);
-  const weakness = textOf(t.weaknesses, String(detail?.weakness), undefined);
-  const known = errors.filter(({ path }) => Object.hasOwn(t.fields, path));
+  if (field !== undefined) return new Map([[field, errorText(t, code)]]);
+  const weakness = textOf(t.weaknesses, String(detail?.weakness));
   return new Map(
-    known.map(({ path }) => [path, (path === 'password' ? weakness : undefined) ?? textOf(t.fields, path)]),
+    errors.flatMap(({ path }) => {
+      const text = (path === 'password' ? weakness : undefined) ?? textOf(t.fields, path);
+      return text === undefined ? [] : [[path, text] as const];
+    }),
   );
 }
 
-function textOf(texts: Readonly<Record<string, string>>, key: string): string;
-function textOf(texts: Readonly<Record<string, string>>, key: string, otherwise: undefined): string | undefined;
-function textOf(texts: Readonly<Record<string, string>>, key: string, otherwise = texts.internal_error) {
-  return Object.hasOwn(texts, key) ? texts[key] : otherwise;
-}
+/** The text for an error, or for an internal error if the page has none. */
+const errorText = ({ errors }: Texts, code: string): string => textOf(errors, code) ?? errors.internal_error;
+
+const textOf = (texts: Readonly<Record<string, string>>, key: string): string | undefined =>
+  Object.hasOwn(texts, key) ? texts[key] : undefined;

@@ -6,14 +6,14 @@ import { chooseTenant, logIn } from '../../flows/sessions/log-in.ts';
 import { callerOf } from '../caller.ts';
 import { loginToken, secondFactorCode, secretText, tenantIdField, text, transport } from '../fields.ts';
 import { route } from '../route.ts';
-import { admissionResponses, answerAdmission } from './admission-answer.ts';
 import { refuseForeignPage } from './browser.ts';
+import { answerAdmission, tokens } from './token-answer.ts';
 
 const loginStep = {
   method: 'post',
   tag: 'Sessions',
   callers: ['anonymous', 'user'],
-  ...admissionResponses,
+  responses: { 200: tokens },
 } as const;
 
 export const loginRoutes = [

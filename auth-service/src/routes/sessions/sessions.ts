@@ -4,11 +4,11 @@ import { AppError } from '../../errors.ts';
 import { endOwnSession } from '../../flows/sessions/end-sessions.ts';
 import { switchTenant } from '../../flows/sessions/switch-tenant.ts';
 import { listOwnSessions } from '../../store/sessions/sessions.ts';
-import { callerOf, inSessionOf } from '../caller.ts';
+import { callerOf, sessionOf } from '../caller.ts';
 import { tenantIdField, transport } from '../fields.ts';
 import { route } from '../route.ts';
-import { admissionResponses, answerAdmission } from './admission-answer.ts';
 import { refuseForeignPage } from './browser.ts';
+import { answerAdmission, tokens } from './token-answer.ts';
 
 const session = z
   .object({
@@ -56,9 +56,6 @@ export const sessionRoutes = [
     if (!owned) throw new AppError('not_found');
     reply(204);
   }),
-];
-
-export const switchTenantRoutes = [
   route({
     method: 'post',
     path: '/v1/auth/sessions/switch-tenant',
@@ -68,13 +65,12 @@ export const switchTenantRoutes = [
     description: 'Starts a session in that tenant without a new login.',
     callers: ['user'],
     body: z.strictObject({ tenant_id: tenantIdField, transport }),
-    ...admissionResponses,
+    responses: { 200: tokens },
     errors: ['not_a_member', 'mfa_required', 'session_revoked', 'cross_site_refused', 'too_many_attempts'],
   }).handle(async ({ req, res, identity, body }, parts) => {
     refuseForeignPage(parts, req, body.transport);
-    const session = inSessionOf(identity);
-    if (session === undefined) throw new AppError('session_revoked');
     const given = { tenantId: body.tenant_id, transport: body.transport };
-    await answerAdmission(req, res, parts, await switchTenant(parts, session, given, callerOf(req, res, identity)));
+    const admission = await switchTenant(parts, sessionOf(identity), given, callerOf(req, res, identity));
+    await answerAdmission(req, res, parts, admission);
   }),
 ];

@@ -6,8 +6,8 @@ import { invite, openInvitations, withdrawInvitation } from '../../flows/tenants
 import { callerOf, inSessionOf } from '../caller.ts';
 import { emailAddress, mailedToken, roleName, secretText, transport } from '../fields.ts';
 import { route } from '../route.ts';
-import { admissionResponses, answerAdmission } from '../sessions/admission-answer.ts';
 import { refuseForeignPage } from '../sessions/browser.ts';
+import { answerAdmission, tokens } from '../sessions/token-answer.ts';
 import { adminOf, pathId } from './tenant-admin.ts';
 
 const invitation = z
@@ -90,7 +90,7 @@ export const invitationRoutes = [
         }),
       transport,
     }),
-    ...admissionResponses,
+    responses: { 200: tokens },
     errors: [
       'invalid_token',
       'invitation_gone',

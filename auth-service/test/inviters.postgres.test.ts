@@ -48,7 +48,7 @@ describe.each(servers)('on %s, an invitation whose inviter loses the right to in
   const invitationBy = async (admin: Admin, email = `${uuidv7()}@new.test`) => {
     const { id: invitationId } = await invite(parts, admin, { email, role: 'admin' });
     const token = uuidv7();
-    const subject = { purpose: 'invitation', invitationId, tenantId: tenant.id } as const;
+    const subject = { purpose: 'invitation', invitation_id: invitationId, tenant_id: tenant.id } as const;
     await store.db.transaction({ role: roles.courier }, (trx) =>
       saveMailedToken(trx, token, { subject, lifetimeSec: 60 }),
     );

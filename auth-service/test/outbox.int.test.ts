@@ -17,7 +17,7 @@ import {
 } from '@countersign/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import request from 'supertest';
-import { type Deliver, maxMailAttempts, retryDelaySec, startCourier } from '../src/flows/mail/deliver.ts';
+import { type Deliver, maxMailAttempts, retryDelayMs, startCourier } from '../src/flows/mail/deliver.ts';
 import { orderMail, queueMembership } from '../src/flows/mail/outbox-messages.ts';
 import type { RunningService } from '../src/service.ts';
 import type { AuthDatabase } from '../src/store/database.ts';
@@ -245,8 +245,9 @@ describe.each(databases())('the outbox on %s', (_, database) => {
 });
 
 test('delays between retries grow up to a limit', () => {
-  expect([1, 2, 3, 10, 60, 10_000].map((attempts) => retryDelaySec(attempts))).toEqual([2, 4, 8, 900, 900, 900]);
-  expect(retryDelaySec(9, 30)).toBe(30);
+  const delays = [1, 2, 3, 10, 60, 10_000].map((attempts) => retryDelayMs(attempts));
+  expect(delays).toEqual([2_000, 4_000, 8_000, 900_000, 900_000, 900_000]);
+  expect(retryDelayMs(9, 30_000)).toBe(30_000);
 });
 
 describe.each(databases())('email on %s', (_, database) => {

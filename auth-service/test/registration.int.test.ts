@@ -1,6 +1,6 @@
 import { capturingLogger, databases, redisServers } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { forgotPassword } from '../src/flows/accounts/reset-password.ts';
+import { requestLink } from '../src/flows/accounts/register.ts';
 import { type AccountsWorld, accountsWorld, freshAddress, freshEmail, newPassword } from './support/accounts-world.ts';
 import { caller, loginParts } from './support/flows.ts';
 import { testGateway } from './support/gateway.ts';
@@ -265,13 +265,13 @@ describe.each(databases())('requests that send email, on %s', (_, database) => {
   test('a network with too many requests is refused with Retry-After, whatever the address', async () => {
     const store = await openProbed(database);
     const parts = await loginParts(store.db);
-    const ask = () => forgotPassword(parts, freshEmail(), { ...caller, ip: '2001:db8::7' });
-    for (let count = 0; count < 100; count += 1) await ask();
-    await expect(ask()).rejects.toMatchObject({
+    const ask = (ip: string) => requestLink(parts, 'password_reset', freshEmail(), { ...caller, ip });
+    for (let count = 0; count < 100; count += 1) await ask('2001:db8::7');
+    await expect(ask('2001:db8::7')).rejects.toMatchObject({
       code: 'too_many_attempts',
       headers: { 'retry-after': expect.stringMatching(/^\d+$/) },
     });
-    await forgotPassword(parts, freshEmail(), { ...caller, ip: '2001:db8:0:1::7' });
+    await ask('2001:db8:0:1::7');
     await store.close();
   });
 });

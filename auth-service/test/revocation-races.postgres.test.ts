@@ -264,7 +264,7 @@ describe.each(servers)('concurrent revocations on %s', (_, database) => {
 
   const mailedReset = async (userId: string) => {
     const token = uuidv7();
-    const subject = { purpose: 'password_reset', userId } as const;
+    const subject = { purpose: 'password_reset', user_id: userId } as const;
     await store.db.transaction({ role: roles.courier }, (trx) =>
       saveMailedToken(trx, token, { subject, lifetimeSec: 60 }),
     );

@@ -236,7 +236,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
     await store.db.transaction({ role: roles.accounts, tenantId: globex.id }, (trx) =>
       insertInvitation(
         trx,
-        { id: 'i', tenantId: globex.id, email: 'x@new.test', role: 'agent', invitedBy: bob.userId },
+        { id: 'i', tenant_id: globex.id, email_ci: 'x@new.test', role: 'agent', invited_by: bob.userId },
         60,
       ),
     );
@@ -262,7 +262,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
     const foreign = store.db.transaction({ role: roles.accounts, tenantId: acme.id }, (trx) =>
       insertInvitation(
         trx,
-        { id: 'j', tenantId: globex.id, email: 'y@new.test', role: 'admin', invitedBy: ann.userId },
+        { id: 'j', tenant_id: globex.id, email_ci: 'y@new.test', role: 'admin', invited_by: ann.userId },
         60,
       ),
     );

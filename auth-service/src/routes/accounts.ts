@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { maxPasswordLength } from '../domain/accounts/passwords.ts';
 import { changePassword } from '../flows/accounts/change-password.ts';
-import { register, resendVerification, verifyEmail } from '../flows/accounts/register.ts';
-import { forgotPassword, resetPassword } from '../flows/accounts/reset-password.ts';
+import { register, requestLink, verifyEmail } from '../flows/accounts/register.ts';
+import { resetPassword } from '../flows/accounts/reset-password.ts';
 import { callerOf, sessionOf } from './caller.ts';
 import { emailAddress, mailedToken, newPassword, secretText } from './fields.ts';
 import { route } from './route.ts';
@@ -49,7 +49,7 @@ export const registrationRoutes = [
     responses: { 202: null },
     errors: ['too_many_attempts'],
   }).handle(async ({ req, res, identity, body, reply }, parts) => {
-    await resendVerification(parts, body.email, callerOf(req, res, identity));
+    await requestLink(parts, 'verification_again', body.email, callerOf(req, res, identity));
     reply(202);
   }),
 ];
@@ -65,7 +65,7 @@ export const passwordRoutes = [
     responses: { 202: null },
     errors: ['too_many_attempts'],
   }).handle(async ({ req, res, identity, body, reply }, parts) => {
-    await forgotPassword(parts, body.email, callerOf(req, res, identity));
+    await requestLink(parts, 'password_reset', body.email, callerOf(req, res, identity));
     reply(202);
   }),
 

@@ -24,11 +24,9 @@ export function metadataRoutes({ issuer: { issuer }, scopes }: MetadataParts): R
     token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
     token_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
   };
-  const router = createRouter();
-  router.get(metadataPath, (_req, res) => {
+  return createRouter().get(metadataPath, (_req, res) => {
     res.set('cache-control', 'public, max-age=300').json(metadata);
   });
-  return router;
 }
 
 /**
@@ -36,11 +34,9 @@ export function metadataRoutes({ issuer: { issuer }, scopes }: MetadataParts): R
  * verifiers need the keys first.
  */
 export function keySetRoutes(signingKeys: SigningKeys): Router {
-  const router = createRouter();
-  router.get('/.well-known/jwks.json', (_req, res) => {
+  return createRouter().get('/.well-known/jwks.json', (_req, res) => {
     const { body, etag } = signingKeys.published();
     // Once an ETag is set, Express handles If-None-Match.
     res.set({ 'cache-control': 'public, max-age=300', etag }).type('application/jwk-set+json').send(body);
   });
-  return router;
 }

@@ -22,20 +22,20 @@ type Batch = (trx: Trx) => Promise<number>;
  */
 const batches: readonly Batch[] = [
   unseal,
-  deleting('sessions', sql`absolute_expires_at < now()`, sql`absolute_expires_at`),
-  deleting('one_time_tokens', sql`expires_at < now()`, sql`expires_at`),
-  deleting('login_attempts', sql`window_ends_at < now()`, sql`window_ends_at`),
-  deleting('client_assertions', sql`expires_at < now()`, sql`expires_at`),
-  deleting('delegations', sql`expires_at < now()`, sql`expires_at`),
-  deleting('client_secrets', sql`expires_at < now()`, sql`expires_at`),
-  deleting('mailed_tokens', sql`expires_at < now()`, sql`expires_at`),
-  deleting('registrations', sql`expires_at < now()`, sql`expires_at`),
-  deleting('invitations', sql`expires_at < now() - interval '30 days'`, sql`expires_at`),
-  deleting('outbox', sql`parked_at < now() - interval '30 days'`, sql`parked_at`),
+  deleting('sessions', 'absolute_expires_at'),
+  deleting('one_time_tokens', 'expires_at'),
+  deleting('login_attempts', 'window_ends_at'),
+  deleting('client_assertions', 'expires_at'),
+  deleting('delegations', 'expires_at'),
+  deleting('client_secrets', 'expires_at'),
+  deleting('mailed_tokens', 'expires_at'),
+  deleting('registrations', 'expires_at'),
+  deleting('invitations', 'expires_at', sql`expires_at < now() - interval '30 days'`),
+  deleting('outbox', 'parked_at', sql`parked_at < now() - interval '30 days'`),
   // The role's policy selects the rows, because the role cannot read the keys.
   (trx) => changed(trx, sql`delete from signing_keys`),
   // Keeps the newest entry as the head of the log. Without it, current cursors would seem to belong to a different log.
-  deleting('revocations', sql`expires_at < now() and seq < (select max(seq) from revocations)`, sql`expires_at`),
+  deleting('revocations', 'expires_at', sql`expires_at < now() and seq < (select max(seq) from revocations)`),
 ];
 
 /**
@@ -70,13 +70,14 @@ async function unseal(trx: Trx): Promise<number> {
   );
 }
 
-function deleting(name: string, condition: RawBuilder<unknown>, order: RawBuilder<unknown>): Batch {
+/** @param condition Which rows to delete, by default those whose `end` has passed. */
+function deleting(name: string, end: string, condition = sql`${sql.ref(end)} < now()`): Batch {
   const table = sql.table(name);
   return (trx) =>
     changed(
       trx,
       sql`delete from ${table} where ctid = any(array(
-        select ctid from ${table} where ${condition} order by ${order} limit ${batchRows}::int))`,
+        select ctid from ${table} where ${condition} order by ${sql.ref(end)} limit ${batchRows}::int))`,
     );
 }
 

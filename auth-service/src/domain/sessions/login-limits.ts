@@ -50,9 +50,10 @@ export const oauthClientLimits = (clientId: string, network: string): readonly [
 ];
 
 /** Emails that anyone can request. Each kind has its own limit. */
-export type MailPurpose = 'registration' | 'verification' | 'password_reset';
-
-export type MailRequest = Readonly<{ purpose: MailPurpose; email: string }>;
+export type MailRequest = Readonly<{
+  purpose: 'registration' | 'verification_again' | 'password_reset';
+  email: string;
+}>;
 
 /**
  * Keeps attackers from flooding mailboxes. The limit per network is lower, so that one network cannot use up the

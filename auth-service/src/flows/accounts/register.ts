@@ -41,8 +41,7 @@ export type RegisterParts = Readonly<{
 export async function register(parts: RegisterParts, given: string, caller: Caller): Promise<void> {
   if (parts.registration.mode === 'off') throw new AppError('registration_off');
   const email = canonicalEmail(given);
-  const request = { purpose: 'registration', email } as const;
-  if (!(await parts.throttle.reserveMail(request, caller.ip))) return;
+  if (!(await parts.throttle.reserveMail({ purpose: 'registration', email }, caller.ip))) return;
   const id = uuidv7();
   await parts.db.transaction({ role: roles.accounts }, async (trx) => {
     await insertRegistration(trx, { id, email }, registrationLifetimeSec);
@@ -50,13 +49,22 @@ export async function register(parts: RegisterParts, given: string, caller: Call
   });
 }
 
-/** Queues the confirmation email again if a registration is pending. @throws AppError `too_many_attempts`. */
-export async function resendVerification(parts: RegisterParts, given: string, caller: Caller): Promise<void> {
+/**
+ * Queues an email with a link to choose a new password, or to confirm an address again while its registration is
+ * pending. The account is looked up only when the email is built, so that the response time reveals nothing.
+ *
+ * @throws AppError `too_many_attempts`.
+ */
+export async function requestLink(
+  { db, throttle }: Pick<RegisterParts, 'db' | 'throttle'>,
+  kind: 'verification_again' | 'password_reset',
+  given: string,
+  caller: Caller,
+): Promise<void> {
   const email = canonicalEmail(given);
-  const request = { purpose: 'verification', email } as const;
-  if (!(await parts.throttle.reserveMail(request, caller.ip))) return;
-  await parts.db.transaction({ role: roles.accounts }, (trx) =>
-    orderMail(trx, uuidv7(), { kind: 'verification_again', email, requestId: caller.requestId }),
+  if (!(await throttle.reserveMail({ purpose: kind, email }, caller.ip))) return;
+  await db.transaction({ role: roles.accounts }, (trx) =>
+    orderMail(trx, uuidv7(), { kind, email, requestId: caller.requestId }),
   );
 }
 

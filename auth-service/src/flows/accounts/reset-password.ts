@@ -1,5 +1,3 @@
-import { v7 as uuidv7 } from 'uuid';
-import { canonicalEmail } from '../../domain/accounts/email.ts';
 import { AppError } from '../../errors.ts';
 import { findOwnPassword, lockUser } from '../../store/accounts/accounts.ts';
 import type { AuthDatabase } from '../../store/database.ts';
@@ -8,31 +6,11 @@ import { roles } from '../../store/roles.ts';
 import { actAs } from '../../store/scope.ts';
 import { lockOwnSessions } from '../../store/sessions/sessions.ts';
 import { recordForPerson } from '../audit/record.ts';
-import { orderMail } from '../mail/outbox-messages.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
 import type { Caller } from '../sessions/grant.ts';
 import { judge } from '../sessions/throttle.ts';
 import { assertGoodPassword } from './assert-good-password.ts';
 import { type PasswordParts, replace } from './change-password.ts';
-
-/**
- * Queues an email with a password-reset link. The account is looked up only when the email is built, so that the
- * response time reveals nothing.
- *
- * @throws AppError `too_many_attempts`.
- */
-export async function forgotPassword(
-  { db, throttle }: Pick<PasswordParts, 'db' | 'throttle'>,
-  given: string,
-  caller: Caller,
-): Promise<void> {
-  const email = canonicalEmail(given);
-  const request = { purpose: 'password_reset', email } as const;
-  if (!(await throttle.reserveMail(request, caller.ip))) return;
-  await db.transaction({ role: roles.accounts }, (trx) =>
-    orderMail(trx, uuidv7(), { kind: 'password_reset', email, requestId: caller.requestId }),
-  );
-}
 
 /**
  * Returns the email address of the link's account. The link stays valid, because mail scanners also open links.

@@ -80,7 +80,7 @@ function hold({ keys, now }: KeysNow, keks: KeyRing): Held {
 
 /** Creates an encrypted key with these timestamps. */
 export async function makeKey(keks: KeyRing, alg: SigningAlgorithm = 'ES256') {
-  const { publicKey, privateKey } = await newKeyPair(alg);
+  const { publicKey, privateKey } = await keyPairs[alg]();
   const jwk = publicKey.export({ format: 'jwk' }) as JWK;
   const kid = await calculateJwkThumbprint(jwk);
   const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' });
@@ -96,16 +96,11 @@ export async function makeKey(keks: KeyRing, alg: SigningAlgorithm = 'ES256') {
 // Asynchronous, because generating an RSA key takes up to a third of a second.
 const generate = promisify(generateKeyPair);
 
-function newKeyPair(alg: SigningAlgorithm) {
-  switch (alg) {
-    case 'ES256':
-      return generate('ec', { namedCurve: 'P-256' });
-    case 'EdDSA':
-      return generate('ed25519');
-    case 'RS256':
-      return generate('rsa', { modulusLength: 3072 });
-  }
-}
+const keyPairs = {
+  ES256: () => generate('ec', { namedCurve: 'P-256' }),
+  EdDSA: () => generate('ed25519'),
+  RS256: () => generate('rsa', { modulusLength: 3072 }),
+} as const satisfies Record<SigningAlgorithm, unknown>;
 
 const publicMembers = ({ kty, crv, x, y, n, e }: JWK) => ({ kty, crv, x, y, n, e });
 

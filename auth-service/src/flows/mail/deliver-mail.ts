@@ -56,7 +56,7 @@ async function prepare(trx: Trx, parts: MailParts, order: MailOrder): Promise<Ou
     case 'password_reset': {
       const account = await findAccount(trx, order.email);
       if (account?.status !== 'active') return undefined;
-      const subject = { purpose: 'password_reset', userId: account.id } as const;
+      const subject = { purpose: 'password_reset', user_id: account.id } as const;
       const link = await newLink(trx, parts, { subject, lifetimeSec: resetLifetimeSec });
       const { requestId } = order;
       await recordForPerson(trx, account.id, { action: 'password.reset_mailed', requestId, detail: {} });
@@ -76,27 +76,27 @@ async function verification(
 ): Promise<Outgoing | undefined> {
   const waiting = await findWaiting(trx, which);
   if (waiting === undefined) return undefined;
-  const { id: registrationId, email: to } = waiting;
+  const { id, email: to } = waiting;
   if ((await findAccount(trx, to)) !== undefined) {
-    await dropWaiting(trx, registrationId);
+    await dropWaiting(trx, id);
     return { to, content: { kind: 'account_exists' } };
   }
   if (parts.registration.mode === 'invite' && !(await isInvited(trx, to))) {
-    await dropWaiting(trx, registrationId);
+    await dropWaiting(trx, id);
     return undefined;
   }
   const lifetimeSec = verificationLifetimeSec;
-  const subject = { purpose: 'email_verification', registrationId } as const;
+  const subject = { purpose: 'email_verification', registration_id: id } as const;
   const link = await newLink(trx, parts, { subject, lifetimeSec });
   return { to, content: { kind: 'verification', link, lifetimeSec } };
 }
 
-async function invitation(trx: Trx, parts: MailParts, invitationId: string): Promise<Outgoing | undefined> {
-  const offer = await findOpenInvitation(trx, invitationId);
+async function invitation(trx: Trx, parts: MailParts, id: string): Promise<Outgoing | undefined> {
+  const offer = await findOpenInvitation(trx, id);
   const tenantName = offer && (await findTenantName(trx, offer.tenantId));
   if (offer === undefined || tenantName === undefined) return undefined;
   const { tenantId, email: to, role, expiresInSec: lifetimeSec } = offer;
-  const subject = { purpose: 'invitation', invitationId, tenantId } as const;
+  const subject = { purpose: 'invitation', invitation_id: id, tenant_id: tenantId } as const;
   const link = await newLink(trx, parts, { subject, lifetimeSec: lifetimeSec + keptAfterExpirySec });
   return { to, content: { kind: 'invitation', link, lifetimeSec, tenantName, role } };
 }

@@ -19,7 +19,7 @@ export type CourierParts = Readonly<{
 }>;
 
 // Retried until it succeeds, and more often than email, because other services learn of members only this way.
-const longestMembershipDelaySec = 30;
+const longestMembershipDelayMs = 30_000;
 
 // Current deliveries can finish during shutdown. Interrupting an email after its last byte would send it twice.
 const graceMs = 5_000;
@@ -31,7 +31,7 @@ const graceMs = 5_000;
  */
 export function startCourier(parts: CourierParts): Promise<() => Promise<void>> {
   const { db, logger, deliver, timeoutMs = deliveryTimeoutMs, onResult } = parts;
-  const topic = (name: OutboxTopic, what: string, retryAfterSec: (attempts: number) => number | undefined) =>
+  const topic = (name: OutboxTopic, what: string, retryAfterMs: (attempts: number) => number | undefined) =>
     deliveries<Delivery>({
       rows: outboxOf(db, name),
       logger,
@@ -42,10 +42,7 @@ export function startCourier(parts: CourierParts): Promise<() => Promise<void>> 
         await deliver[name]({ payload: JSON.parse(payload) }, signal);
         return true;
       },
-      retryAfterMs({ attempts }) {
-        const sec = retryAfterSec(attempts);
-        return sec === undefined ? undefined : sec * 1000;
-      },
+      retryAfterMs: ({ attempts }) => retryAfterMs(attempts),
       parks: true,
       logFields: ({ seq }) => ({ outbox_seq: seq, topic: name }),
       onResult: (result) => onResult?.(name, result === 'given_up' ? 'parked' : result),
@@ -56,8 +53,8 @@ export function startCourier(parts: CourierParts): Promise<() => Promise<void>> 
     channel: outboxChannel,
     graceMs,
     work: [
-      topic('mail', 'an email', (attempts) => (attempts >= maxMailAttempts ? undefined : retryDelaySec(attempts))),
-      topic('membership', 'a membership update', (attempts) => retryDelaySec(attempts, longestMembershipDelaySec)),
+      topic('mail', 'an email', (attempts) => (attempts >= maxMailAttempts ? undefined : retryDelayMs(attempts))),
+      topic('membership', 'a membership update', (attempts) => retryDelayMs(attempts, longestMembershipDelayMs)),
     ],
   });
 }
@@ -68,9 +65,9 @@ export const deliveryTimeoutMs = 45_000;
 /** An email is parked after this many failures, about two hours of retries. */
 export const maxMailAttempts = 12;
 
-const longestDelaySec = 900;
+const longestDelayMs = 900_000;
 
-/** Delay in seconds after this many failures: 2, 4, 8 … up to 15 minutes. */
-export function retryDelaySec(attempts: number, longestSec = longestDelaySec): number {
-  return Math.min(longestSec, 2 ** Math.min(attempts, 20));
+/** Delay after this many failures: 2, 4, 8 … seconds, up to 15 minutes. */
+export function retryDelayMs(attempts: number, longestMs = longestDelayMs): number {
+  return Math.min(longestMs, 1000 * 2 ** Math.min(attempts, 20));
 }

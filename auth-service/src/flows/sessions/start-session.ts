@@ -71,18 +71,15 @@ export async function startSession(
  * A password change invalidates earlier logins, except the session that changed the password. Since the change ends all
  * other sessions, each remaining session either is newer or made the change.
  */
-async function stillProves(trx: Trx, proof: Proof, passwordChangedAt: Date | undefined): Promise<boolean> {
-  if (passwordChangedAt === undefined) return false;
-  return proof.from === undefined ? passwordChangedAt < proof.provenAt : holdOrigin(trx, proof.from, proof);
-}
-
-/** A concurrent logout is either visible here, or waits and then also ends the new session. */
-async function holdOrigin(
+async function stillProves(
   trx: Trx,
-  from: SessionKey,
-  { userId, tenantId }: Readonly<{ userId: string; tenantId: string }>,
+  { userId, tenantId, provenAt, from }: Proof,
+  passwordChangedAt: Date | undefined,
 ): Promise<boolean> {
+  if (passwordChangedAt === undefined) return false;
+  if (from === undefined) return passwordChangedAt < provenAt;
   await enterTenant(trx, from.tenantId);
+  // A concurrent logout is either visible here, or waits and then also ends the new session.
   const session = await holdSession(trx, from, userId);
   await enterTenant(trx, tenantId);
   return session !== undefined;

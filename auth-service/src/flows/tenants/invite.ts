@@ -43,7 +43,7 @@ export async function placeInvitation(
   { tenantId, userId, requestId }: Inviter,
 ): Promise<Invitation> {
   if (await isMember(trx, tenantId, email)) throw new AppError('already_member');
-  const wanted = { id: uuidv7(), tenantId, email, role, invitedBy: userId };
+  const wanted = { id: uuidv7(), tenant_id: tenantId, email_ci: email, role, invited_by: userId };
   const invitation = await insertInvitation(trx, wanted, invitationLifetimeSec);
   if (invitation === undefined) throw new AppError('already_invited');
   await orderMail(trx, invitation.id, { kind: 'invitation', invitationId: invitation.id, requestId });

@@ -146,28 +146,25 @@ export const tokenRoutes = [
   }),
 ];
 
-async function forOAuthClient(
-  parts: TokenRouteParts,
-  oauthClient: AuthenticatedOAuthClient,
-  { scope: asked }: TokenForm,
-  caller: Caller,
-): Promise<ClientToken> {
-  const input = await issueClientToken(parts, oauthClient, { asked, caller });
-  const token = await signClientToken(input, parts.issuer, parts.signingKeys.current());
-  return { access_token: token, ...answerOf(input, accessTokenLifetimeSec) };
-}
-
-async function forPerson(
+type Issue = (
   parts: TokenRouteParts,
   oauthClient: AuthenticatedOAuthClient,
   form: TokenForm,
   caller: Caller,
-): Promise<ClientToken> {
+) => Promise<ClientToken>;
+
+const forOAuthClient: Issue = async (parts, oauthClient, { scope: asked }, caller) => {
+  const input = await issueClientToken(parts, oauthClient, { asked, caller });
+  const token = await signClientToken(input, parts.issuer, parts.signingKeys.current());
+  return { access_token: token, ...answerOf(input, accessTokenLifetimeSec) };
+};
+
+const forPerson: Issue = async (parts, oauthClient, form, caller) => {
   const tokenExchange = { subjectToken: subjectTokenOf(form), asked: form.scope, caller };
   const input = await exchangeToken(parts, oauthClient, tokenExchange);
   const token = await signDelegatedToken(input, parts.issuer, parts.signingKeys.current());
   return { access_token: token, issued_token_type: accessTokenType, ...answerOf(input, input.lifetimeSec) };
-}
+};
 
 const answerOf = ({ jkt, scopes }: Pick<ClientTokenInput, 'jkt' | 'scopes'>, lifetimeSec: number) => ({
   token_type: jkt === null ? ('Bearer' as const) : ('DPoP' as const),

@@ -3,8 +3,8 @@ import type { Request } from 'express';
 import { z } from 'zod';
 import { linkPages } from '../../domain/mail/mail-messages.ts';
 import { AppError } from '../../errors.ts';
-import { readVerification, register, verifyEmail } from '../../flows/accounts/register.ts';
-import { forgotPassword, readReset, resetPassword } from '../../flows/accounts/reset-password.ts';
+import { readVerification, register, requestLink, verifyEmail } from '../../flows/accounts/register.ts';
+import { readReset, resetPassword } from '../../flows/accounts/reset-password.ts';
 import { acceptInvitation, readInvitation } from '../../flows/tenants/accept-invitation.ts';
 import { emailAddress, mailedToken, newPassword, text } from '../fields.ts';
 import { field, form, link, submit, wayOn } from './form.ts';
@@ -41,7 +41,7 @@ export function accountPages(parts: PageParts, proceed: Continue): readonly Page
       form: (view) => requestForm(view, '/forgot-password', view.t.forgotLead),
       open: () => ({}),
       async submit({ res, caller }, { email }) {
-        await forgotPassword(parts, email, caller);
+        await requestLink(parts, 'password_reset', email, caller);
         seeOther(res, `/forgot-password?notice=reset_mailed`);
       },
     }),

@@ -4,9 +4,9 @@ import type { MailedTokenPurpose } from '../schema.ts';
 import type { Trx } from '../scope.ts';
 
 export type MailedTokenSubject =
-  | Readonly<{ purpose: 'email_verification'; registrationId: string }>
-  | Readonly<{ purpose: 'password_reset'; userId: string }>
-  | Readonly<{ purpose: 'invitation'; invitationId: string; tenantId: string }>;
+  | Readonly<{ purpose: 'email_verification'; registration_id: string }>
+  | Readonly<{ purpose: 'password_reset'; user_id: string }>
+  | Readonly<{ purpose: 'invitation'; invitation_id: string; tenant_id: string }>;
 
 /** Stores a token's hash. A subject can have several tokens, so that both copies of a repeated email work. */
 export async function saveMailedToken(
@@ -16,14 +16,7 @@ export async function saveMailedToken(
 ): Promise<void> {
   await trx
     .insertInto('mailed_tokens')
-    .values({
-      hash: hashSecret(token),
-      purpose: subject.purpose,
-      ...(subject.purpose === 'email_verification' && { registration_id: subject.registrationId }),
-      ...(subject.purpose === 'password_reset' && { user_id: subject.userId }),
-      ...(subject.purpose === 'invitation' && { invitation_id: subject.invitationId, tenant_id: subject.tenantId }),
-      expires_at: inSeconds(lifetimeSec),
-    })
+    .values({ ...subject, hash: hashSecret(token), expires_at: inSeconds(lifetimeSec) })
     .execute();
 }
 

@@ -1,7 +1,7 @@
-import { type Insertable, sql, type Updateable } from 'kysely';
+import { type Insertable, sql } from 'kysely';
 import { absoluteLifetimeSec, graceSec, idleLifetimeSec } from '../../domain/sessions/session-rules.ts';
 import { inSeconds, now } from '../clock.ts';
-import type { AuthSchema } from '../schema.ts';
+import type { AuthSchema, Row } from '../schema.ts';
 import type { Trx } from '../scope.ts';
 
 export type NewSession = Omit<
@@ -60,7 +60,7 @@ export async function lockSession(
   const locked = trx.selectFrom('sessions').select('id').where('tenant_id', '=', tenantId).where('id', '=', id);
   await locked.forUpdate().execute();
   // A second statement, because the first one may have read the clock before it waited for the lock.
-  const row = await trx
+  return trx
     .selectFrom('sessions')
     .select(['counter', 'client_id as clientId', 'auth_time as authTime', 'amr', 'jkt'])
     .select(['token_hash as tokenHash', 'sealed_successor as sealedSuccessor'])
@@ -73,18 +73,13 @@ export async function lockSession(
     .where('tenant_id', '=', tenantId)
     .where('id', '=', id)
     .executeTakeFirst();
-  return row;
 }
 
 const secondsLeft = () =>
   sql<number>`floor(extract(epoch from least(idle_expires_at, absolute_expires_at) - ${now}))::int`;
 
-export type Rotation = Required<
-  Pick<SessionUpdate, 'token_hash' | 'sealed_successor' | 'mac_kid' | 'ip' | 'user_agent'>
-> &
+export type Rotation = Pick<Row<'sessions'>, 'token_hash' | 'sealed_successor' | 'mac_kid' | 'ip' | 'user_agent'> &
   Readonly<{ fromCounter: number }>;
-
-type SessionUpdate = Updateable<AuthSchema['sessions']>;
 
 /**
  * Stores a session's next refresh token, and increments its counter.

@@ -14,22 +14,14 @@ const columns = ['id', 'email_ci as email', 'role', 'invited_by', 'created_at', 
 /** @returns undefined if the address already has a pending invitation to this tenant. */
 export async function insertInvitation(
   trx: Trx,
-  invitation: Readonly<{ id: string; tenantId: string; email: string; role: string; invitedBy: string | null }>,
+  invitation: Pick<Row<'invitations'>, 'id' | 'tenant_id' | 'email_ci' | 'role' | 'invited_by'>,
   lifetimeSec: number,
 ): Promise<Invitation | undefined> {
-  const { id, tenantId, email, role, invitedBy } = invitation;
   // An expired invitation does not block a new one.
-  await revocationOf(trx, tenantId, email).where('expires_at', '<=', now).execute();
+  await revocationOf(trx, invitation.tenant_id, invitation.email_ci).where('expires_at', '<=', now).execute();
   return trx
     .insertInto('invitations')
-    .values({
-      id,
-      tenant_id: tenantId,
-      email_ci: email,
-      role,
-      invited_by: invitedBy,
-      expires_at: inSeconds(lifetimeSec),
-    })
+    .values({ ...invitation, expires_at: inSeconds(lifetimeSec) })
     .onConflict((conflict) => conflict.doNothing())
     .returning(columns)
     .executeTakeFirst();

@@ -49,11 +49,8 @@ export async function updateMember(trx: Trx, tenantId: string, { userId, role, s
   return version;
 }
 
-/** A membership with the version that other services receive. */
-export type NumberedMembership = Omit<MemberState, 'userId'> & Readonly<{ tenantId: string; version: number }>;
-
 /** Locks all of a user's memberships and gives them new versions, after their account has changed. */
-export function renumberMemberships(trx: Trx, userId: string): Promise<NumberedMembership[]> {
+export function renumberMemberships(trx: Trx, userId: string) {
   return trx
     .updateTable('memberships')
     .set({ version: nextVersion })

@@ -24,7 +24,7 @@ export type AppParts = RouteParts &
   PageParts &
   Readonly<{
     /** The OpenAPI document that the API page shows. If undefined, there is no such page. */
-    apiDocument?: string;
+    apiDocument?: string | undefined;
     identity: RequestHandler;
     /** Adds the key-agreement keys for the gateway to the key set. */
     publishKeys?: RequestHandler;

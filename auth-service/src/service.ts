@@ -90,7 +90,6 @@ async function openApp(config: AuthConfig, { redis, checks, onClose, ...parts }:
   await warnOfMissingTenant(db, registration, logger);
   const inDatabase = databaseAttempts(db);
   const attempts = redis === undefined ? inDatabase : withFallback(redisAttempts(redis), inDatabase, logger);
-  const apiDocument = apiDocumentOf(config);
   const app = createApp({
     ...parts,
     passwords,
@@ -104,7 +103,7 @@ async function openApp(config: AuthConfig, { redis, checks, onClose, ...parts }:
     issuer: { issuer: issuerOf(config), audience: config.AUTH_AUDIENCE },
     scopes: config.AUTH_SCOPES,
     registration,
-    ...(apiDocument !== undefined && { apiDocument }),
+    apiDocument: apiDocumentOf(config),
   });
   onClose(await startOutgoing(config, parts));
   onClose(startHousekeeping(db, signingKeys, logger));

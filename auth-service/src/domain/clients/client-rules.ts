@@ -17,7 +17,8 @@ export function chooseScopes(asked: string | undefined, allowed: readonly string
 }
 
 /** How an OAuth client gets tokens: for itself (RFC 6749 section 4.4), or for a user who consented (RFC 8693). */
-export const grantTypes = ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'] as const;
+export const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';
+export const grantTypes = ['client_credentials', tokenExchangeGrant] as const;
 
 export type GrantType = (typeof grantTypes)[number];
 

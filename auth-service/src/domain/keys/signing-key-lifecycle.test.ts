@@ -109,11 +109,8 @@ test('a verifier with the oldest allowed key set accepts every token, however of
           const takesOver = new Date(Math.max(now, next?.knownAt.getTime() ?? now + publishAheadMs));
           const active = activeKey(keys, at);
           if (active !== undefined) Object.assign(active, retiredAt(takesOver));
-          if (next !== undefined) Object.assign(next.key, lifeFrom(next.key, takesOver));
-          else {
-            const fresh = { publish_at: at, activate_at: takesOver, retire_at: at, remove_at: at, revoked_at: null };
-            add(lifeFrom(fresh, takesOver));
-          }
+          if (next !== undefined) Object.assign(next.key, lifeFrom(next.key.publish_at, takesOver));
+          else add(lifeFrom(at, takesOver));
           look();
         }
       },

@@ -33,12 +33,10 @@ export function keyState(key: KeyTimes, all: readonly KeyTimes[], now: Date): Ke
 
 /** Returns the signing key: the active key that was activated last. */
 export function activeKey<Key extends KeyTimes>(keys: readonly Key[], now: Date): Key | undefined {
-  return keys
+  const [latest] = keys
     .filter((key) => key.revoked_at === null && key.activate_at <= now && now < key.remove_at)
-    .reduce<Key | undefined>(
-      (best, key) => (best === undefined || key.activate_at > best.activate_at ? key : best),
-      undefined,
-    );
+    .sort((a, b) => b.activate_at.getTime() - a.activate_at.getTime());
+  return latest;
 }
 
 /** Returns the keys to publish. Verifiers need a key before it signs, and while its tokens are valid. */
@@ -52,10 +50,10 @@ export function publishedKeys<Key extends KeyTimes>(keys: readonly Key[], now: D
  */
 export function dueKey(keys: readonly KeyTimes[], now: Date): Omit<KeyTimes, 'revoked_at'> | undefined {
   const alive = publishedKeys(keys, now);
-  if (alive.length === 0) return timesFrom(now, now);
+  if (alive.length === 0) return lifeFrom(now, now);
   const lastRetirement = Math.max(...alive.map((key) => key.retire_at.getTime()));
   if (lastRetirement - now.getTime() > planAheadMs) return undefined;
-  return timesFrom(now, new Date(Math.max(lastRetirement, now.getTime() + publishAheadMs)));
+  return lifeFrom(now, new Date(Math.max(lastRetirement, now.getTime() + publishAheadMs)));
 }
 
 /** Returns the key that takes over next, and the time by which every verifier knows it. */
@@ -69,17 +67,14 @@ export function nextKey<Key extends KeyTimes>(
   return key && { key, knownAt: new Date(key.publish_at.getTime() + publishAheadMs) };
 }
 
-/** The timestamps of a key that becomes active at this time. */
-export const lifeFrom = (key: KeyTimes, activateAt: Date): Omit<KeyTimes, 'revoked_at'> =>
-  timesFrom(key.publish_at, activateAt);
-
 /** The timestamps of a key that another key replaces at this time. */
 export const retiredAt = (time: Date): Pick<KeyTimes, 'retire_at' | 'remove_at'> => ({
   retire_at: time,
   remove_at: new Date(time.getTime() + retireForMs),
 });
 
-function timesFrom(publishAt: Date, activateAt: Date): Omit<KeyTimes, 'revoked_at'> {
+/** The timestamps of a key that becomes active at this time. */
+export function lifeFrom(publishAt: Date, activateAt: Date): Omit<KeyTimes, 'revoked_at'> {
   const retirement = retiredAt(new Date(activateAt.getTime() + activeForMs));
   return { publish_at: publishAt, activate_at: activateAt, ...retirement };
 }

@@ -1,4 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
+import { tokenExchangeGrant } from '../../domain/clients/client-rules.ts';
 import { newSecret } from '../../domain/clients/client-secret.ts';
 import { maxDelegations } from '../../domain/clients/delegation-token.ts';
 import { revocationInForceSec } from '../../domain/sessions/session-rules.ts';
@@ -21,6 +22,7 @@ import { holdSession } from '../../store/sessions/sessions.ts';
 import type { SessionOwner } from '../sessions/end-sessions.ts';
 import type { Caller } from '../sessions/grant.ts';
 import type { InSession } from '../sessions/switch-tenant.ts';
+import { assertScopes } from './manage-clients.ts';
 
 export type DelegateParts = Readonly<{ db: AuthDatabase; scopes: readonly string[] }>;
 
@@ -48,10 +50,8 @@ export function delegate(
     if (holder?.active !== true || session === undefined || session.jkt !== caller.jkt)
       throw new AppError('session_revoked');
     const oauthClient = await holdAgent(trx, tenantId, clientId);
-    assertScopes(
-      scopes,
-      oauthClient.scopes.filter((scope) => known.includes(scope)),
-    );
+    const allowed = oauthClient.scopes.filter((scope) => known.includes(scope));
+    assertScopes(scopes, allowed, 'is not an allowed scope for this OAuth client');
     // The locks above are shared. Without this exclusive lock, concurrent requests could exceed the limit.
     await holdLock(trx, 'delegations', userId);
     if ((await countDelegations(trx, tenantId, userId)) >= maxDelegations) throw new AppError('too_many_delegations');
@@ -69,22 +69,9 @@ export function delegate(
 
 async function holdAgent(trx: Trx, tenantId: string, clientId: string): Promise<OAuthClient> {
   const oauthClient = await holdOAuthClient(trx, tenantId, clientId);
-  if (
-    oauthClient?.status === 'active' &&
-    oauthClient.grant_types.includes('urn:ietf:params:oauth:grant-type:token-exchange')
-  )
-    return oauthClient;
+  if (oauthClient?.status === 'active' && oauthClient.grant_types.includes(tokenExchangeGrant)) return oauthClient;
   const message = 'is not an OAuth client in this tenant that can act for users';
   throw new AppError('validation_failed', { errors: [{ path: 'client_id', message }] });
-}
-
-function assertScopes(scopes: readonly string[], allowed: readonly string[]): void {
-  const errors = scopes.flatMap((scope, index) =>
-    allowed.includes(scope)
-      ? []
-      : [{ path: `scopes.${index}`, message: 'is not an allowed scope for this OAuth client' }],
-  );
-  if (errors.length > 0) throw new AppError('validation_failed', { errors });
 }
 
 /**

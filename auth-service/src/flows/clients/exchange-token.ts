@@ -1,4 +1,4 @@
-import { chooseScopes } from '../../domain/clients/client-rules.ts';
+import { chooseScopes, tokenExchangeGrant } from '../../domain/clients/client-rules.ts';
 import { hashSecret } from '../../domain/clients/client-secret.ts';
 import type { DelegatedTokenInput } from '../../domain/sessions/access-token.ts';
 import { accessTokenLifetimeSec } from '../../domain/sessions/session-rules.ts';
@@ -33,11 +33,7 @@ export function exchangeToken(
     const delegation = await findDelegation(trx, authenticated, hashSecret(subjectToken));
     if (delegation === undefined) throw invalidSubject();
     const holder = await holdPerson(trx, delegation);
-    const oauthClient = await holdUsableOAuthClient(
-      trx,
-      authenticated,
-      'urn:ietf:params:oauth:grant-type:token-exchange',
-    );
+    const oauthClient = await holdUsableOAuthClient(trx, authenticated, tokenExchangeGrant);
     const held = await holdDelegation(trx, delegation);
     if (held === undefined) throw invalidSubject();
     const allowed = delegation.scopes.filter((scope) => known.includes(scope) && oauthClient.scopes.includes(scope));

@@ -128,6 +128,14 @@ export function demand<T>(found: T | undefined): T {
   return found;
 }
 
+/** @throws AppError `validation_failed` with this message for each scope that is not allowed. */
+export function assertScopes(scopes: readonly string[], allowed: readonly string[], message: string): void {
+  const errors = scopes.flatMap((scope, index) =>
+    allowed.includes(scope) ? [] : [{ path: `scopes.${index}`, message }],
+  );
+  if (errors.length > 0) throw new AppError('validation_failed', { errors });
+}
+
 export async function withSecrets(trx: Trx, oauthClient: OAuthClient): Promise<ManagedOAuthClient> {
   return { oauthClient, secrets: await listSecrets(trx, oauthClient.tenant_id, [oauthClient.id]) };
 }

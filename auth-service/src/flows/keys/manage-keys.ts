@@ -105,12 +105,11 @@ async function takeOver(
 ): Promise<string> {
   if (next !== undefined) {
     // The time of publication stays: the service may not write it.
-    const { publish_at: _, ...times } = lifeFrom(next, at);
+    const { publish_at: _, ...times } = lifeFrom(next.publish_at, at);
     await updateKey(trx, next.kid, times);
     return next.kid;
   }
   const made = await makeKey(keks, alg);
-  const times = lifeFrom({ publish_at: now, activate_at: at, retire_at: at, remove_at: at, revoked_at: null }, at);
-  await insertKey(trx, { ...made, ...times, revoked_at: null });
+  await insertKey(trx, { ...made, ...lifeFrom(now, at), revoked_at: null });
   return made.kid;
 }

@@ -7,15 +7,13 @@ import type { OutboxTopic } from '../../store/schema.ts';
 /** Delivers one message. Stops when `signal` aborts. @throws The error that prevented the delivery. */
 export type Deliver = (delivery: Readonly<{ payload: unknown }>, signal: AbortSignal) => Promise<void>;
 
-export type DeliveryResult = 'delivered' | 'retried' | 'parked';
-
 export type CourierParts = Readonly<{
   db: AuthDatabase;
   logger: Logger;
   deliver: Readonly<Record<OutboxTopic, Deliver>>;
   /** Timeout of one delivery. */
   timeoutMs?: number;
-  onResult?: (topic: OutboxTopic, result: DeliveryResult) => void;
+  onResult?: (topic: OutboxTopic, result: 'delivered' | 'retried' | 'parked') => void;
 }>;
 
 // Retried until it succeeds, and more often than email, because other services learn of members only this way.

@@ -8,8 +8,8 @@ import {
   maxScopes,
   maxSecretOverlapSec,
 } from '../../domain/clients/client-rules.ts';
-import { AppError } from '../../errors.ts';
 import {
+  assertScopes,
   changeOAuthClient,
   createOAuthClient,
   everyOAuthClient,
@@ -192,10 +192,7 @@ export const oauthClientRoutes = [
 
 /** @throws AppError `validation_failed` naming the scopes that AUTH_SCOPES does not list. */
 function knownScopes(known: readonly string[], given: readonly string[]): string[] {
-  const errors = given.flatMap((scope, index) =>
-    known.includes(scope) ? [] : [{ path: `scopes.${index}`, message: 'is not listed in AUTH_SCOPES' }],
-  );
-  if (errors.length > 0) throw new AppError('validation_failed', { errors });
+  assertScopes(given, known, 'is not listed in AUTH_SCOPES');
   return [...new Set(given)];
 }
 

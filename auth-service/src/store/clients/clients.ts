@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { ClientKeySet } from '../../domain/clients/client-keys.ts';
+import { tokenExchangeGrant } from '../../domain/clients/client-rules.ts';
 import { now } from '../clock.ts';
 import type { AuthDatabase } from '../database.ts';
 import { roles } from '../roles.ts';
@@ -46,7 +47,7 @@ export function listAgents(db: AuthDatabase, tenantId: string): Promise<OAuthCli
       .selectAll()
       .where('tenant_id', '=', tenantId)
       .where('status', '=', 'active')
-      .where(sql<boolean>`'urn:ietf:params:oauth:grant-type:token-exchange' = any(grant_types)`)
+      .where(sql<boolean>`${tokenExchangeGrant} = any(grant_types)`)
       .orderBy('name')
       .limit(maxAgents)
       .execute();

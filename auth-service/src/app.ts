@@ -15,13 +15,11 @@ import type { Express, RequestHandler } from 'express';
 import { AppError, errors } from './errors.ts';
 import { api, routes } from './routes/api.ts';
 import { formatOAuthError } from './routes/clients/oauth-error.ts';
-import type { PageParts } from './routes/pages/page.ts';
 import { accountPageRoutes } from './routes/pages/pages.ts';
 import type { RouteParts } from './routes/route.ts';
 import { keySetRoutes, metadataRoutes } from './routes/well-known.ts';
 
 export type AppParts = RouteParts &
-  PageParts &
   Readonly<{
     /** The OpenAPI document that the API page shows. If undefined, there is no such page. */
     apiDocument?: string | undefined;

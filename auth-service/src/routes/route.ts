@@ -19,6 +19,14 @@ export type RouteParts = LoginParts &
   AuthenticateParts &
   IssueParts &
   BrowserParts &
-  Readonly<{ feed: Feed }>;
+  Readonly<{
+    feed: Feed;
+    pages: Readonly<{
+      /** Origins of the account pages. Only forms from these origins are accepted. */
+      origins: ReadonlySet<string>;
+      /** Where to redirect after a login: a path on the same origin. */
+      afterLogin: string;
+    }>;
+  }>;
 
 export const route = routesWith<ErrorCode, RouteParts>();

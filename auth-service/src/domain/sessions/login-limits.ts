@@ -6,8 +6,6 @@ import { createHash } from 'node:crypto';
  */
 export type Limit = Readonly<{ key: string; windowSec: number; refuseAbove: number | undefined }>;
 
-export type LoginLimits = Readonly<{ pair: Limit; address: Limit; email: Limit }>;
-
 const quarterHourSec = 900;
 const hourSec = 3600;
 const emailFreeAttempts = 100;
@@ -16,7 +14,7 @@ const emailFreeAttempts = 100;
  * @param email The canonical address.
  * @param network The result of `networkOf`.
  */
-export function loginLimits(email: string, network: string): LoginLimits {
+export function loginLimits(email: string, network: string): Readonly<Record<'pair' | 'address' | 'email', Limit>> {
   return {
     pair: { key: keyOf('pair', email, network), windowSec: quarterHourSec, refuseAbove: 10 },
     address: addressLimit(network),

@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid';
 import { type RegistrationMode, registrationLifetimeSec } from '../../domain/accounts/account-rules.ts';
 import { canonicalEmail } from '../../domain/accounts/email.ts';
-import type { Passwords, StoredPassword } from '../../domain/accounts/passwords.ts';
+import type { StoredPassword } from '../../domain/accounts/passwords.ts';
 import { AppError } from '../../errors.ts';
 import { insertAccount } from '../../store/accounts/credentials.ts';
 import { dropRegistrations, insertRegistration } from '../../store/accounts/registrations.ts';
@@ -13,9 +13,10 @@ import { findTenant } from '../../store/tenants/members.ts';
 import { recordForPerson, recordInTenant } from '../audit/record.ts';
 import { orderMail } from '../mail/outbox-messages.ts';
 import type { Caller } from '../sessions/grant.ts';
-import { judge, type Throttle } from '../sessions/throttle.ts';
+import { judge } from '../sessions/throttle.ts';
 import { joinTenant } from '../tenants/join-tenant.ts';
 import { assertGoodPassword } from './assert-good-password.ts';
+import type { PasswordParts } from './change-password.ts';
 
 /** The registration mode, and the tenant and role of new accounts. */
 export type RegistrationRules = Readonly<{
@@ -24,12 +25,7 @@ export type RegistrationRules = Readonly<{
   joins: Readonly<{ tenant: string; role: string }> | undefined;
 }>;
 
-export type RegisterParts = Readonly<{
-  db: AuthDatabase;
-  passwords: Passwords;
-  throttle: Throttle;
-  registration: RegistrationRules;
-}>;
+export type RegisterParts = PasswordParts & Readonly<{ registration: RegistrationRules }>;
 
 /**
  * Stores a registration and queues an email with a link. It never checks whether the address has an account, so that

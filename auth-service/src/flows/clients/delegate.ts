@@ -22,9 +22,8 @@ import { holdSession } from '../../store/sessions/sessions.ts';
 import type { SessionOwner } from '../sessions/end-sessions.ts';
 import type { Caller } from '../sessions/grant.ts';
 import type { InSession } from '../sessions/switch-tenant.ts';
+import type { IssueParts } from './issue-client-token.ts';
 import { assertScopes } from './manage-clients.ts';
-
-export type DelegateParts = Readonly<{ db: AuthDatabase; scopes: readonly string[] }>;
 
 export type Consent = Readonly<{ clientId: string; scopes: readonly string[]; lifetimeSec: number }>;
 
@@ -39,7 +38,7 @@ export type GrantedDelegation = Readonly<{ delegation: Delegation & { client_nam
  *   users, or lacks one of the scopes.
  */
 export function delegate(
-  { db, scopes: known }: DelegateParts,
+  { db, scopes: known }: IssueParts,
   { userId, tenantId, sessionId }: InSession,
   { clientId, scopes, lifetimeSec }: Consent,
   caller: Caller,

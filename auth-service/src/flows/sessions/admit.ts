@@ -6,32 +6,22 @@ import { AppError, type ErrorCode } from '../../errors.ts';
 import type { Membership } from '../../store/accounts/accounts.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { saveStep } from '../../store/sessions/one-time-tokens.ts';
-import type { SessionKey } from '../../store/sessions/refresh-family.ts';
 import { recordRefusal, type Whose } from '../audit/record-refusal.ts';
 import type { Caller, Grant } from './grant.ts';
-import { startSession } from './start-session.ts';
+import { type Proof, startSession } from './start-session.ts';
 import { judge, type Reservation, type Throttle } from './throttle.ts';
 
 export type AdmitParts = Readonly<{ db: AuthDatabase; throttle: Throttle; macKeys: KeyRing; logger: Logger }>;
 
 /** A person whose identity is proven, and the tenants that they may enter. */
-export type Proven = Readonly<{
-  userId: string;
-  /** The tenant to enter, or the tenants to choose from. */
-  tenants: readonly Membership[] | Readonly<{ id: string }>;
-  /**
-   * Becomes `auth_time`, on the database's clock. It must be later than the password's `changed_at`, so that a login
-   * with an older password is refused.
-   */
-  provenAt: Date;
-  /** Authentication methods (RFC 8176). Without `otp`, a person with a second factor must enter a code. */
-  amr: readonly string[];
-  transport: Transport;
-  /** The session that serves as proof if no password was checked. It must not have ended. */
-  from?: SessionKey;
-  /** Runs after the session has started, or after the next step was requested. */
-  onAdmitted?(): Promise<void>;
-}>;
+export type Proven = Proof &
+  Readonly<{
+    /** The tenant to enter, or the tenants to choose from. */
+    tenants: readonly Membership[] | Readonly<{ id: string }>;
+    transport: Transport;
+    /** Runs after the session has started, or after the next step was requested. */
+    onAdmitted?(): Promise<void>;
+  }>;
 
 export type Attempt = Readonly<{
   /** Counts the attempt as failed before anything is checked. */

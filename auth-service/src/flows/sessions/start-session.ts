@@ -16,16 +16,21 @@ import { type Caller, type Grant, grantOf } from './grant.ts';
 /** The `client_id` in tokens of our own apps. */
 const clientId = 'first-party';
 
-/** A person whose identity is proven. */
+/** How a person's identity was proven. */
 export type Proof = Readonly<{
   userId: string;
-  tenantId: string;
-  /** When the password was checked. */
+  /**
+   * Becomes `auth_time`, on the database's clock. It must be later than the password's `changed_at`, so that a login
+   * with an older password is refused.
+   */
   provenAt: Date;
+  /** Authentication methods (RFC 8176). Without `otp`, a person with a second factor must enter a code. */
   amr: readonly string[];
-  /** The session that serves as proof instead of a login. It must not have ended. */
+  /** The session that serves as proof if no password was checked. It must not have ended. */
   from?: SessionKey | undefined;
 }>;
+
+type ProofInTenant = Proof & Readonly<{ tenantId: string }>;
 
 /**
  * Creates a session, its first refresh token and an audit entry. Only `admit` calls this.
@@ -35,7 +40,7 @@ export type Proof = Readonly<{
  */
 export async function startSession(
   parts: Readonly<{ db: AuthDatabase; macKeys: KeyRing }>,
-  proof: Proof,
+  proof: ProofInTenant,
   caller: Caller,
 ): Promise<Grant | 'needs_mfa' | undefined> {
   const { userId, tenantId, provenAt, amr } = proof;
@@ -73,7 +78,7 @@ export async function startSession(
  */
 async function stillProves(
   trx: Trx,
-  { userId, tenantId, provenAt, from }: Proof,
+  { userId, tenantId, provenAt, from }: ProofInTenant,
   passwordChangedAt: Date | undefined,
 ): Promise<boolean> {
   if (passwordChangedAt === undefined) return false;

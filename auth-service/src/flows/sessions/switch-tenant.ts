@@ -4,6 +4,7 @@ import type { SessionKey } from '../../store/sessions/refresh-family.ts';
 import { readSessionProof } from '../../store/sessions/sessions.ts';
 import { type Admission, type AdmitParts, admit, type Proven } from './admit.ts';
 import type { Caller } from './grant.ts';
+import type { Proof } from './start-session.ts';
 
 /** The session that an access token names. */
 export type InSession = SessionKey & Readonly<{ userId: string }>;
@@ -41,7 +42,7 @@ export async function proofOf(
   { db }: Pick<AdmitParts, 'db'>,
   { userId, tenantId, sessionId }: InSession,
   caller: Caller,
-): Promise<Pick<Proven, 'userId' | 'provenAt' | 'amr' | 'from'>> {
+): Promise<Proof> {
   const from = { tenantId, sessionId };
   const proof = await db.transaction({ role: roles.app, tenantId, userId }, (trx) =>
     readSessionProof(trx, from, userId),

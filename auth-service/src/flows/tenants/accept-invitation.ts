@@ -14,9 +14,10 @@ import { holdsRole } from '../../store/tenants/members.ts';
 import { findTenantName } from '../../store/tenants/tenants.ts';
 import { assertGoodPassword } from '../accounts/assert-good-password.ts';
 import { recordInTenant } from '../audit/record.ts';
-import { type Admission, admit, type Proven } from '../sessions/admit.ts';
+import { type Admission, admit } from '../sessions/admit.ts';
 import type { Caller } from '../sessions/grant.ts';
 import type { LoginParts } from '../sessions/log-in.ts';
+import type { Proof } from '../sessions/start-session.ts';
 import { type InSession, proofOf } from '../sessions/switch-tenant.ts';
 import { judge } from '../sessions/throttle.ts';
 import { joinTenant } from './join-tenant.ts';
@@ -116,8 +117,6 @@ async function assertInviter(trx: Trx, { tenantId, invitedBy }: Offer): Promise<
   const inviter = { tenantId, userId: invitedBy, role: adminRole };
   if (!(await holdsRole(trx, inviter))) throw new AppError('invitation_gone');
 }
-
-type Proof = Pick<Proven, 'userId' | 'provenAt' | 'amr' | 'from'>;
 
 /** @returns undefined if the caller did not prove that the account is theirs. */
 async function joinWithAccount(

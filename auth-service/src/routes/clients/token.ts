@@ -12,17 +12,12 @@ import {
 } from '../../domain/sessions/access-token.ts';
 import { accessTokenLifetimeSec } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
-import {
-  type AuthenticatedOAuthClient,
-  type AuthenticateParts,
-  authenticateOAuthClient,
-} from '../../flows/clients/authenticate-client.ts';
+import { type AuthenticatedOAuthClient, authenticateOAuthClient } from '../../flows/clients/authenticate-client.ts';
 import { exchangeToken } from '../../flows/clients/exchange-token.ts';
-import { type IssueParts, issueClientToken } from '../../flows/clients/issue-client-token.ts';
+import { issueClientToken } from '../../flows/clients/issue-client-token.ts';
 import type { Caller } from '../../flows/sessions/grant.ts';
 import { callerOf } from '../caller.ts';
-import { route } from '../route.ts';
-import type { TokenSigner } from '../sessions/token-answer.ts';
+import { type RouteParts, route } from '../route.ts';
 import { oauthError } from './oauth-error.ts';
 
 /** An empty parameter counts as absent, and a repeated one is an error (RFC 6749 section 3.2). */
@@ -109,8 +104,6 @@ const clientToken = z
 
 type ClientToken = z.infer<typeof clientToken>;
 
-export type TokenRouteParts = AuthenticateParts & IssueParts & TokenSigner;
-
 export const tokenRoutes = [
   route({
     method: 'post',
@@ -147,7 +140,7 @@ export const tokenRoutes = [
 ];
 
 type Issue = (
-  parts: TokenRouteParts,
+  parts: RouteParts,
   oauthClient: AuthenticatedOAuthClient,
   form: TokenForm,
   caller: Caller,

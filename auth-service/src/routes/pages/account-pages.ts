@@ -7,9 +7,10 @@ import { readVerification, register, requestLink, verifyEmail } from '../../flow
 import { readReset, resetPassword } from '../../flows/accounts/reset-password.ts';
 import { acceptInvitation, readInvitation } from '../../flows/tenants/accept-invitation.ts';
 import { emailAddress, mailedToken, newPassword, text } from '../fields.ts';
+import type { RouteParts } from '../route.ts';
 import { field, form, link, submit, wayOn } from './form.ts';
 import { type Continue, loginPath, seeOther } from './login-pages.ts';
-import { type Page, type PageParts, page, type View } from './page.ts';
+import { type Page, page, type View } from './page.ts';
 
 const requestFields = z.strictObject({ email: emailAddress });
 
@@ -17,7 +18,7 @@ const requestFields = z.strictObject({ email: emailAddress });
 const linkFields = z.strictObject({ token: mailedToken, password: newPassword, email: text(254).optional() });
 
 /** The pages for registration, passwords and invitations. */
-export function accountPages(parts: PageParts, proceed: Continue): readonly Page[] {
+export function accountPages(parts: RouteParts, proceed: Continue): readonly Page[] {
   return [
     page({
       path: '/register',

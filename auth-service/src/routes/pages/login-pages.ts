@@ -10,11 +10,11 @@ import type { Admission } from '../../flows/sessions/admit.ts';
 import { logOut } from '../../flows/sessions/end-sessions.ts';
 import { identifySession } from '../../flows/sessions/identify-session.ts';
 import { chooseTenant, logIn } from '../../flows/sessions/log-in.ts';
-import type { Membership } from '../../store/accounts/accounts.ts';
 import { loginToken, secondFactorCode, secretText, tenantIdField, text } from '../fields.ts';
+import type { RouteParts } from '../route.ts';
 import { clearCookie } from '../sessions/browser.ts';
 import { field, form, link, submit, wayOn } from './form.ts';
-import { type Page, type PageCall, type PageParts, page, type View } from './page.ts';
+import { type Page, type PageCall, page, type View } from './page.ts';
 
 export const loginPath = '/login';
 const tenantPath = '/login/tenant';
@@ -44,7 +44,7 @@ export type ShowStep = (call: PageCall, step: Page, content: (view: View) => Con
 export type Continue = (call: PageCall, admission: Admission) => void;
 
 export function loginPages(
-  parts: PageParts,
+  parts: RouteParts,
   showStep: ShowStep,
 ): Readonly<{ pages: readonly Page[]; proceed: Continue }> {
   const proceed: Continue = (call, admission) => {
@@ -57,9 +57,7 @@ export function loginPages(
         return seeOther(res, parts.pages.afterLogin);
       }
       case 'choose':
-        return showStep(call, tenantPage, (view) =>
-          tenantForm(view, { selectionToken: admission.selectionToken, tenants: admission.tenants }),
-        );
+        return showStep(call, tenantPage, (view) => tenantForm(view, admission));
       case 'mfa':
         return showStep(call, secondFactorPage, (view) => codeForm(view, admission.mfaToken));
     }
@@ -141,10 +139,9 @@ ${wayOn(link('/forgot-password', t.forgot), parts.registration.mode !== 'off' &&
   return { pages: [loginPage, tenantPage, secondFactorPage, logoutPage], proceed };
 }
 
-function tenantForm(
-  view: View,
-  { selectionToken, tenants }: Readonly<{ selectionToken: string; tenants: readonly Membership[] }>,
-): Content {
+type TenantChoice = Extract<Admission, { kind: 'choose' }>;
+
+function tenantForm(view: View, { selectionToken, tenants }: TenantChoice): Content {
   const options = { action: tenantPath, step: selectionToken, hidden: { selection_token: selectionToken } };
   const choices = tenants.map(
     ({ tenantId, name }) =>

@@ -2,25 +2,8 @@ import type { Content } from '@countersign/service-kit';
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
 import type { ErrorCode } from '../../errors.ts';
-import type { RegisterParts } from '../../flows/accounts/register.ts';
-import type { SecondStepParts } from '../../flows/second-factor/second-step.ts';
 import type { Caller } from '../../flows/sessions/grant.ts';
-import type { LoginParts } from '../../flows/sessions/log-in.ts';
-import type { RefreshParts } from '../../flows/sessions/refresh.ts';
 import type { Texts } from './texts-en.ts';
-
-export type PageParts = LoginParts &
-  SecondStepParts &
-  RefreshParts &
-  RegisterParts &
-  Readonly<{
-    pages: Readonly<{
-      /** Origins of the pages. Only forms from these origins are accepted. */
-      origins: ReadonlySet<string>;
-      /** Where to redirect after a login: a path on the same origin. */
-      afterLogin: string;
-    }>;
-  }>;
 
 /** The values of a form's fields, and everything else that the page needs to show the form again. */
 export type Values = Readonly<Record<string, string>>;

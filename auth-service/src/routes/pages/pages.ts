@@ -19,12 +19,13 @@ import {
 } from '../../domain/sessions/page-session.ts';
 import { AppError } from '../../errors.ts';
 import { callerOf } from '../caller.ts';
+import type { RouteParts } from '../route.ts';
 import { accountPages } from './account-pages.ts';
 import { link, summary, wayOn } from './form.ts';
 import { chosenLanguage, type Language, languageCookie, languageOf, languages } from './language.ts';
 import { documentOf, pageHeaders } from './layout.ts';
 import { loginPages, loginPath, noPage, type ShowStep, seeOther } from './login-pages.ts';
-import type { Page, PageParts, Values, View } from './page.ts';
+import type { Page, Values, View } from './page.ts';
 import type { Texts } from './texts-en.ts';
 
 export type AccountPages = Readonly<{
@@ -34,7 +35,7 @@ export type AccountPages = Readonly<{
 }>;
 
 /** Creates the routes of the account pages, which use the same flows as the API. This module protects the forms. */
-export function accountPageRoutes(parts: PageParts): AccountPages {
+export function accountPageRoutes(parts: RouteParts): AccountPages {
   const assets = pageAssets('/account', { style: new URL('./assets/account.css', import.meta.url) });
   const router = createRouter();
 

@@ -1,4 +1,5 @@
 import { type Insertable, sql } from 'kysely';
+import type { FamilyState } from '../../domain/sessions/refresh-decision.ts';
 import { absoluteLifetimeSec, graceSec, idleLifetimeSec } from '../../domain/sessions/session-rules.ts';
 import { inSeconds, now } from '../clock.ts';
 import type { AuthSchema, Row } from '../schema.ts';
@@ -35,22 +36,17 @@ export async function findSessionUser(trx: Trx, tenantId: string, id: string): P
 /** Identifies a session within its tenant. */
 export type SessionKey = Readonly<{ tenantId: string; sessionId: string }>;
 
-export type LockedSession = Readonly<{
-  counter: number;
-  revoked: boolean;
-  /** Past its idle or absolute timeout. */
-  expired: boolean;
-  /** Whether the last rotation was within the grace period. */
-  withinGrace: boolean;
-  tokenHash: Uint8Array;
-  sealedSuccessor: Uint8Array | null;
-  /** Whole seconds until the refresh token stops working. */
-  expiresInSec: number;
-  clientId: string;
-  authTime: Date;
-  amr: readonly string[];
-  jkt: string | null;
-}>;
+export type LockedSession = Omit<FamilyState, 'holderActive'> &
+  Readonly<{
+    tokenHash: Uint8Array;
+    sealedSuccessor: Uint8Array | null;
+    /** Whole seconds until the refresh token stops working. */
+    expiresInSec: number;
+    clientId: string;
+    authTime: Date;
+    amr: readonly string[];
+    jkt: string | null;
+  }>;
 
 /** Locks a session, so that the second of two concurrent refreshes sees the result of the first one. */
 export async function lockSession(

@@ -14,27 +14,22 @@ const named = {
   d: z.never('is a private key: send only the public key').exactOptional(),
 };
 
-const source = 'RFC 7517 section 4';
-const ellipticKey = z
-  .object({ ...named, kty: z.literal('EC'), crv: z.enum(['P-256', 'P-384']), x: value, y: value })
-  .register(ignoresUnknown, { source });
-const edwardsKey = z
-  .object({ ...named, kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: value })
-  .register(ignoresUnknown, { source });
-const rsaKey = z
-  .object({
-    ...named,
-    kty: z.literal('RSA'),
-    // Without `alg`, one key would work with two algorithms. Other key types have one algorithm each.
-    alg: z.enum(['RS256', 'PS256']),
-    n: value,
-    // A large exponent makes each verification expensive.
-    e: z.literal('AQAB'),
-  })
-  .register(ignoresUnknown, { source });
+const keyOf = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.object({ ...named, ...shape }).register(ignoresUnknown, { source: 'RFC 7517 section 4' });
 
 const publicKey = z
-  .discriminatedUnion('kty', [ellipticKey, edwardsKey, rsaKey])
+  .discriminatedUnion('kty', [
+    keyOf({ kty: z.literal('EC'), crv: z.enum(['P-256', 'P-384']), x: value, y: value }),
+    keyOf({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: value }),
+    keyOf({
+      kty: z.literal('RSA'),
+      // Without `alg`, one key would work with two algorithms. Other key types have one algorithm each.
+      alg: z.enum(['RS256', 'PS256']),
+      n: value,
+      // A large exponent makes each verification expensive.
+      e: z.literal('AQAB'),
+    }),
+  ])
   .refine(isUsable, 'must be a public key: EC on P-256 or P-384, Ed25519, or RSA of 2048 to 4096 bits');
 
 /** An OAuth client's public keys (RFC 7517), each with a unique `kid`. */

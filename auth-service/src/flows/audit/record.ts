@@ -45,12 +45,9 @@ export function recordForOperator(
 export async function recordWithdrawn(
   trx: Trx,
   withdrawn: readonly WithdrawnInvitation[],
-  {
-    inviter,
-    reason,
-    ...by
-  }: Pick<AuditEvent, 'userId' | 'sessionId' | 'requestId'> & Readonly<{ inviter: string; reason: EndReason }>,
+  why: Pick<AuditEvent, 'userId' | 'sessionId' | 'requestId'> & Readonly<{ inviter: string; reason: EndReason }>,
 ): Promise<void> {
+  const { inviter, reason, ...by } = why;
   for (const { id, tenantId, email } of withdrawn) {
     const detail = { invitation_id: id, email, invited_by: inviter, reason };
     await appendAudit(trx, { ...by, tenantId, action: 'invitation.revoked', detail });

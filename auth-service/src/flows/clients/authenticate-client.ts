@@ -73,24 +73,17 @@ async function checkAssertion(
   assertion: string,
   { oauthClient, now }: Found,
 ): Promise<VerifiedAssertion> {
-  if (oauthClient.jwks === null) throw new AppError('invalid_client');
-  const audiences = assertionAudiences(issuer);
-  const verified = await verifyAssertion(assertion, oauthClient.jwks, { clientId: oauthClient.id, audiences, now });
+  const { id: clientId, tenant_id: tenantId, jwks } = oauthClient;
+  if (jwks === null) throw new AppError('invalid_client');
+  const verified = await verifyAssertion(assertion, jwks, { clientId, audiences: assertionAudiences(issuer), now });
   if ('refused' in verified) throw refusal(verified.refused);
-  if (!(await isFirstUse(db, oauthClient, verified))) throw refusal('The assertion was already used: jti.');
-  return verified;
-}
-
-/** Commits immediately, so that an assertion is used up even if the request fails. */
-function isFirstUse(
-  db: AuthDatabase,
-  { id: clientId, tenant_id: tenantId }: OAuthClient,
-  assertion: VerifiedAssertion,
-): Promise<boolean> {
-  return db.transaction({ role: roles.clients }, async (trx) => {
+  // Commits immediately, so that an assertion is used up even if the request fails.
+  const isFirstUse = await db.transaction({ role: roles.clients }, async (trx) => {
     await becomeOAuthClient(trx, clientId);
-    return useAssertion(trx, assertion, { tenantId, clientId });
+    return useAssertion(trx, verified, { tenantId, clientId });
   });
+  if (!isFirstUse) throw refusal('The assertion was already used: jti.');
+  return verified;
 }
 
 const refusal = (message: string) =>

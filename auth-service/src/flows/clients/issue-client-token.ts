@@ -34,10 +34,8 @@ export function issueClientToken(
   return db.transaction({ role: roles.app, tenantId }, async (trx) => {
     if (!(await holdActiveTenant(trx, tenantId))) throw new AppError('invalid_client');
     const oauthClient = await holdUsableOAuthClient(trx, authenticated, 'client_credentials');
-    const scopes = chooseScopes(
-      asked,
-      oauthClient.scopes.filter((scope) => known.includes(scope)),
-    );
+    const allowed = oauthClient.scopes.filter((scope) => known.includes(scope));
+    const scopes = chooseScopes(asked, allowed);
     if (scopes === undefined) throw new AppError('invalid_scope');
     const issuedAtSec = await issueTimeSec(trx, { tenantId, clientId });
     await appendAudit(trx, {

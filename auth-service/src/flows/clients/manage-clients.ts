@@ -61,11 +61,8 @@ export function everyOAuthClient(
 ): Promise<ManagedOAuthClient[]> {
   return db.transaction({ role: roles.accounts, tenantId }, async (trx) => {
     const clients = await listOAuthClients(trx, tenantId, page);
-    const secrets = await listSecrets(
-      trx,
-      tenantId,
-      clients.map(({ id }) => id),
-    );
+    const ids = clients.map(({ id }) => id);
+    const secrets = await listSecrets(trx, tenantId, ids);
     return clients.map((oauthClient) => ({
       oauthClient,
       secrets: secrets.filter(({ client_id }) => client_id === oauthClient.id),

@@ -25,11 +25,8 @@ export function rotateSecret(
     const oauthClient = { ...demand(await lockOAuthClient(trx, tenantId, id)), jwks: null };
     const [latest, ...older] = await listSecrets(trx, tenantId, [id]);
     const ended = latest !== undefined && keepOldForSec === 0 ? [latest, ...older] : older;
-    await deleteSecrets(
-      trx,
-      { tenantId, clientId: id },
-      ended.map((each) => each.id),
-    );
+    const endedIds = ended.map((each) => each.id);
+    await deleteSecrets(trx, { tenantId, clientId: id }, endedIds);
     if (latest !== undefined && keepOldForSec > 0) await expireSecret(trx, tenantId, latest.id, keepOldForSec);
     await updateOAuthClient(trx, tenantId, id, oauthClient);
     const secret = await addSecret(trx, tenantId, id);

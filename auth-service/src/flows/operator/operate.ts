@@ -49,10 +49,8 @@ export async function disableUser(db: AuthDatabase, email: string, requestId: st
     const open = await lockOwnSessions(trx, userId);
     const withdrawn = await revokeInvitationsBy(trx, userId);
     await recordForOperator(trx, { action: 'user.disabled', userId, requestId });
-    await holdChains(
-      trx,
-      [...open, ...withdrawn].map(({ tenantId }) => tenantId),
-    );
+    const tenantIds = [...open, ...withdrawn].map(({ tenantId }) => tenantId);
+    await holdChains(trx, tenantIds);
     await recordWithdrawn(trx, withdrawn, { userId: null, sessionId: null, requestId, inviter: userId, reason });
     const revocations = [{ kind: 'user', user_id: userId } as const];
     await endSessions(trx, userId, open, { requestId, reason, revocations });

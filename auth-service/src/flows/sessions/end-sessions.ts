@@ -55,11 +55,8 @@ export async function endSessions(
   doomed: readonly OwnSession[],
   { requestId, reason, revocations }: Readonly<{ requestId: string; reason: EndReason; revocations: NewRevocation[] }>,
 ): Promise<void> {
-  await markRevoked(
-    trx,
-    doomed.map(({ id }) => id),
-    reason,
-  );
+  const ids = doomed.map(({ id }) => id);
+  await markRevoked(trx, ids, reason);
   // Sorts by tenant: each tenant's audit chain stays locked, and two transactions must not deadlock.
   const byTenant = [...doomed].sort((a, b) => (a.tenantId < b.tenantId ? -1 : 1));
   for (const { id, tenantId } of byTenant) {

@@ -4,7 +4,7 @@ import type { Transport } from '../../domain/sessions/session-rules.ts';
 import { type Candidate, findCandidate, replaceHash } from '../../store/accounts/accounts.ts';
 import { roles } from '../../store/roles.ts';
 import { takeStep } from '../../store/sessions/one-time-tokens.ts';
-import { type Admission, type AdmitParts, admit } from './admit.ts';
+import { type Admission, type AdmitParts, type Attempt, admit } from './admit.ts';
 import type { Caller } from './grant.ts';
 
 export type LoginParts = AdmitParts & Readonly<{ passwords: Passwords }>;
@@ -24,29 +24,22 @@ const amr = ['pwd'];
  * @throws AppError `invalid_credentials`, `too_many_attempts`, `login_busy`.
  */
 export async function logIn(parts: LoginParts, given: Credentials, caller: Caller): Promise<Admission> {
-  return parts.passwords.admit(() => logInWithPlace(parts, given, caller));
-}
-
-async function logInWithPlace(parts: LoginParts, given: Credentials, caller: Caller): Promise<Admission> {
   const email = canonicalEmail(given.email);
-  return admit(
-    parts,
-    {
-      refusal: 'invalid_credentials',
-      whose: () => ({ email }),
-      reserve: (throttle) => throttle.reserveLogin(email, caller.ip),
-      async verify() {
-        const candidate = await findCandidate(parts.db, email);
-        const matches = await parts.passwords.verify(given.password, candidate.password);
-        const { userId, active, readAt: provenAt, memberships } = candidate;
-        if (!matches || userId === undefined || !active) return undefined;
-        const tenants = memberships.filter(({ slug }) => given.tenant === undefined || slug === given.tenant);
-        const onAdmitted = () => renewHash(parts, given.password, candidate);
-        return { userId, tenants, provenAt, amr, transport: given.transport, onAdmitted };
-      },
+  const attempt: Attempt = {
+    refusal: 'invalid_credentials',
+    whose: () => ({ email }),
+    reserve: (throttle) => throttle.reserveLogin(email, caller.ip),
+    async verify() {
+      const candidate = await findCandidate(parts.db, email);
+      const matches = await parts.passwords.verify(given.password, candidate.password);
+      const { userId, active, readAt: provenAt, memberships } = candidate;
+      if (!matches || userId === undefined || !active) return undefined;
+      const tenants = memberships.filter(({ slug }) => given.tenant === undefined || slug === given.tenant);
+      const onAdmitted = () => renewHash(parts, given.password, candidate);
+      return { userId, tenants, provenAt, amr, transport: given.transport, onAdmitted };
     },
-    caller,
-  );
+  };
+  return parts.passwords.admit(() => admit(parts, attempt, caller));
 }
 
 /**

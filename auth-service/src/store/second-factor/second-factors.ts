@@ -101,8 +101,7 @@ export async function resealTotp(
     .where('kek_id', '!=', kekId)
     .forUpdate()
     .execute();
-  for (const row of rows) {
-    const { user_id: userId, secret_enc, kek_id } = row;
+  for (const { user_id: userId, secret_enc, kek_id } of rows) {
     const fresh = reseal({ userId, sealedSecret: Buffer.from(secret_enc), kekId: kek_id });
     await trx
       .updateTable('totp')

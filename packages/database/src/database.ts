@@ -13,7 +13,7 @@ export type Scope = Readonly<{
   userRole?: string;
 }>;
 
-/** Driver functions that Kysely lacks. */
+/** What Kysely lacks. */
 export type Driver = Readonly<{
   kind: 'pglite' | 'postgres';
   /**
@@ -24,27 +24,23 @@ export type Driver = Readonly<{
   close(): Promise<void>;
 }>;
 
-export type Database<Schema> = Readonly<{
-  kind: 'pglite' | 'postgres';
-  /**
-   * Runs a transaction. The role and settings end with it, so a pooled connection carries nothing to the next user. Do
-   * not wait for a network call, a stream or bcrypt in it. On PGlite, a query outside the transaction would wait
-   * forever.
-   *
-   * @throws AppError `unavailable` if the database cannot be reached or is shutting down.
-   */
-  transaction<T>(scope: Scope, work: (trx: Transaction<Schema>) => Promise<T>): Promise<T>;
-  listen: Driver['listen'];
-  /** @returns Undefined if the database responds, or else the reason for the health check. */
-  ping(): Promise<string | undefined>;
-  close(): Promise<void>;
-}>;
+export type Database<Schema> = Driver &
+  Readonly<{
+    /**
+     * Runs a transaction. The role and settings end with it, so a pooled connection carries nothing to the next user.
+     * Do not wait for a network call, a stream or bcrypt in it. On PGlite, a query outside the transaction would wait
+     * forever.
+     *
+     * @throws AppError `unavailable` if the database cannot be reached or is shutting down.
+     */
+    transaction<T>(scope: Scope, work: (trx: Transaction<Schema>) => Promise<T>): Promise<T>;
+    /** @returns Undefined if the database responds, or else the reason for the health check. */
+    ping(): Promise<string | undefined>;
+  }>;
 
 export function makeDatabase<Schema>(kysely: Kysely<Schema>, driver: Driver): Database<Schema> {
   return {
-    kind: driver.kind,
-    listen: driver.listen,
-    close: driver.close,
+    ...driver,
     async transaction(scope, work) {
       try {
         return await kysely.transaction().execute(async (trx) => {

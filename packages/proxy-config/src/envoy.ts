@@ -117,41 +117,26 @@ function extAuthz(plan: ProxyPlan) {
   };
 }
 
-const noDecision = {
+const onRoute = (overrides: object) => ({
   typed_per_filter_config: {
-    countersign: { '@type': `${http}.http.ext_authz.v3.ExtAuthzPerRoute`, disabled: true },
+    countersign: { '@type': `${http}.http.ext_authz.v3.ExtAuthzPerRoute`, ...overrides },
   },
-};
+});
 
 /** Preflight and OAuth metadata requests carry no identity. The gateway's public listener answers them. */
 const ownRoutes = [
+  { prefix: '/.well-known/oauth-protected-resource' },
   {
-    match: { prefix: '/.well-known/oauth-protected-resource' },
-    route: { cluster: 'countersign-public' },
-    ...noDecision,
+    prefix: '/',
+    headers: [
+      { name: ':method', string_match: { exact: 'OPTIONS' } },
+      { name: 'access-control-request-method', present_match: true },
+    ],
   },
-  {
-    match: {
-      prefix: '/',
-      headers: [
-        { name: ':method', string_match: { exact: 'OPTIONS' } },
-        { name: 'access-control-request-method', present_match: true },
-      ],
-    },
-    route: { cluster: 'countersign-public' },
-    ...noDecision,
-  },
-];
+].map((match) => ({ match, route: { cluster: 'countersign-public' }, ...onRoute({ disabled: true }) }));
 
 /** The gateway does not sign a streamed body, so Envoy does not buffer it. */
-const bodyNotShown = {
-  typed_per_filter_config: {
-    countersign: {
-      '@type': `${http}.http.ext_authz.v3.ExtAuthzPerRoute`,
-      check_settings: { disable_request_body_buffering: true },
-    },
-  },
-};
+const bodyNotShown = onRoute({ check_settings: { disable_request_body_buffering: true } });
 
 function route({ route: { upstream, rewrite, websocket, body }, pattern, methods }: OrderedRoute) {
   return {

@@ -25,33 +25,30 @@ export const proxies = {
 export type ProxyName = keyof typeof proxies;
 export const proxyNames = Object.keys(proxies) as readonly ProxyName[];
 
-type Cell = (proxy: Abilities) => string;
-const everywhere =
-  (text: string): Cell =>
-  () =>
-    text;
+/** A text for every proxy, or for one. */
+type Cell = string | ((proxy: Abilities) => string);
 
 /** How each gateway.yaml key works behind a proxy. */
 const rows: readonly (readonly [keys: string, cell: Cell])[] = [
-  ['`publicOrigins`, `trustedProxies`, `issuers`, `identity`', everywhere('done')],
-  ['`path`, `methods`, `auth`, `allow`', everywhere('done')],
-  ['`limits`', everywhere('done, by decision')],
-  ['`forward`, `senderConstrained`, `txnToken`', everywhere('done')],
+  ['`publicOrigins`, `trustedProxies`, `issuers`, `identity`', 'done'],
+  ['`path`, `methods`, `auth`, `allow`', 'done'],
+  ['`limits`', 'done, by decision'],
+  ['`forward`, `senderConstrained`, `txnToken`', 'done'],
   ['`rewrite`', ({ takesRequestTarget }) => (takesRequestTarget ? 'done' : 'printed')],
   ['`body: { mode: digest }`', ({ showsBody }) => (showsBody ? 'done' : 'refused')],
-  ['`body: { mode: stream }`', everywhere('needs `unsigned: accept`')],
-  ['`maxBytes` of a stream', everywhere('the largest of all routes')],
+  ['`body: { mode: stream }`', 'needs `unsigned: accept`'],
+  ['`maxBytes` of a stream', 'the largest of all routes'],
   ['`body: { mode: none }`', ({ showsLength }) => (showsLength ? 'done' : 'refused, except for GET')],
-  ['`websocket`, streams', everywhere('needs `longLived: accept`')],
+  ['`websocket`, streams', 'needs `longLived: accept`'],
   ['`dpop.nonces`', ({ passesHeaders }) => (passesHeaders ? 'done' : 'refused')],
-  ['`cors`: preflights', everywhere('printed')],
+  ['`cors`: preflights', 'printed'],
   ['`cors`: responses', ({ passesHeaders }) => (passesHeaders ? 'done' : 'printed')],
   ['headers of `limits`', ({ passesHeaders }) => (passesHeaders ? 'done' : 'refusals only')],
-  ['`headers.strip`, `timeouts`, `targets`', everywhere('printed')],
-  ['`identity: { algorithm: agreed }`', everywhere('signed with ed25519')],
-  ['tokens bound to a certificate', everywhere('refused')],
-  ['`websockets.maxPerUser`, `uploads.maxPerAddress`', everywhere('counted for a minute')],
-  ['`health`, `retry`, `breaker`, `balance`, `minRate`, `headers.security`', everywhere("the proxy's own")],
+  ['`headers.strip`, `timeouts`, `targets`', 'printed'],
+  ['`identity: { algorithm: agreed }`', 'signed with ed25519'],
+  ['tokens bound to a certificate', 'refused'],
+  ['`websockets.maxPerUser`, `uploads.maxPerAddress`', 'counted for a minute'],
+  ['`health`, `retry`, `breaker`, `balance`, `minRate`, `headers.security`', "the proxy's own"],
   [
     'tested',
     ({ tested }) => (tested === undefined ? 'configuration generated, not run here' : `on the real ${tested}`),
@@ -63,7 +60,10 @@ export function supportTable(): string {
   return [
     ['', ...proxyNames],
     ['---', ...proxyNames.map(() => '---')],
-    ...rows.map(([keys, cell]) => [keys, ...proxyNames.map((name) => cell(proxies[name]))]),
+    ...rows.map(([keys, cell]) => [
+      keys,
+      ...proxyNames.map((name) => (typeof cell === 'string' ? cell : cell(proxies[name]))),
+    ]),
   ]
     .map((cells) => `| ${cells.join(' | ')} |`)
     .join('\n');

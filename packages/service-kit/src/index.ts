@@ -4,7 +4,7 @@ export { jsonOf } from './api/json-of.ts';
 export { type MergeOptions, mergeApis } from './api/merge.ts';
 export { mountRoutes } from './api/mount-routes.ts';
 export { type Api, describeApi } from './api/openapi.ts';
-export { errorBodyOf, errorCodesOf, type ProblemMembers, problemSchema } from './api/problems.ts';
+export { errorBodyOf, errorCodesOf, type ProblemMembers } from './api/problems.ts';
 export {
   AppError,
   caller,
@@ -52,6 +52,7 @@ export {
   notFound,
   problemMediaType,
   problemOf,
+  problemSchema,
   respondWithProblem,
   toAppError,
 } from './http/problem.ts';

@@ -3,7 +3,6 @@ export type TestClock = Readonly<{
   /** Unix milliseconds. Pass it wherever a `nowMs` is expected. */
   nowMs(): number;
   advance(ms: number): void;
-  set(ms: number): void;
 }>;
 
 /** @param startMs Unix milliseconds; a whole second by default, so that rounding cannot affect a test. */
@@ -13,9 +12,6 @@ export function testClock(startMs = Date.UTC(2026, 0, 1)): TestClock {
     nowMs: () => now,
     advance(ms) {
       now += ms;
-    },
-    set(ms) {
-      now = ms;
     },
   };
 }

@@ -12,7 +12,6 @@ import {
 export type TestIssuer = Readonly<{
   issuer: string;
   kid: string;
-  alg: string;
   jwks: { keys: JWK[] };
   privateKey: CryptoKey;
   /** Signs any claims with any header, even tokens that must be refused. */
@@ -45,7 +44,6 @@ export async function mintIssuer(options: IssuerOptions = {}): Promise<TestIssue
   return {
     issuer,
     kid,
-    alg,
     jwks: { keys: [jwk] },
     privateKey,
     sign,

@@ -5,8 +5,8 @@ import { freePorts } from './free-ports.ts';
 export type ThrowAwayRedis = Readonly<{
   url: string;
   pid(): number;
-  /** Ends the server, by default with SIGKILL, and waits for its exit. */
-  kill(signal?: NodeJS.Signals): Promise<void>;
+  /** Ends the server with SIGKILL, and waits for its exit. */
+  kill(): Promise<void>;
   /** Restarts the server on the same port, without data. */
   start(): Promise<void>;
 }>;
@@ -31,12 +31,12 @@ export async function throwAwayRedis(): Promise<ThrowAwayRedis> {
     url: `redis://127.0.0.1:${port}`,
     pid: () => server?.pid ?? 0,
     start,
-    async kill(signal = 'SIGKILL') {
+    async kill() {
       const was = server;
       server = undefined;
       if (was === undefined || was.exitCode !== null || was.signalCode !== null) return;
       const ended = once(was, 'exit');
-      was.kill(signal);
+      was.kill('SIGKILL');
       await ended;
     },
   };

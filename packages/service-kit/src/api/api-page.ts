@@ -57,9 +57,10 @@ export function apiPageRoutes(document: string): Router {
 }
 
 /** Serves a service's OpenAPI description, which is public because the repository also contains it. */
-export function descriptionRoutes(api: Api, path = '/.well-known/openapi.json'): Router {
+export function descriptionRoutes(api: Api): Router {
   const router = createRouter();
-  addFile(router, { path, type: 'application/json', body: Buffer.from(JSON.stringify(describeApi(api))) });
+  const body = Buffer.from(JSON.stringify(describeApi(api)));
+  addFile(router, { path: '/.well-known/openapi.json', type: 'application/json', body });
   return router;
 }
 

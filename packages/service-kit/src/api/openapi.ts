@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { ErrorTable } from '../errors.ts';
-import { problemMediaType } from '../http/problem.ts';
+import { problemMediaType, problemSchema } from '../http/problem.ts';
 import type { Endpoint } from './endpoint.ts';
 import { Components, type Json, refTo, schemaOf } from './json-schema.ts';
-import { errorResponses, type ProblemMembers, problemSchema } from './problems.ts';
+import { errorResponses, type ProblemMembers } from './problems.ts';
 
 /** The input for a service's OpenAPI description. */
 export type Api = Readonly<{

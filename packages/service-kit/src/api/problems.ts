@@ -1,21 +1,8 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { ErrorTable } from '../errors.ts';
-import { problemMediaType } from '../http/problem.ts';
+import { problemMediaType, problemSchema } from '../http/problem.ts';
 import type { Endpoint } from './endpoint.ts';
 import { type Components, type Json, refTo, schemaOf } from './json-schema.ts';
-
-/** The members of every problem response (RFC 9457). */
-export const problemSchema = z
-  .object({
-    type: z.string(),
-    title: z.string(),
-    status: z.int(),
-    instance: z.string(),
-    code: z.string().describe('The stable error code. Use this to handle errors.'),
-    request_id: z.string(),
-    errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
-  })
-  .meta({ id: 'Problem', description: 'Problem details (RFC 9457). See docs/errors.md for all codes.' });
 
 /** Extension members of problem responses (RFC 9457 section 3.2), by code. */
 export type ProblemMembers = Readonly<Record<string, z.ZodObject>>;

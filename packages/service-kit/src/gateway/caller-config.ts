@@ -1,13 +1,7 @@
 import { statSync } from 'node:fs';
-import {
-  defaultGatewayName,
-  idPattern,
-  type ServiceKey,
-  serviceKeyFromJwk,
-  whyNotPrivate,
-} from '@countersign/identity';
+import { defaultGatewayName, idPattern, serviceKeyFromJwk, whyNotPrivate } from '@countersign/identity';
 import { z } from 'zod';
-import { type CommonConfig, ConfigError, type Environment } from '../process/config.ts';
+import { type CommonConfig, ConfigError, type Environment, privateKey } from '../process/config.ts';
 
 /**
  * Variables for a service that calls other services. Spread them into its schema, and call {@link assertPrivateKeyFile}
@@ -17,7 +11,7 @@ export const callerConfig = {
   GATEWAY_INTERNAL_URL: z.url({ protocol: /^https?$/ }).optional(),
   /** `identity.name` of gateway.yaml. */
   GATEWAY_NAME: z.string().regex(idPattern).default(defaultGatewayName),
-  SERVICE_KEY: z.string().transform(toServiceKey),
+  SERVICE_KEY: privateKey((text) => serviceKeyFromJwk(JSON.parse(text)), 'must be an ed25519 private JWK with a kid'),
 };
 
 type CallerConfig = z.infer<z.ZodObject<typeof callerConfig>>;
@@ -38,14 +32,4 @@ export function gatewayInternalUrl(
   config: Pick<CallerConfig, 'GATEWAY_INTERNAL_URL'> & Pick<CommonConfig, 'GATEWAY_INTERNAL_PORT'>,
 ): string {
   return config.GATEWAY_INTERNAL_URL ?? `http://127.0.0.1:${config.GATEWAY_INTERNAL_PORT}`;
-}
-
-function toServiceKey(text: string, context: z.RefinementCtx): ServiceKey {
-  try {
-    return serviceKeyFromJwk(JSON.parse(text));
-  } catch {
-    // The parser's message could quote the private key.
-    context.addIssue({ code: 'custom', message: 'must be an ed25519 private JWK with a kid' });
-    return z.NEVER;
-  }
 }

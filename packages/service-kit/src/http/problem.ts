@@ -1,18 +1,21 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
-import { ZodError, type z } from 'zod';
+import { ZodError, z } from 'zod';
 import { AppError, type ErrorEntry, type ErrorTable, type FieldError } from '../errors.ts';
 import { addToLog, requestIdOf } from './request-log.ts';
 
 /** Problem details (RFC 9457) with a stable `code`, and the request id to quote to support. */
-export type Problem = Readonly<{
-  type: string;
-  title: string;
-  status: number;
-  instance: string;
-  code: string;
-  request_id: string;
-  errors?: readonly FieldError[];
-}>;
+export const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    instance: z.string(),
+    code: z.string().describe('The stable error code. Use this to handle errors.'),
+    request_id: z.string(),
+    errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+  })
+  .meta({ id: 'Problem', description: 'Problem details (RFC 9457). See docs/errors.md for all codes.' });
+export type Problem = z.output<typeof problemSchema>;
 
 export const problemMediaType = 'application/problem+json';
 

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 export type BackgroundLoop = Readonly<{
   /** Starts the next run immediately, or right after the current one. */
   wake(): void;
@@ -19,7 +21,7 @@ export type BackgroundLoopOptions = Readonly<{
 export function startBackgroundLoop({ run, onError, afterFailureMs = 2_000 }: BackgroundLoopOptions): BackgroundLoop {
   const stopped = new AbortController();
   let isWoken = false;
-  let wakeUp = () => {};
+  let sleep = new AbortController();
 
   async function loop(): Promise<void> {
     while (!stopped.signal.aborted) {
@@ -29,20 +31,15 @@ export function startBackgroundLoop({ run, onError, afterFailureMs = 2_000 }: Ba
         return afterFailureMs;
       });
       if (isWoken || stopped.signal.aborted) continue;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, waitMs);
-        wakeUp = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
+      sleep = new AbortController();
+      await delay(waitMs, undefined, { signal: sleep.signal }).catch(() => {});
     }
   }
 
   const ended = loop();
   const wake = () => {
     isWoken = true;
-    wakeUp();
+    sleep.abort();
   };
   return {
     wake,

@@ -99,17 +99,22 @@ const sharedSecret = z
   .refine((text) => Buffer.byteLength(text) >= 32, 'must have at least 32 bytes')
   .transform((text) => Buffer.from(text));
 
-function toAgreementKeys(value: string, context: z.RefinementCtx): readonly unknown[] {
-  try {
-    const parsed = JSON.parse(value);
-    const jwks: readonly unknown[] = Array.isArray(parsed.keys) ? parsed.keys : [parsed];
-    jwks.forEach(agreementKeyFromJwk);
-    return jwks;
-  } catch {
-    // The parser's message could quote the private key.
-    context.addIssue({ code: 'custom', message: 'must be an X25519 private JWK for key agreement, or a set of them' });
-    return z.NEVER;
-  }
+/** A private key. The parser's own message could quote it. */
+export const privateKey = <Key>(parse: (text: string) => Key, message: string) =>
+  z.string().transform((text, context) => {
+    try {
+      return parse(text);
+    } catch {
+      context.addIssue({ code: 'custom', message });
+      return z.NEVER;
+    }
+  });
+
+function readAgreementKeys(text: string): readonly unknown[] {
+  const parsed = JSON.parse(text);
+  const jwks: readonly unknown[] = Array.isArray(parsed.keys) ? parsed.keys : [parsed];
+  jwks.forEach(agreementKeyFromJwk);
+  return jwks;
 }
 
 const flag = z
@@ -133,7 +138,10 @@ export const commonConfig = {
   /** For `algorithm: agreed` in gateway.yaml: a directory for the keys that this service creates, or `memory`. */
   AGREEMENT_KEYS: z.string().optional(),
   /** Replaces AGREEMENT_KEYS: a private JWK, or a set of them whose first one is published. */
-  AGREEMENT_KEY: z.string().transform(toAgreementKeys).optional(),
+  AGREEMENT_KEY: privateKey(
+    readAgreementKeys,
+    'must be an X25519 private JWK for key agreement, or a set of them',
+  ).optional(),
   /** What to do while Redis is unavailable: refuse with 503, or check replays only within this process. */
   REPLAY_WITHOUT_REDIS: z.enum(['refuse', 'memory']).default('refuse'),
   DATABASE_URL: z.url().optional(),

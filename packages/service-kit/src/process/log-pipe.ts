@@ -12,12 +12,12 @@ export type LogPipe = Readonly<{
 }>;
 
 export type LogPipeOptions = Readonly<{
-  /** The number of bytes to buffer for a slow reader, by default 4 MiB. Whole lines beyond that are dropped. */
-  maxBufferedBytes?: number;
   /** Formats the line that reports how many lines were dropped. */
   lossLine(lost: number): string;
 }>;
 
+// How many bytes are buffered for a slow reader. Whole lines beyond that are dropped.
+const maxBufferedBytes = 4 * 1024 * 1024;
 // A pipe holds 64 KiB, so an active reader soon needs more. Retries slow down while the reader is stopped.
 const firstRetryMs = 1;
 const lastRetryMs = 50;
@@ -36,7 +36,7 @@ const exitWithinMs = 200;
  * Writes are synchronous and non-blocking. An asynchronous `fs.write` would use a libuv thread, and a blocked thread
  * would keep the process from exiting.
  */
-export function openLogPipe(fd: number, { maxBufferedBytes = 4 * 1024 * 1024, lossLine }: LogPipeOptions): LogPipe {
+export function openLogPipe(fd: number, { lossLine }: LogPipeOptions): LogPipe {
   const output = nonBlocking(fd);
   const buffered: Buffer[] = [];
   let bufferedBytes = 0;

@@ -31,7 +31,7 @@ async function refresh() {
   try {
     const response = await fetch(location.href, { headers: { accept: 'text/html' }, cache: 'no-store' });
     if (response.status === 429) {
-      show('Busy');
+      button.textContent = 'Busy';
       return;
     }
     if (!response.ok) throw new Error(String(response.status));
@@ -43,9 +43,9 @@ async function refresh() {
     exchange('status', fresh);
     for (const [at, one] of main.querySelectorAll('details').entries()) one.open = open[at] ?? false;
     again()?.focus({ preventScroll: true });
-    show('Live');
+    button.textContent = 'Live';
   } catch {
-    show('No answer');
+    button.textContent = 'No answer';
   }
 }
 
@@ -54,16 +54,10 @@ function exchange(id, fresh) {
   if (old !== null && next !== null) old.replaceChildren(...next.childNodes);
 }
 
-function show(text) {
-  button.textContent = text;
-  button.classList.remove('busy');
-  requestAnimationFrame(() => button.classList.add('busy'));
-}
-
 function set(isLive) {
   clearInterval(timer);
   button.setAttribute('aria-pressed', String(isLive));
-  show(isLive ? 'Live' : 'Paused');
+  button.textContent = isLive ? 'Live' : 'Paused';
   if (isLive) timer = setInterval(refresh, everyMs);
 }
 

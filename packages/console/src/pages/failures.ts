@@ -5,9 +5,7 @@ import { link } from '../html/parts.ts';
 
 // Error pages. They keep the navigation, for readers with an old or mistyped URL.
 
-const onlyText = (status: number, title: string, body: Page['body']): Page => ({
-  ...{ status, title, body, live: false },
-});
+const onlyText = (status: number, title: string, body: Page['body']): Page => ({ status, title, body, live: false });
 
 export const notFoundPage = (why = 'The console has no page at this address.'): Page =>
   onlyText(404, 'Not found', html`<p class="lead">${why}</p>`);

@@ -1,10 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { type CallOptions, call, logIn } from '../e2e/client.ts';
 
 // Realistic requests from the demo accounts. Most succeed, a few are refused.
 
-const password = 'correct horse battery staple';
-
-type Ask = Readonly<{ path: string; method?: string; as?: string; body?: unknown; every: number }>;
+type Ask = Pick<CallOptions, 'method' | 'body'> & Readonly<{ path: string; as?: string; every: number }>;
 
 const asks: readonly Ask[] = [
   { path: '/v1/complaints', as: 'agent@acme.test', every: 1 },
@@ -17,7 +16,6 @@ const asks: readonly Ask[] = [
   { path: '/v1/users/me', method: 'DELETE', as: 'agent@acme.test', every: 29 },
   {
     path: '/v1/complaints',
-    method: 'POST',
     as: 'complainant@globex.test',
     body: { title: 'No heat', description: 'The radiators have been cold since Monday.', category: 'housing' },
     every: 11,
@@ -28,34 +26,13 @@ const asks: readonly Ask[] = [
 export async function liveThrough(gateway: string, untilMs: number): Promise<void> {
   const accounts = [...new Set(asks.flatMap(({ as }) => as ?? []))];
   const tokens = new Map<string, string>();
-  for (const email of accounts) tokens.set(email, await logIn(gateway, email));
+  for (const email of accounts) tokens.set(email, (await logIn(gateway, email)).token);
   for (let turn = 1; performance.now() < untilMs; turn += 1) {
     const due = asks.filter(({ every }) => turn % every === 0);
-    await Promise.all(due.map((ask) => send(gateway, ask, tokens)));
+    await Promise.all(
+      due.map(({ path, as = '', ...asked }) => call(gateway + path, { ...asked, token: tokens.get(as) })),
+    );
     // The rate varies by the minute.
     await delay(60 + 50 * Math.sin(turn / 120) ** 2 + 60 * Math.random());
   }
 }
-
-async function logIn(gateway: string, email: string): Promise<string> {
-  const response = await post(`${gateway}/v1/auth/login`, { email, password });
-  const { access_token: token } = (await response.json()) as { access_token: string };
-  return token;
-}
-
-async function send(gateway: string, { path, method, as = '', body }: Ask, tokens: Map<string, string>): Promise<void> {
-  const token = tokens.get(as);
-  const headers = token === undefined ? undefined : { authorization: `Bearer ${token}` };
-  const response =
-    body === undefined
-      ? await fetch(gateway + path, { method: method ?? 'GET', ...(headers && { headers }) })
-      : await post(gateway + path, body, headers);
-  await response.text();
-}
-
-const post = (url: string, body: unknown, headers: Record<string, string> = {}) =>
-  fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify(body),
-  });

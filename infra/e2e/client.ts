@@ -7,7 +7,7 @@ export type Answer = Readonly<{
 }>;
 
 export type CallOptions = Readonly<{
-  token?: string;
+  token?: string | undefined;
   method?: string;
   headers?: Record<string, string>;
   body?: unknown;

@@ -1,14 +1,13 @@
 import { isInstalled } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { gatewayFaults } from '../faults/cases/gateway.ts';
-import { serviceFaults } from '../faults/cases/services.ts';
+import { processFaults } from '../faults/cases/processes.ts';
 import { storeFaults } from '../faults/cases/stores.ts';
 import { measure } from '../faults/measure.ts';
 import { postgresPrograms } from '../faults/own-postgres.ts';
 import { type FaultStack, startFaultStack } from '../faults/stack.ts';
 
 const canRun = postgresPrograms() !== undefined && isInstalled('redis-server');
-const all = [...storeFaults, ...serviceFaults, ...gatewayFaults];
+const all = [...storeFaults, ...processFaults];
 
 // The short form of `npm run faults`.
 (canRun ? describe : describe.skip)('the whole stack under load', () => {

@@ -3,10 +3,9 @@ import { stopRequested } from '@countersign/service-kit';
 import { clientFaults } from './cases/clients.ts';
 import { clockFaults } from './cases/clocks.ts';
 import { diskFaults } from './cases/disks.ts';
-import { gatewayFaults } from './cases/gateway.ts';
 import { keyFaults } from './cases/keys.ts';
 import { memoryFaults } from './cases/memory.ts';
-import { serviceFaults } from './cases/services.ts';
+import { processFaults } from './cases/processes.ts';
 import { storeFaults } from './cases/stores.ts';
 import { type Measured, measure, quiet } from './measure.ts';
 import { notesOf, tableOf } from './report.ts';
@@ -22,8 +21,7 @@ const perSecond = 40;
 const words = process.argv.slice(2);
 const all = [
   ...storeFaults,
-  ...serviceFaults,
-  ...gatewayFaults,
+  ...processFaults,
   ...diskFaults,
   ...clockFaults,
   ...keyFaults,

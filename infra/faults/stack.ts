@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -97,7 +98,7 @@ export async function startFaultStack(options: FaultStackOptions): Promise<Fault
     const env = { ...place.env, GATEWAY_CONFIG: configFile, LOG_LEVEL: 'warn' };
     const described = await describeStack(readSettings(env));
     const specs = new Map(described.map((spec) => [spec.name, { ...spec, env: { ...env, ...spec.env } }]));
-    const ports = { ...place.ports, ...portsOf(place) };
+    const ports = portsOf(place);
     const started = parts.map((part) => startPart(specOf(specs, part)));
     const running = new Map(parts.map((part, at) => [part, started[at] as StartedPart]));
     closing.push(() => Promise.all(started.map((part) => part.stop())));
@@ -110,12 +111,7 @@ export async function startFaultStack(options: FaultStackOptions): Promise<Fault
     await ready();
     const prometheus =
       form === 'whole' && isInstalled('prometheus')
-        ? await realPrometheus({
-            gateway: ports.admin,
-            'auth-service': ports.auth,
-            'users-service': ports.users,
-            'complaint-service': ports.complaints,
-          })
+        ? await realPrometheus({ ...ports, gateway: place.ports.admin })
         : undefined;
     closing.push(() => prometheus?.close());
     return {
@@ -194,17 +190,9 @@ function startPart(spec: ChildSpec): StartedPart {
   };
 }
 
-async function accepts(port: number): Promise<void> {
-  const deadline = performance.now() + 60_000;
-  while (!(await connects(port))) {
-    if (performance.now() > deadline) throw new Error(`port ${port} accepts no connection`);
-    await delay(10);
-  }
-}
-
-const connects = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
+const accepts = (port: number): Promise<void> =>
+  eventually(async () => {
     const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
-  });
+    await once(socket, 'connect');
+    socket.destroy();
+  }, 60_000);

@@ -20,8 +20,6 @@ export type FleetOptions = Readonly<{
 /** A process that can be restarted after a kill. */
 export type Member = Readonly<{
   url: string;
-  /** Responds with 200 when the process is ready. */
-  readyUrl: string;
   env: Readonly<Record<string, string>>;
   /** The running process's id. 0 between a stop and a start. */
   pid(): number;
@@ -113,7 +111,6 @@ function member(url: string, readyUrl: string, args: readonly string[], env: Rea
   let running: StartedProcess | undefined;
   return {
     url,
-    readyUrl,
     env,
     pid: () => running?.pid ?? 0,
     start() {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Pool } from 'undici';
 import { steadyLoad } from './steady-load.ts';
 
@@ -105,11 +106,6 @@ export async function logoutsUnderLoad(options: LoadOptions): Promise<LoadResult
 }
 
 async function within(promise: Promise<void>, complaint: string): Promise<void> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(complaint)), giveUpAfterMs);
-  try {
-    await Promise.race([promise, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const isLate = await Promise.race([promise, delay(giveUpAfterMs, true, { ref: false })]);
+  if (isLate) throw new Error(complaint);
 }

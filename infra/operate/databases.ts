@@ -1,4 +1,4 @@
-import { type OpenOptions, provision } from '@countersign/database';
+import type { OpenOptions } from '@countersign/database';
 import { authDatabase } from '../../auth-service/src/store/database.ts';
 import { complaintsDatabase } from '../../complaint-service/src/store/database.ts';
 import { usersDatabase } from '../../users-service/src/store/schema.ts';
@@ -11,12 +11,3 @@ export const databases: Readonly<Record<'auth' | 'users' | 'complaints', Omit<Op
 };
 
 export const databaseNames = Object.keys(databases) as (keyof typeof databases)[];
-
-/** Creates the missing database and roles on a server, without tables. */
-export async function provisionOnServer(
-  serverUrl: string,
-  name: keyof typeof databases,
-  prefix: string,
-): Promise<void> {
-  await provision(serverUrl, { ...databases[name], name: `${prefix}_${name}` });
-}

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { databaseNames, provisionOnServer } from './databases.ts';
+import { provision } from '@countersign/database';
+import { databaseNames, databases } from './databases.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
 
@@ -127,7 +128,7 @@ export function serverPlace(prefix: string, serverUrl: string, home: string): Pl
       paths: ['secrets', 'service-keys', 'gateway-keys', 'agreement-keys', 'complaint-webhook.key'],
     },
     async prepare() {
-      for (const name of databaseNames) await provisionOnServer(serverUrl, name, prefix);
+      for (const name of databaseNames) await provision(serverUrl, { ...databases[name], name: `${prefix}_${name}` });
     },
     stop() {
       for (const name of databaseNames) {

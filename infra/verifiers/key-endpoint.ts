@@ -5,7 +5,6 @@ import { freePorts } from '@countersign/testing';
 /** Where services fetch the gateway's key set. A test moves it between gateways, and takes it down. */
 export type KeyEndpoint = Readonly<{
   url: string;
-  fetches(): number;
   /** Answers with the keys of these gateways from now on, given their internal ports. */
   up(...gateways: readonly number[]): Promise<void>;
   /** Refuses connections from now on. */
@@ -16,7 +15,6 @@ export type KeyEndpoint = Readonly<{
 export async function keyEndpoint(): Promise<KeyEndpoint> {
   const [port = 0] = await freePorts(1);
   let server: Server | undefined;
-  let fetches = 0;
   async function down(): Promise<void> {
     if (server === undefined) return;
     const closed = once(server, 'close');
@@ -27,16 +25,12 @@ export async function keyEndpoint(): Promise<KeyEndpoint> {
   }
   return {
     url: `http://127.0.0.1:${port}/.well-known/jwks.json`,
-    fetches: () => fetches,
     async up(...gateways) {
       await down();
       const sets = gateways.map((internal) => fetch(`http://127.0.0.1:${internal}/.well-known/jwks.json`));
       const keys = (await Promise.all(sets)).map(async (answer) => ((await answer.json()) as { keys: object[] }).keys);
       const body = JSON.stringify({ keys: (await Promise.all(keys)).flat() });
-      server = createServer((_req, res) => {
-        fetches += 1;
-        res.end(body);
-      }).listen(port, '127.0.0.1');
+      server = createServer((_req, res) => void res.end(body)).listen(port, '127.0.0.1');
       await once(server, 'listening');
     },
     down,

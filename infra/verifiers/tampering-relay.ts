@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
+import { rawRequest } from '@countersign/testing';
+import { type Answer, readAnswer } from '../../packages/conformance/src/send.ts';
 
 /** A request between the gateway and a service, as the relay writes it. */
 export type Relayed = Readonly<{
@@ -12,27 +14,32 @@ export type Relayed = Readonly<{
   body: Buffer;
 }>;
 
-export type Answered = Readonly<{ status: number; headers: ReadonlyMap<string, string>; body: string }>;
-
 /** An attacker between the gateway and a service, who reads and changes every request. */
 export type TamperingRelay = Readonly<{
   url: string;
   /** Requests that the gateway sent, and the service's answers to what the relay made of them. */
-  seen: readonly Readonly<{ request: Relayed; answer: Answered }>[];
+  seen: readonly Readonly<{ request: Relayed; answer: Answer }>[];
   /** The service's port from now on. */
   sendTo(port: number): void;
   /** Changes requests from now on. Default: leaves them as they are. */
   tamper(edit: ((request: Relayed) => Relayed) | undefined): void;
   /** Writes a request to the service. */
-  deliver(request: Relayed): Promise<Answered>;
+  deliver(request: Relayed): Promise<Answer>;
   close(): Promise<void>;
 }>;
 
+// A service that hangs fails its test with a reason.
+const answerWithinMs = 60_000;
+
 export async function tamperingRelay(): Promise<TamperingRelay> {
-  const seen: { request: Relayed; answer: Answered }[] = [];
+  const seen: { request: Relayed; answer: Answer }[] = [];
   let port = 0;
   let edit: ((request: Relayed) => Relayed) | undefined;
-  const deliver = async (request: Relayed) => answerFrom(await exchange(port, bytesOf(request)));
+  async function deliver(request: Relayed): Promise<Answer> {
+    const answer = readAnswer(await rawRequest(port, bytesOf(request), answerWithinMs));
+    if (answer === undefined) throw new Error('the service closed the connection without a response');
+    return answer;
+  }
 
   async function relay(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const request = await readRequest(req);
@@ -80,44 +87,4 @@ async function readRequest(req: IncomingMessage): Promise<Relayed> {
 function bytesOf({ method, target, lines, body }: Relayed): Buffer {
   const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
   return Buffer.concat([Buffer.from(`${method} ${target} HTTP/1.1\r\n${head}\r\n`, 'latin1'), body]);
-}
-
-// A service that hangs fails its test with a reason.
-const answerWithinMs = 60_000;
-
-function exchange(port: number, bytes: Buffer): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    const socket = connect({ port, host: '127.0.0.1' }, () => socket.write(bytes));
-    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-    socket.on('close', () => resolve(Buffer.concat(chunks)));
-    socket.setTimeout(answerWithinMs, () => socket.destroy(new Error(`no answer within ${answerWithinMs} ms`)));
-    // A service may answer and reset the connection before it read a body.
-    socket.on('error', (error) => chunks.length === 0 && reject(error));
-  });
-}
-
-function answerFrom(bytes: Buffer): Answered {
-  const text = bytes.toString('latin1');
-  const end = text.indexOf('\r\n\r\n');
-  const [status = '', ...lines] = text.slice(0, end).split('\r\n');
-  const headers = new Map(
-    lines.map((line) => {
-      const colon = line.indexOf(':');
-      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()] as const;
-    }),
-  );
-  const body = text.slice(end + 4);
-  return {
-    status: Number(status.split(' ')[1]),
-    headers,
-    body: headers.get('transfer-encoding') === 'chunked' ? withoutChunks(body) : body,
-  };
-}
-
-function withoutChunks(text: string): string {
-  const size = Number.parseInt(text, 16);
-  if (!(size > 0)) return '';
-  const from = text.indexOf('\r\n') + 2;
-  return text.slice(from, from + size) + withoutChunks(text.slice(from + size + 2));
 }

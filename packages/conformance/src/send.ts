@@ -33,7 +33,7 @@ export function send({ hostname, port, host }: URL, request: VectorRequest): Pro
     });
     socket.on('close', () => {
       // A server that refuses a request before it has read it all resets the connection after its response.
-      const answer = parse(Buffer.concat(chunks).toString('latin1'));
+      const answer = readAnswer(Buffer.concat(chunks).toString('latin1'));
       if (answer === undefined) reject(failure);
       else resolve(answer);
     });
@@ -49,7 +49,8 @@ const chunked = (body: Buffer): Buffer =>
     'latin1',
   );
 
-function parse(text: string): Answer | undefined {
+/** @returns The response in Latin-1 text. Undefined if it is not a complete head. */
+export function readAnswer(text: string): Answer | undefined {
   const end = text.indexOf('\r\n\r\n');
   const [statusLine = '', ...lines] = text.slice(0, end).split('\r\n');
   const status = /^HTTP\/1\.[01] (\d{3})/.exec(statusLine)?.[1];

@@ -4,8 +4,8 @@ import type { Part } from '../stack.ts';
 
 const services: readonly Part[] = ['auth-service', 'users-service', 'complaint-service'];
 
-/** Faults in one service. Requests to other services must succeed. */
-export const serviceFaults: readonly Fault[] = [
+/** Killed and hung processes. A fault in one service must not affect requests to other services. */
+export const processFaults: readonly Fault[] = [
   ...services.flatMap(killedAndHung),
   {
     name: 'complaint-service hung twice',
@@ -21,6 +21,20 @@ export const serviceFaults: readonly Fault[] = [
       await delay(responseMs + 2_000);
       process.kill(pid, 'SIGCONT');
     },
+  },
+  {
+    name: 'a gateway worker killed',
+    fails: 'all',
+    failsForMs: 100,
+    async run({ workers }) {
+      const [worker = 0] = workers();
+      process.kill(worker, 'SIGKILL');
+    },
+  },
+  {
+    name: 'the gateway primary killed',
+    fails: 'all',
+    run: ({ restart }) => restart('gateway'),
   },
 ];
 

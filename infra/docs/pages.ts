@@ -1,5 +1,8 @@
+import { execFileSync } from 'node:child_process';
+import { resolve } from 'node:path';
 import { supportTable } from '@countersign/proxy-config';
 import { describeApi } from '@countersign/service-kit';
+import { installTools } from '@countersign/testing';
 import { usage as operatorUsage } from '../../auth-service/src/operator/commands.ts';
 import { overview } from '../../gateway/src/cli/cli.ts';
 import { editorSchema } from '../../gateway/src/config/schema/json-schema.ts';
@@ -7,7 +10,6 @@ import { referenceTable } from '../../gateway/src/config/schema/reference.ts';
 import { replaceBetween as between } from '../bench/results/markdown.ts';
 import { dashboard } from '../prometheus/dashboard.ts';
 import { alertsTable, prometheusRule } from '../prometheus/rules.ts';
-import { clientTypes } from './client-types.ts';
 import { headersTable, proxyHeadersList } from './contract-tables.ts';
 import { errorsPage } from './errors-page.ts';
 import { mergedApi, serviceApis } from './merged-api.ts';
@@ -15,6 +17,14 @@ import { metricsTable } from './metrics-table.ts';
 
 /** Generates a page from the code and from its handwritten parts. */
 type Render = (current: string) => string;
+
+/** Generates the types for packages/client in a separate package, because the generator needs TypeScript 5. */
+function clientTypes(document: object): string {
+  const directory = resolve(import.meta.dirname, '../client-types');
+  installTools(directory);
+  const input = JSON.stringify(document);
+  return execFileSync(process.execPath, [resolve(directory, 'print-types.ts')], { input, encoding: 'utf8' });
+}
 
 const json = (document: unknown) => `${JSON.stringify(document, null, 2)}\n`;
 

@@ -15,20 +15,16 @@ const without = (name: string): Edit => mapLines((line) => (isNamed(name, line) 
 const plus =
   (...added: readonly Line[]): Edit =>
   (request) => ({ ...request, lines: [...added, ...request.lines] });
-const withValue = (name: string, value: string): Edit =>
-  mapLines((line) => [isNamed(name, line) ? [line[0], value] : line]);
-const edited = (name: string, from: string | RegExp, to: string): Edit =>
-  mapLines((line) => [isNamed(name, line) ? [line[0], line[1].replace(from, to)] : line]);
+const changed = (name: string, change: (value: string) => string): Edit =>
+  mapLines((line) => [isNamed(name, line) ? [line[0], change(line[1])] : line]);
+const withValue = (name: string, value: string) => changed(name, () => value);
+const edited = (name: string, from: string | RegExp, to: string) => changed(name, (value) => value.replace(from, to));
 const input = (from: string | RegExp, to: string) => edited('signature-input', from, to);
 /** Moves the times of a signature. */
-const shifted =
-  (bySec: number): Edit =>
-  (request) =>
-    mapLines((line) => [
-      isNamed('signature-input', line)
-        ? [line[0], line[1].replace(/(created|expires)=(\d+)/g, (_all, name, sec) => `${name}=${Number(sec) + bySec}`)]
-        : line,
-    ])(request);
+const shifted = (bySec: number) =>
+  changed('signature-input', (value) =>
+    value.replace(/(created|expires)=(\d+)/g, (_all, name, sec) => `${name}=${Number(sec) + bySec}`),
+  );
 const target =
   (to: string): Edit =>
   (request) => ({ ...request, target: to });

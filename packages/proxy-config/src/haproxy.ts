@@ -10,6 +10,7 @@ import {
   refusedIdentity,
   type Service,
   servicesOf,
+  urlOf,
 } from './plan.ts';
 
 /** How much of HAProxy's buffer is reserved for the request head. */
@@ -138,7 +139,7 @@ function luaText(plan: ProxyPlan): string {
   const [url, destination] =
     'socket' in decision
       ? [`http://gateway${decidePath}`, `unix@${decision.socket}`]
-      : [`${decision.isTls ? 'https' : 'http'}://${decision.host}:${decision.port}${decidePath}`, ''];
+      : [`${urlOf(decision)}${decidePath}`, ''];
   const list = (names: readonly string[]) => names.map((name) => `["${name}"]=true`).join(', ');
   return `-- Written by \`countersign integrate haproxy\` from gateway.yaml. It asks the gateway about a request.
 local url = ${JSON.stringify(url)}

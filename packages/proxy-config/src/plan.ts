@@ -75,6 +75,9 @@ export type Printed = Readonly<Record<string, Readonly<{ text: string; mode: num
 /** Where the proxy finds its certificate, its key, and the gateway's CA: next to its configuration. */
 export const proxyFiles = { cert: 'proxy.pem', key: 'proxy-key.pem', ca: 'gateway-ca.pem' };
 
+export const urlOf = ({ host, port, isTls }: TcpAddress & Readonly<{ isTls: boolean }>): string =>
+  `${isTls ? 'https' : 'http'}://${host}:${port}`;
+
 export const servicesOf = ({ routes }: Pick<ProxyPlan, 'routes'>): readonly Service[] => [
   ...new Set(routes.map(({ upstream }) => upstream)),
 ];

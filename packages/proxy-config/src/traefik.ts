@@ -11,6 +11,7 @@ import {
   proxyFiles,
   type Service,
   servicesOf,
+  urlOf,
 } from './plan.ts';
 
 /** Writes Traefik's static configuration, and a file provider with middlewares, routers and services. */
@@ -29,8 +30,8 @@ ${stringify(
   {
     http: {
       middlewares: { 'countersign-clean': clean(plan), countersign: forwardAuth(plan), ...rewrites(plan) },
-      routers: { ...publicRouters(), ...routers(plan) },
-      services: { 'countersign-public': servers([publicUrl(plan)]), ...services(all) },
+      routers: { 'countersign-public': publicRouter, ...routers(plan) },
+      services: { 'countersign-public': servers([urlOf(plan.public)]), ...services(all) },
       serversTransports: Object.fromEntries(all.map((service) => [service.name, transport(service)])),
     },
   },
@@ -59,7 +60,7 @@ function forwardAuth(plan: ProxyPlan) {
   if ('socket' in decision) throw new RangeError('Traefik cannot connect to a Unix socket');
   return {
     forwardAuth: {
-      address: `${decision.isTls ? 'https' : 'http'}://${decision.host}:${decision.port}${decidePath}`,
+      address: `${urlOf(decision)}${decidePath}`,
       // Traefik then writes its own peer's address instead of the client's header.
       trustForwardHeader: false,
       forwardBody: true,
@@ -67,9 +68,7 @@ function forwardAuth(plan: ProxyPlan) {
       preserveLocationHeader: true,
       // Traefik removes each of these headers from the request, and sets it if the decision has it.
       authResponseHeaders: headersOfRequest,
-      ...(decision.isTls && {
-        tls: proxyFiles,
-      }),
+      ...(decision.isTls && { tls: proxyFiles }),
     },
   };
 }
@@ -96,14 +95,12 @@ const rewrites = ({ routes }: ProxyPlan) =>
   );
 
 /** Preflight and OAuth metadata requests carry no identity. The gateway's public listener answers them. */
-const publicRouters = () => ({
-  'countersign-public': {
-    entryPoints: ['web'],
-    rule: 'PathPrefix(`/.well-known/oauth-protected-resource`) || (Method(`OPTIONS`) && HeaderRegexp(`Access-Control-Request-Method`, `.`))',
-    priority: 1_000_000,
-    service: 'countersign-public',
-  },
-});
+const publicRouter = {
+  entryPoints: ['web'],
+  rule: 'PathPrefix(`/.well-known/oauth-protected-resource`) || (Method(`OPTIONS`) && HeaderRegexp(`Access-Control-Request-Method`, `.`))',
+  priority: 1_000_000,
+  service: 'countersign-public',
+};
 
 function routers(plan: ProxyPlan) {
   const all = orderedRoutes(plan);
@@ -121,9 +118,6 @@ function routers(plan: ProxyPlan) {
     ]),
   );
 }
-
-const publicUrl = ({ public: { host, port, isTls } }: ProxyPlan): string =>
-  `${isTls ? 'https' : 'http'}://${host}:${port}`;
 
 const servers = (urls: readonly string[]) => ({ loadBalancer: { servers: urls.map((url) => ({ url })) } });
 

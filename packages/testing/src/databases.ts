@@ -23,27 +23,27 @@ export type TestDatabase = Readonly<{
  * The databases for `describe.each(databases())`: Postgres if `DATABASE_URL` names a server, or else PGlite. .ci/run
  * tests both.
  */
-export function databases(serverUrl = process.env.DATABASE_URL): [kind: string, database: TestDatabase][] {
-  if (serverUrl === undefined || serverUrl === '') return [['pglite', testDatabase('pglite', undefined)]];
-  return [['postgres', testDatabase('postgres', serverUrl)]];
+export function databases(): [kind: string, database: TestDatabase][] {
+  const database = testDatabase(process.env.DATABASE_URL || undefined);
+  return [[database.kind, database]];
 }
 
 let made = 0;
 
-function testDatabase(kind: TestDatabase['kind'], serverUrl: string | undefined): TestDatabase {
+function testDatabase(serverUrl: string | undefined): TestDatabase {
   const locate: TestDatabase['locate'] = () => {
     made += 1;
     const name = `countersign_test_${process.pid}_${Date.now().toString(36)}_${made}`;
     return serverUrl === undefined
       ? { location: { dataDir: undefined }, name, drop: async () => {} }
-      : { location: { serverUrl }, name, drop: () => dropDatabase(serverUrl, name) };
+      : { location: { serverUrl }, name, drop: () => asAdmin(serverUrl, (admin) => drop(admin, name)) };
   };
   return {
-    kind,
+    kind: serverUrl === undefined ? 'pglite' : 'postgres',
     locate,
     async open<Schema>(options: Omit<OpenOptions, 'location' | 'name'>) {
       const { location, name, drop } = locate();
-      const begun = kind === 'pglite' ? { dataDir: undefined, copyOf: await migratedPglite(options) } : location;
+      const begun = serverUrl === undefined ? { dataDir: undefined, copyOf: await migratedPglite(options) } : location;
       const db = await openDatabase<Schema>({ ...options, location: begun, name });
       return {
         db,
@@ -75,10 +75,6 @@ export async function runAsSuperuser<Schema>(
   await db.transaction({ role: 'postgres' }, async (trx) => {
     for (const statement of statements) await sql.raw(statement).execute(trx);
   });
-}
-
-function dropDatabase(serverUrl: string, name: string): Promise<void> {
-  return asAdmin(serverUrl, (admin) => drop(admin, name));
 }
 
 /** Drops every database with this name prefix, which the processes of an end-to-end test created. */

@@ -43,10 +43,9 @@ export async function throwAwayRedis(): Promise<ThrowAwayRedis> {
 }
 
 /** The stores for a suite: this process's memory, and Redis if `REDIS_URL` names one. */
-export function redisServers(
-  url = process.env.REDIS_URL,
-): [kind: string, server: Readonly<{ kind: 'memory' | 'redis'; url: string | undefined }>][] {
-  const found: ReturnType<typeof redisServers> = [['memory', { kind: 'memory', url: undefined }]];
-  if (url !== undefined && url !== '') found.push(['redis', { kind: 'redis', url }]);
+export function redisServers(): [kind: string, server: Readonly<{ url: string | undefined }>][] {
+  const found: ReturnType<typeof redisServers> = [['memory', { url: undefined }]];
+  const { REDIS_URL: url } = process.env;
+  if (url) found.push(['redis', { url }]);
   return found;
 }

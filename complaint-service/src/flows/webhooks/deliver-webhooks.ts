@@ -75,20 +75,14 @@ async function deliverDue(parts: WebhookCourierParts, webhook: Key, stopped: Abo
 }
 
 async function attempt(parts: WebhookCourierParts, due: DueDelivery, stopped: AbortSignal): Promise<void> {
-  const { db, now, timeoutMs = attemptTimeoutMs, onResult } = parts;
+  const { db, now, receivers, timeoutMs = attemptTimeoutMs, onResult } = parts;
   const { webhook, delivery } = due;
+  const { url } = webhook;
   const body = Buffer.from(delivery.payload);
   const createdSec = Math.floor(now().getTime() / 1000);
-  const headers = signDelivery({ url: webhook.url, body, createdSec }, keysOf(parts, webhook));
+  const headers = signDelivery({ url, body, createdSec }, keysOf(parts, webhook));
   const startedAt = performance.now();
-  const result = await postGuarded({
-    url: webhook.url,
-    headers,
-    body,
-    receivers: parts.receivers,
-    timeoutMs,
-    signal: stopped,
-  });
+  const result = await postGuarded({ url, headers, body, receivers, timeoutMs, signal: stopped });
   const made: Attempt = { result, durationMs: Math.round(performance.now() - startedAt) };
   const verdict = verdictOn(result);
   if (verdict === 'taken') {

@@ -15,7 +15,6 @@ import {
   insertDelivery,
   insertWebhook,
   requeueDelivery,
-  type WebhookChanges,
   webhooksChannel,
 } from '../../store/webhooks/webhooks.ts';
 import type { FlowParts } from '../parts.ts';
@@ -34,9 +33,8 @@ export async function addWebhook(parts: FlowParts, user: UserIdentity, wanted: N
     return insertWebhook(trx, {
       tenant_id: user.tenantId,
       id: parts.newId(),
-      url: wanted.url,
+      ...wanted,
       events: [...new Set(wanted.events)],
-      signature: wanted.signature,
       state: 'active',
       created_by: user.userId,
       created_at: at,
@@ -55,10 +53,10 @@ type Edit = Readonly<{
 /** Changes, pauses or resumes a webhook, even a disabled one. @throws AppError `not_found` */
 export async function editWebhook(parts: FlowParts, user: UserIdentity, id: string, edit: Edit): Promise<Webhook> {
   if (edit.url !== undefined) assertUrl(parts, edit.url);
-  const changes: WebhookChanges = {
-    ...(edit.url !== undefined && { url: edit.url }),
-    ...(edit.events !== undefined && { events: [...new Set(edit.events)] }),
-    ...(edit.state !== undefined && { state: edit.state, ended_reason: null }),
+  const changes = {
+    ...edit,
+    events: edit.events && [...new Set(edit.events)],
+    ...(edit.state !== undefined && { ended_reason: null }),
     // A new URL or a resumed webhook is tried immediately.
     ...((edit.url !== undefined || edit.state === 'active') && { failures: 0, failing_since: null, retry_at: null }),
   };

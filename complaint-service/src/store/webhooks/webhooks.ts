@@ -1,6 +1,7 @@
 import { countRows, notify } from '@countersign/database';
-import { sql } from 'kysely';
+import { sql, type UpdateObject } from 'kysely';
 import type { NewWebhook, Webhook, WebhookDelivery } from '../schema/deliveries.ts';
+import type { ComplaintsSchema } from '../schema/schema.ts';
 import type { Trx } from '../scope.ts';
 
 /** The channel that wakes the webhook couriers in all instances. */
@@ -26,7 +27,7 @@ export function findWebhook(trx: Trx, id: string): Promise<Webhook | undefined> 
   return trx.selectFrom('webhooks').selectAll().where('id', '=', id).executeTakeFirst();
 }
 
-export type WebhookChanges = Partial<Omit<Webhook, 'tenant_id' | 'id' | 'created_at' | 'updated_at'>>;
+type WebhookChanges = UpdateObject<ComplaintsSchema, 'webhooks'>;
 
 export function changeWebhook(trx: Trx, id: string, changes: WebhookChanges, at: Date): Promise<Webhook | undefined> {
   return trx

@@ -12,7 +12,7 @@ export const complaintPath = z.object({ id: uuidField });
 
 /** The query for a list with ids as cursors. Numbers would reveal the activity of other tenants. */
 export const paginationQuery = z.strictObject(
-  paginationFields({ maxLength: 200, decode: (text) => uuidField.safeParse(text).data }),
+  paginationFields({ maxLength: 36, decode: (text) => uuidField.safeParse(text).data }),
 );
 
 /** Lets a request change only the version that was read. */

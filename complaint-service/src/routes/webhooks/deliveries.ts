@@ -1,18 +1,15 @@
-import { paginate, paginationFields } from '@countersign/service-kit';
+import { paginate } from '@countersign/service-kit';
 import { z } from 'zod';
 import { getWebhook, pingWebhook, redeliver } from '../../flows/webhooks/manage-webhooks.ts';
 import { asUser } from '../../store/scope.ts';
 import { listDeliveries } from '../../store/webhooks/webhooks.ts';
-import { listOfItems, uuidField } from '../fields.ts';
+import { listOfItems, paginationQuery, uuidField } from '../fields.ts';
 import { route } from '../route.ts';
 import { delivery, deliveryJson } from './webhook-json.ts';
 import { webhookPath } from './webhooks.ts';
 
 const path = '/v1/webhooks/:webhookId';
 const shared = { tag: 'Webhooks', callers: ['user'], roles: ['admin'] } as const;
-
-// A delivery id. A number would reveal the activity of other tenants.
-const decodeCursor = (text: string) => uuidField.safeParse(text).data;
 
 export const deliveryRoutes = [
   route({
@@ -25,7 +22,7 @@ export const deliveryRoutes = [
     params: webhookPath,
     query: z.strictObject({
       state: z.enum(['waiting', 'delivered', 'failed']).optional(),
-      ...paginationFields({ maxLength: 36, decode: decodeCursor }),
+      ...paginationQuery.shape,
     }),
     responses: { 200: listOfItems(delivery) },
     errors: [],

@@ -18,22 +18,15 @@ export type Announcement = Readonly<{
 export async function announce(
   trx: Trx,
   { newId }: Pick<FlowParts, 'newId'>,
-  announcement: Announcement,
+  { complaint, type, detail, internal, actor, at }: Announcement,
 ): Promise<void> {
-  const { tenant_id, id: complaint_id } = announcement.complaint;
-  const event = {
-    id: newId(),
-    type: announcement.type,
-    tenant_id,
-    complaint_id,
-    actor_id: announcement.actor.userId,
-    actor_role: announcement.actor.role,
-    detail: announcement.detail,
-  };
-  await addEvent(trx, { ...event, internal: announcement.internal, created_at: announcement.at });
-  if (announcement.internal) return;
-  const payload = JSON.stringify({ ...event, created_at: announcement.at.toISOString() });
-  await queueDeliveries(trx, { tenantId: tenant_id, type: announcement.type, payload });
+  const { tenant_id, id: complaint_id } = complaint;
+  const acted = { actor_id: actor.userId, actor_role: actor.role };
+  const event = { id: newId(), type, tenant_id, complaint_id, ...acted, detail };
+  await addEvent(trx, { ...event, internal, created_at: at });
+  if (internal) return;
+  const payload = JSON.stringify({ ...event, created_at: at.toISOString() });
+  await queueDeliveries(trx, { tenantId: tenant_id, type, payload });
 }
 
 /** The event for a change in the history, without its texts. */

@@ -33,15 +33,15 @@ test('every name is one safe path segment, fits a file system, and does not chan
       );
       expect(Buffer.byteLength(name)).toBeLessThanOrEqual(255);
       expect(safeFileName(name, text)).toBe(name);
-      expect(contentDisposition(name, text, 'inline')).toMatch(/^attachment; filename[\x20-\x7e]+$/);
+      expect(contentDisposition(name, text.mediaType, 'inline')).toMatch(/^attachment; filename[\x20-\x7e]+$/);
     }),
   );
 });
 
 test('displays only images in the browser', () => {
-  expect(contentDisposition('Straße.jpg', jpeg, 'inline')).toBe(
+  expect(contentDisposition('Straße.jpg', jpeg.mediaType, 'inline')).toBe(
     'inline; filename="Stra?e.jpg"; filename*=UTF-8\'\'Stra%C3%9Fe.jpg',
   );
-  expect(contentDisposition('a.jpg', jpeg, 'attachment')).toBe('attachment; filename=a.jpg');
-  expect(contentDisposition('a.txt', text, 'inline')).toBe('attachment; filename=a.txt');
+  expect(contentDisposition('a.jpg', jpeg.mediaType, 'attachment')).toBe('attachment; filename=a.jpg');
+  expect(contentDisposition('a.txt', text.mediaType, 'inline')).toBe('attachment; filename=a.txt');
 });

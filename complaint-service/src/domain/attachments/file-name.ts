@@ -33,8 +33,8 @@ export function safeFileName(given: string, { extension }: FileType): string {
  */
 export function contentDisposition(
   name: string,
-  { kind }: Pick<FileType, 'kind'>,
+  mediaType: FileType['mediaType'],
   wanted: 'inline' | 'attachment',
 ): string {
-  return create(name, { type: kind === 'image' ? wanted : 'attachment' });
+  return create(name, { type: mediaType.startsWith('image/') ? wanted : 'attachment' });
 }

@@ -60,11 +60,10 @@ export const downloadRoutes = [
 
 /** Keeps a browser from running the file or guessing its type, even when it opens the file directly. */
 function setSafeHeaders(res: Response, found: Attachment, disposition: 'attachment' | 'inline'): void {
-  const kind = found.media_type.startsWith('image/') ? 'image' : 'document';
   res.set({
     'content-type': found.media_type === 'text/plain' ? 'text/plain; charset=utf-8' : found.media_type,
     'content-length': String(found.bytes),
-    'content-disposition': contentDisposition(found.name, { kind }, disposition),
+    'content-disposition': contentDisposition(found.name, found.media_type, disposition),
     'content-security-policy': "default-src 'none'; sandbox",
     'x-content-type-options': 'nosniff',
     'cross-origin-resource-policy': 'same-origin',

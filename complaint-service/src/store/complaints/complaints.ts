@@ -3,8 +3,6 @@ import type { Complaint, ComplaintChanges, NewComplaint } from '../schema/compla
 import type { ComplaintsSchema } from '../schema/schema.ts';
 import type { Trx } from '../scope.ts';
 
-export type Written = Readonly<{ revision: string; at: Date }>;
-
 export async function insertComplaint(trx: Trx, complaint: NewComplaint): Promise<Complaint> {
   return trx
     .insertInto('complaints')
@@ -39,7 +37,7 @@ export function changeComplaint(
   trx: Trx,
   locked: Complaint,
   changes: ComplaintChanges,
-  written: Written,
+  written: Readonly<{ revision: string; at: Date }>,
 ): Promise<Complaint> {
   return trx
     .updateTable('complaints')

@@ -13,8 +13,6 @@ import { queueMail } from '../mail/queue-mail.ts';
 import type { FlowParts } from '../parts.ts';
 import { getComplaint } from './get-complaint.ts';
 
-export type NewRemark = Readonly<{ body: string; internal: boolean }>;
-
 /**
  * Adds a comment, whatever the complaint's status. The first public comment by an agent or admin counts as the first
  * answer.
@@ -25,7 +23,7 @@ export async function commentOnComplaint(
   trx: Trx,
   parts: FlowParts,
   user: UserIdentity,
-  { id, body, internal }: NewRemark & Readonly<{ id: string }>,
+  { id, body, internal }: Readonly<{ id: string; body: string; internal: boolean }>,
 ): Promise<Comment> {
   const complaint = await getComplaint(trx, id, 'change');
   if (internal && !isStaff(user)) throw new AppError('insufficient_role');

@@ -18,20 +18,17 @@ import { announce } from '../events/announce.ts';
 import type { FlowParts } from '../parts.ts';
 import { assertFewWrites } from './assert-few-writes.ts';
 
-export type Location = Readonly<{ latitude: number | null; longitude: number | null; address: string | null }>;
-export type Reporter = Readonly<{ name: string; email?: string | undefined; phone?: string | undefined }>;
-
 export type Filing = Readonly<{
   title: string;
   description: string;
   /** A category id or name. */
   category: string;
   priority?: Priority | undefined;
-  location?: Location | undefined;
+  location?: Readonly<{ latitude: number | null; longitude: number | null; address: string | null }> | undefined;
   contact_preference: ContactPreference;
   complainant_id?: string | undefined;
   /** The person without an account for whom an agent files the complaint. */
-  reporter?: Reporter | undefined;
+  reporter?: Readonly<{ name: string; email?: string | undefined; phone?: string | undefined }> | undefined;
 }>;
 
 /**

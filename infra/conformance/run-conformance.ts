@@ -2,8 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { freePorts } from '@countersign/testing';
-import { startProgram } from '../packages/service-process.ts';
+import { freePorts, startProcess } from '@countersign/testing';
 
 const repository = resolve(import.meta.dirname, '../..');
 
@@ -26,7 +25,8 @@ export type Outcome = Readonly<{
 /** Starts a service, and runs `countersign conformance` against it. */
 export async function runConformance({ command, args, folder = '', env = {} }: EchoService): Promise<Outcome> {
   const [port = 0, keysPort = 0] = await freePorts(2);
-  const service = startProgram({
+  const service = startProcess({
+    ownGroup: true,
     command,
     args: args(port),
     cwd: resolve(repository, folder),

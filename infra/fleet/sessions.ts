@@ -3,17 +3,12 @@ import type { Session } from './logouts-under-load.ts';
 
 const people = ['complainant', 'agent', 'admin'].flatMap((role) => [`${role}@acme.test`, `${role}@globex.test`]);
 
-/** Logs in this many times, rotating through demo users and gateways, with a few logins at once. */
+/** Logs in this many times, rotating through demo users and gateways. */
 export async function openSessions(gateways: readonly string[], count: number): Promise<Session[]> {
   const sessions: Session[] = [];
-  const atOnce = 4;
-  const one = async (): Promise<void> => {
-    for (let index = started++; index < count; index = started++) {
-      sessions[index] = await logIn(gateways[index % gateways.length] ?? '', index);
-    }
-  };
-  let started = 0;
-  await Promise.all(Array.from({ length: atOnce }, one));
+  for (let index = 0; index < count; index += 1) {
+    sessions.push(await logIn(gateways[index % gateways.length] ?? '', index));
+  }
   return sessions;
 }
 

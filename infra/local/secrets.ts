@@ -100,9 +100,7 @@ function publicHalf(privateFile: string, publicFile: string): string {
   } catch (cause) {
     throw new StartupError(
       `${privateFile}: is empty or broken. Delete it and ${publicFile}, and the next start creates new ones`,
-      {
-        cause,
-      },
+      { cause },
     );
   }
 }

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { testGateway } from '@countersign/identity/testing';
-import { freePorts, recordingUpstream } from '@countersign/testing';
+import { freePorts, recordingUpstream, startProcess } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
 import { pythonEnv } from '../verifiers/python-service.ts';
 import { repository } from './installed-packages.ts';
-import { startProgram, untilStatus } from './service-process.ts';
+import { untilStatus } from './until-status.ts';
 
 const examples = resolve(repository, 'examples');
 // jest.config.js looks for a Python with the packages that the examples need.
@@ -29,7 +29,7 @@ test('every example in an installed language accepts signed requests and refuses
     });
     const [port = 0] = await freePorts(1);
     const env = { ...pythonEnv, PORT: String(port), GATEWAY_KEYS_URL: `${keyServer.url}/.well-known/jwks.json` };
-    const service = startProgram({ command, args: args(port), cwd: resolve(examples, folder), env });
+    const service = startProcess({ ownGroup: true, command, args: args(port), cwd: resolve(examples, folder), env });
     const url = `http://127.0.0.1:${port}/hello`;
     try {
       const signed = () => fetch(url, { headers: gateway.signedRequest({ path: '/hello' }).headers });

@@ -1,11 +1,11 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { testGateway } from '@countersign/identity/testing';
-import { freePorts, installTools, mintIssuer, recordingUpstream } from '@countersign/testing';
+import { freePorts, installTools, mintIssuer, recordingUpstream, startProcess } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { dependenciesOf, installPackages, type Project, published, repository } from './installed-packages.ts';
-import { startProgram, untilStatus } from './service-process.ts';
 import { followTutorial } from './tutorial.ts';
+import { untilStatus } from './until-status.ts';
 
 const examples = ['express', 'fastify', 'hono', 'nestjs'];
 const binaries = `node-${process.platform}-${process.arch}`;
@@ -114,9 +114,10 @@ describe('the packed packages', () => {
     project.run(nodeOf(version), bin, 'keys', 'create', '--config', config);
     expect(project.run(nodeOf(version), bin, 'check', config)).toContain('1 route, 1 upstream, 1 issuer');
     const cwd = project.directory;
-    const gateway = startProgram({ command: nodeOf(version), args: [bin, 'serve', config], cwd });
+    const gateway = startProcess({ ownGroup: true, command: nodeOf(version), args: [bin, 'serve', config], cwd });
     cpSync(resolve(repository, 'examples/express/server.js'), join(cwd, 'server.js'));
-    const service = startProgram({
+    const service = startProcess({
+      ownGroup: true,
       command: nodeOf(version),
       args: ['server.js'],
       cwd,
@@ -150,7 +151,7 @@ describe('examples with the packed packages', () => {
     });
     const [port = 0] = await freePorts(1);
     const env = { PORT: String(port), GATEWAY_KEYS_URL: `${keyServer.url}/.well-known/jwks.json` };
-    const service = startProgram({ command: 'npm', args: ['start'], cwd, env });
+    const service = startProcess({ ownGroup: true, command: 'npm', args: ['start'], cwd, env });
     const url = `http://127.0.0.1:${port}/hello`;
     try {
       const signed = () => fetch(url, { headers: gateway.signedRequest({ path: '/hello' }).headers });

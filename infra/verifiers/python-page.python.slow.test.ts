@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { testGateway } from '@countersign/identity/testing';
-import { freePorts, recordingUpstream } from '@countersign/testing';
+import { freePorts, recordingUpstream, startProcess } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
-import { startProgram, untilStatus } from '../packages/service-process.ts';
+import { untilStatus } from '../packages/until-status.ts';
 import { python, pythonEnv } from './python-service.ts';
 
 const page = readFileSync(resolve(import.meta.dirname, '../../docs/service-in-python.md'), 'utf8');
@@ -46,7 +46,7 @@ test.each(['FastAPI', 'Flask', 'Django'])(
       for (const [name, block] of files) writeFileSync(join(folder, name), block);
       const args = server.map((word) => word.replace('3000', String(port)));
       const env = { ...pythonEnv, GATEWAY_KEYS_URL: `${keys.url}/.well-known/jwks.json` };
-      const service = startProgram({ command: python, args: ['-m', ...args], cwd: folder, env });
+      const service = startProcess({ ownGroup: true, command: python, args: ['-m', ...args], cwd: folder, env });
       const url = `http://127.0.0.1:${port}/hello`;
       try {
         const refused = await untilStatus(401, () => fetch(url));

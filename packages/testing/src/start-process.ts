@@ -22,18 +22,21 @@ export type ProcessOptions = Readonly<{
   args: readonly string[];
   env?: Readonly<Record<string, string | undefined>>;
   cwd?: string;
+  /** Whether it gets a process group of its own, so that `stop` also ends the programs that it started. */
+  ownGroup?: boolean;
 }>;
 
 // Caching compiled modules halves the start time.
 const compileCache = join(tmpdir(), `countersign-compile-cache-${userInfo().uid}`);
 
 /** Starts a real process: by default from source, on the Node that runs the tests. */
-export function startProcess({ command, args, env = {}, cwd }: ProcessOptions): StartedProcess {
+export function startProcess({ command, args, env = {}, cwd, ownGroup = false }: ProcessOptions): StartedProcess {
   const [program, before] = command === undefined ? [process.execPath, ['--conditions=source']] : [command, []];
   const child: ChildProcess = spawn(program, [...before, ...args], {
     env: { ...process.env, NODE_OPTIONS: '', NODE_COMPILE_CACHE: compileCache, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(cwd !== undefined && { cwd }),
+    detached: ownGroup,
   });
   let output = '';
   const watchers = new Set<() => void>();
@@ -49,7 +52,8 @@ export function startProcess({ command, args, env = {}, cwd }: ProcessOptions): 
     output: () => output,
     exited,
     stop(signal = 'SIGTERM') {
-      child.kill(signal);
+      if (!ownGroup) child.kill(signal);
+      else if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, signal);
       return exited;
     },
     waitFor(pattern) {

@@ -40,7 +40,6 @@ export const meRoutes = [
     const member = await inTenant(db, user.tenantId, async (trx) => {
       await ownMember(trx, user);
       const current = await lockMember(trx, user.userId);
-      if (current === undefined) throw new Error('the caller has no row right after it was created');
       assertIfMatch(req)(current.revision);
       const changes = changesTo(current, wanted);
       return changes === undefined ? current : changeMember(trx, user.userId, changes);

@@ -1,5 +1,6 @@
 import type { ServiceIdentity } from '@countersign/identity';
 import { addToLog, idField } from '@countersign/service-kit';
+import type { Response } from 'express';
 import { z } from 'zod';
 import { AppError } from '../errors.ts';
 import { inTenant } from '../store/in-tenant.ts';
@@ -25,8 +26,7 @@ export const userLookupRoutes = [
     // A separate code, so that the calling service can distinguish an unknown user from an unknown path.
     errors: ['unknown_user', 'acting_user_required'],
   }).handle(async ({ req, res, identity, reply }, { db }) => {
-    const { serviceId, tenantId } = actingService(identity);
-    addToLog(res, { service_id: serviceId, tenant_id: tenantId });
+    const tenantId = actingTenant(res, identity);
     const id = String(req.params.id);
     const member = idField.safeParse(id).success
       ? await inTenant(db, tenantId, (trx) => findMember(trx, id))
@@ -52,8 +52,7 @@ export const userLookupRoutes = [
     },
     errors: ['acting_user_required'],
   }).handle(async ({ res, identity, body, reply }, { db }) => {
-    const { serviceId, tenantId } = actingService(identity);
-    addToLog(res, { service_id: serviceId, tenant_id: tenantId });
+    const tenantId = actingTenant(res, identity);
     const found = await inTenant(db, tenantId, (trx) => findNames(trx, body.ids));
     reply(200, { names: Object.fromEntries(found.map((member) => [member.user_id, member.display_name])) });
   }),
@@ -84,8 +83,9 @@ export const userLookupRoutes = [
   }),
 ];
 
-/** Returns the tenant of the user for whom the service acts. The caller cannot choose another tenant. */
-function actingService(identity: ServiceIdentity): Readonly<{ serviceId: string; tenantId: string }> {
-  if (identity.user === undefined) throw new AppError('acting_user_required');
-  return { serviceId: identity.serviceId, tenantId: identity.user.tenantId };
+/** Returns and logs the tenant of the user for whom the service acts. The caller cannot choose another tenant. */
+function actingTenant(res: Response, { serviceId, user }: ServiceIdentity): string {
+  if (user === undefined) throw new AppError('acting_user_required');
+  addToLog(res, { service_id: serviceId, tenant_id: user.tenantId });
+  return user.tenantId;
 }

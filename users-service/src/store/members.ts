@@ -52,8 +52,8 @@ export async function findAddresses(
 }
 
 /** Like {@link findMember}, but locks the row until the transaction ends. */
-export function lockMember(trx: Trx, userId: string): Promise<Member | undefined> {
-  return trx.selectFrom('members').selectAll().where('user_id', '=', userId).forUpdate().executeTakeFirst();
+export function lockMember(trx: Trx, userId: string): Promise<Member> {
+  return trx.selectFrom('members').selectAll().where('user_id', '=', userId).forUpdate().executeTakeFirstOrThrow();
 }
 
 /** Adds a member. Of two concurrent first requests, the second finds the row of the first and does not change it. */

@@ -12,7 +12,7 @@ export type LoginParts = AdmitParts & Readonly<{ passwords: Passwords }>;
 export type Credentials = Readonly<{
   email: string;
   password: string;
-  tenant: string | undefined;
+  tenant?: string | undefined;
   transport: Transport;
 }>;
 

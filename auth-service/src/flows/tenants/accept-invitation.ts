@@ -25,8 +25,8 @@ import { joinTenant } from './join-tenant.ts';
 /** `session` is set if the caller is logged in. */
 export type Acceptance = Readonly<{
   token: string;
-  password: string | undefined;
-  session: InSession | undefined;
+  password?: string | undefined;
+  session?: InSession | undefined;
   transport: Transport;
 }>;
 

@@ -95,8 +95,7 @@ export function accountPages(parts: RouteParts, proceed: Continue): readonly Pag
         return { token, email, tenant: tenantName, ...(hasAccount && { account: 'yes' }) };
       },
       async submit(call, { token, password }) {
-        const given = { token, password, session: undefined, transport: 'cookie' } as const;
-        proceed(call, await acceptInvitation(parts, given, call.caller));
+        proceed(call, await acceptInvitation(parts, { token, password, transport: 'cookie' }, call.caller));
       },
     }),
   ];

@@ -81,8 +81,7 @@ ${wayOn(link('/forgot-password', t.forgot), parts.registration.mode !== 'off' &&
     fieldOf: { invalid_credentials: 'password' },
     open: () => ({}),
     async submit(call, { email, password }) {
-      const given = { email, password, tenant: undefined, transport: 'cookie' } as const;
-      proceed(call, await logIn(parts, given, call.caller));
+      proceed(call, await logIn(parts, { email, password, transport: 'cookie' }, call.caller));
     },
   });
 

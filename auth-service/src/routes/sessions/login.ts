@@ -42,8 +42,7 @@ export const loginRoutes = [
     ],
   }).handle(async ({ req, res, identity, body }, parts) => {
     refuseForeignPage(parts, req, body.transport);
-    const given = { ...body, tenant: body.tenant };
-    await answerAdmission(req, res, parts, await logIn(parts, given, callerOf(req, res, identity)));
+    await answerAdmission(req, res, parts, await logIn(parts, body, callerOf(req, res, identity)));
   }),
 
   route({

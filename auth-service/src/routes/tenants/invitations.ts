@@ -104,7 +104,7 @@ export const invitationRoutes = [
     ],
   }).handle(async ({ req, res, identity, body }, parts) => {
     refuseForeignPage(parts, req, body.transport);
-    const given = { ...body, password: body.password, session: inSessionOf(identity) };
+    const given = { ...body, session: inSessionOf(identity) };
     await answerAdmission(req, res, parts, await acceptInvitation(parts, given, callerOf(req, res, identity)));
   }),
 ];

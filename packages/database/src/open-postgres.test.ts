@@ -98,6 +98,20 @@ testOnServer(
   30_000,
 );
 
+testOnServer('stops a listener and closes, within 3 s each, while the server hangs', async () => {
+  const gate = await gateTo(serverUrl ?? '');
+  const { driver } = await openPostgres(gate.url, pool);
+  const stopListening = await driver.listen('wake', () => {});
+  gate.hang();
+  for (const end of [stopListening, driver.close]) {
+    const askedAt = performance.now();
+    await end();
+    expect(performance.now() - askedAt).toBeLessThan(3_000);
+  }
+  gate.goOn();
+  await gate.close();
+});
+
 testOnServer('keeps a listener’s connection alive, and notices when it is lost', async () => {
   const { driver } = await openPostgres(serverUrl ?? '', pool);
   const keepAlive = jest.spyOn(Socket.prototype, 'setKeepAlive');

@@ -69,7 +69,7 @@ export async function openPostgres<Schema>(
     driver: {
       kind: 'postgres',
       async listen(channel, onNotify) {
-        const stop = await listenOn(url, channel, onNotify, onError);
+        const stop = await listenOn(url, channel, { onNotify, onError, watch });
         listeners.add(stop);
         return async () => {
           listeners.delete(stop);
@@ -79,7 +79,7 @@ export async function openPostgres<Schema>(
       async close() {
         watch.stop();
         await Promise.all([...listeners].map((stop) => stop()));
-        await kysely.destroy();
+        await pool.end();
       },
     },
   };
@@ -93,12 +93,17 @@ const lastRetryMs = 500;
 // first probe after 2 hours.
 const probeAfterMs = 10_000;
 
+type ListenOptions = Readonly<{
+  onNotify: (payload: string | undefined) => void;
+  onError: (error: Error) => void;
+  watch: ServerWatch;
+}>;
+
 /** Keeps a separate connection that LISTENs. Reconnects with backoff if it is lost. */
 async function listenOn(
   url: string,
   channel: string,
-  onNotify: (payload: string | undefined) => void,
-  onError: (error: Error) => void,
+  { onNotify, onError, watch }: ListenOptions,
 ): Promise<() => Promise<void>> {
   const stopped = new AbortController();
   let client = await connect();
@@ -139,6 +144,7 @@ async function listenOn(
 
   return async () => {
     stopped.abort();
+    watch.expectEnd(client);
     await client.end();
   };
 }

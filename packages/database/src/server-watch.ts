@@ -24,7 +24,7 @@ export type ServerWatchOptions = Readonly<{
  */
 export class ServerWatch {
   readonly #options: ServerWatchOptions;
-  readonly #inUse = new Set<pg.PoolClient>();
+  readonly #inUse = new Set<pg.ClientBase>();
   #asking: Promise<boolean> | undefined;
   #hangs = false;
   #isStopped = false;
@@ -46,11 +46,18 @@ export class ServerWatch {
     if (this.#hangs) throw silent('the server does not respond');
   }
 
+  /** Call it before the pool is closed. Its idle connections are then watched too: a hung server would keep them open. */
   stop(): void {
     this.#isStopped = true;
   }
 
-  #watch(client: pg.PoolClient): void {
+  /** Watches one more connection, which is about to be closed. */
+  expectEnd(client: pg.ClientBase): void {
+    this.#inUse.add(client);
+    this.#watch(client);
+  }
+
+  #watch(client: pg.ClientBase): void {
     const stream = streamOf(client);
     let seenBytes = 0;
     let silentSinceMs = 0;
@@ -58,7 +65,7 @@ export class ServerWatch {
     stream.on('timeout', async () => {
       // A timeout fires once. Set it again to get another.
       stream.setTimeout(silenceMs);
-      if (!this.#inUse.has(client)) return;
+      if (!this.#inUse.has(client) && !this.#isStopped) return;
       const bytes = stream.bytesRead + stream.bytesWritten;
       if (bytes !== seenBytes) silentSinceMs = performance.now() - silenceMs;
       seenBytes = bytes;

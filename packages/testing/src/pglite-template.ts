@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, openAsBlob, readFileSync } from 'node:fs';
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -32,13 +32,19 @@ async function writeMigrated(file: string, dataDir: string, options: Omit<OpenOp
   await writeDump(file, await PGlite.create({ dataDir }));
 }
 
-/** Writes atomically, because other suites may read the file at the same time. Closes the database. */
+/**
+ * Writes the file at once, or leaves it if another suite has written it meanwhile: a Blob of a replaced file cannot be
+ * read. Closes the database.
+ */
 async function writeDump(file: string, pglite: PGlite): Promise<void> {
   const dump = await pglite.dumpDataDir('none');
   await pglite.close();
   const partial = `${file}.${process.pid}`;
   await writeFile(partial, Buffer.from(await dump.arrayBuffer()), { mode: 0o600 });
-  await rename(partial, file);
+  await link(partial, file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  await rm(partial);
 }
 
 async function inDirectory(work: (directory: string) => Promise<void>): Promise<void> {

@@ -79,7 +79,7 @@ export async function openPostgres<Schema>(
       async close() {
         watch.stop();
         await Promise.all([...listeners].map((stop) => stop()));
-        await pool.end();
+        if (!pool.ending) await pool.end();
       },
     },
   };

@@ -73,8 +73,8 @@ export type Outbound = Readonly<{
   requestTarget: string;
   /** Alternating names and values. */
   headers: readonly string[];
-  /** The index where the headers that the gateway signed begin. Their values match the identity contract. */
-  signedFrom: number;
+  /** The index where the headers begin whose values need no check, because the gateway wrote them. */
+  trustedFrom: number;
   /** In digest mode, the buffered body. `stream` means that the client's body is forwarded as it arrives. */
   body: Buffer | 'stream' | undefined;
   createdSec: number;

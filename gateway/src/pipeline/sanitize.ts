@@ -1,6 +1,6 @@
 import { foldHeaderName, isReservedHeader } from '@countersign/identity';
 import { plainAddress } from '@countersign/service-kit';
-import { parseTraceparent, RequestTrace } from '@countersign/tracing';
+import { createSampler, parseTraceparent, RequestTrace } from '@countersign/tracing';
 import type { GatewayConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { hopByHop, namedByConnection, rememberNames, withoutHeaders } from '../http/header-fields.ts';
@@ -33,6 +33,7 @@ export function createSanitize(
   const clientAddress = createClientAddress(config.trustedProxies);
   const passesOrigin = !config.headers.strip.includes('origin');
   const hasDefaults = config.headers.security;
+  const sampler = traceRatio === undefined ? undefined : createSampler(traceRatio);
 
   return (arrival) => {
     const { record, kind, rawHeaders, peer, httpVersion } = arrival;
@@ -45,9 +46,9 @@ export function createSanitize(
     }
     const { passing, read } = sortHeaders(rawHeaders, useOf);
     record.clientRequestId = requestIdGrammar.test(read['x-request-id'] ?? '') ? read['x-request-id'] : undefined;
-    if (traceRatio !== undefined) {
+    if (sampler !== undefined) {
       const caller = parseTraceparent(read.traceparent);
-      record.trace = new RequestTrace(traceRatio, record.requestId, arrival, caller);
+      record.trace = new RequestTrace(sampler, record.requestId, arrival, caller);
       if (caller !== undefined && isTrusted(plainAddress(peer.remoteAddress ?? ''))) record.trace.trustCaller();
     }
     const forwardedFor = read['x-forwarded-for'];

@@ -87,8 +87,8 @@ export function createSign(options: SignStageOptions): Readonly<{
     const transaction = upstream.txnToken ? nextTransaction(admitted) : undefined;
     const txnToken = transaction && txnTokens.mint(transaction, upstream.name);
     const headers = forwardedHeaders(admitted);
+    const trustedFrom = headers.length;
     if (record.trace !== undefined && !isForwardedElsewhere) headers.push('traceparent', record.trace.nextAttempt());
-    const signedFrom = headers.length;
     appendSignedHeaders(
       headers,
       keyFor(upstream, nowSec, repeatOf(admitted, body)),
@@ -97,7 +97,7 @@ export function createSign(options: SignStageOptions): Readonly<{
       { createdSec, lifetimeSec, nonce },
     );
     record.decidedMs ??= performance.now() - record.startedAt;
-    const outbound: Outbound = { method, requestTarget: path + query, headers, signedFrom, body, createdSec, nonce };
+    const outbound: Outbound = { method, requestTarget: path + query, headers, trustedFrom, body, createdSec, nonce };
     return outbound as SignedOutbound;
   }
 

@@ -2,6 +2,7 @@ export { addQuerySpan, inClientSpan, inServerSpan, traceHeaders } from './active
 export { RequestTrace } from './request-trace.ts';
 export type { FinishedSpan } from './span.ts';
 export {
+  createSampler,
   newSpanId,
   type Parent,
   parseTraceparent,

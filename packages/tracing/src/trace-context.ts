@@ -41,10 +41,19 @@ export function newSpanId(): string {
 const randomFrom = 32 - 13;
 const randomRange = 16 ** 13;
 
+/** Whether a trace is sampled. */
+export type Sampler = (traceId: string) => boolean;
+
 /**
- * Whether a trace is sampled. All processes with the same ratio make the same decision for a trace.
+ * Returns a sampler. All processes with the same ratio make the same decision for a trace.
  *
  * @param ratio A number from 0 to 1.
  */
-export const isSampledAt = (ratio: number, traceId: string): boolean =>
-  Number.parseInt(traceId.slice(randomFrom), 16) < ratio * randomRange;
+export function createSampler(ratio: number): Sampler {
+  if (ratio >= 1) return () => true;
+  const end = Math.floor(ratio * randomRange)
+    .toString(16)
+    .padStart(13, '0');
+  // Lower-case hex texts of the same length sort like their numbers.
+  return (traceId) => traceId.slice(randomFrom) < end;
+}

@@ -144,7 +144,7 @@ class Attempt implements DispatchHandler {
 
   #send(headers: string[], body: Buffer | Transform | null): void {
     const { response, target, outbound, responseMs: headersTimeout } = this.sending;
-    const { method, requestTarget: path, signedFrom: trustedFrom } = outbound;
+    const { method, requestTarget: path, trustedFrom } = outbound;
     // If the client disconnects, cancels the request to the service.
     response.on('close', () => {
       if (!this.#isOver && !response.writableFinished) this.#stop(clientGone);

@@ -2,6 +2,7 @@ import { databases, eventually, freePorts, silentLogger, startProcess, type Thro
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import type { RunningService } from '../src/service.ts';
+import { holdLock } from '../src/store/locks.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
 import { databaseCable } from './support/database-cable.ts';
 import { type TestGateway, testGateway } from './support/gateway.ts';
@@ -67,12 +68,16 @@ describe.each(servers)('after kill -9, on %s', (_, database) => {
     }
   }
 
-  /** Locks a table while `work` runs, and notifies `work` when another connection waits for the lock. */
+  /**
+   * Locks a table while `work` runs, and notifies `work` when the request waits for the lock. Housekeeping, which begins
+   * with each process, would wait for it too, so it is kept from running.
+   */
   async function whileLocked(
     table: 'revocations' | 'sessions',
     work: (isWaiting: () => Promise<void>) => Promise<void>,
   ) {
     await probing(store.db, async (trx) => {
+      await holdLock(trx, 'upkeep');
       await sql`lock table ${sql.table(table)} in access exclusive mode`.execute(trx);
       await work(() =>
         eventually(async () => {

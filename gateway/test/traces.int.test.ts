@@ -132,6 +132,7 @@ describe('with a collector', () => {
     await gateway.ask('/v1/things/1', { token, headers: { 'x-request-id': 'mine-1' } });
     const { traceparent = '', 'x-request-id': requestId } = gateway.upstream.last().headers;
     expect(requestId).not.toBe('mine-1');
+    expect(traceparent.split('-')[1]).toBe(requestId?.replaceAll('-', ''));
     await eventually(() => {
       const line = gateway.log.lines().find((fields) => fields.client_request_id === 'mine-1');
       expect(traceparent.split('-')[1]).toBe(line?.trace_id);

@@ -53,6 +53,8 @@ async function gateTo(url: string) {
   near.port = String((server.address() as AddressInfo).port);
   return {
     url: near.href,
+    port: Number(near.port),
+    waiting: () => waiting.size,
     /** Settles when this many connections have been refused. */
     async closeFor(tries: number): Promise<void> {
       await new Promise<void>((resolve) => {
@@ -99,6 +101,7 @@ testOnServer(
 );
 
 testOnServer('stops a listener and closes, within 3 s each, while the server hangs', async () => {
+  const opened = jest.spyOn(Socket.prototype, 'connect');
   const gate = await gateTo(serverUrl ?? '');
   const { driver } = await openPostgres(gate.url, pool);
   const stopListening = await driver.listen('wake', () => {});
@@ -108,7 +111,24 @@ testOnServer('stops a listener and closes, within 3 s each, while the server han
     await end();
     expect(performance.now() - askedAt).toBeLessThan(3_000);
   }
+  // No connection is left whose timer could fire later.
+  const toGate = opened.mock.contexts.filter((_socket, at) => Number(opened.mock.calls[at]?.[0]) === gate.port);
+  expect(toGate.map((socket) => (socket as Socket).destroyed)).toEqual([true, true]);
+  opened.mockRestore();
   gate.goOn();
+  await gate.close();
+});
+
+testOnServer('a listener that stops while it reconnects keeps no connection', async () => {
+  const gate = await gateTo(serverUrl ?? '');
+  const { driver } = await openPostgres(gate.url, pool);
+  const stopListening = await driver.listen('wake', () => {});
+  await gate.closeFor(1);
+  gate.hang();
+  await eventually(() => expect(gate.waiting()).toBe(1));
+  await stopListening();
+  gate.goOn();
+  await driver.close();
   await gate.close();
 });
 

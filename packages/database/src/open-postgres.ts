@@ -4,7 +4,7 @@ import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import type { Driver } from './database.ts';
 import { describe } from './provision.ts';
-import { ServerWatch } from './server-watch.ts';
+import { endConnection, ServerWatch } from './server-watch.ts';
 import { traceQuery } from './trace-query.ts';
 
 // Reads int8 as a number, as PGlite does: our sequences stay below 2^53.
@@ -69,7 +69,7 @@ export async function openPostgres<Schema>(
     driver: {
       kind: 'postgres',
       async listen(channel, onNotify) {
-        const stop = await listenOn(url, channel, { onNotify, onError, watch });
+        const stop = await listenOn(url, channel, { onNotify, onError });
         listeners.add(stop);
         return async () => {
           listeners.delete(stop);
@@ -80,6 +80,7 @@ export async function openPostgres<Schema>(
         watch.stop();
         await Promise.all([...listeners].map((stop) => stop()));
         if (!pool.ending) await pool.end();
+        await watch.allEnded();
       },
     },
   };
@@ -96,14 +97,13 @@ const probeAfterMs = 10_000;
 type ListenOptions = Readonly<{
   onNotify: (payload: string | undefined) => void;
   onError: (error: Error) => void;
-  watch: ServerWatch;
 }>;
 
 /** Keeps a separate connection that LISTENs. Reconnects with backoff if it is lost. */
 async function listenOn(
   url: string,
   channel: string,
-  { onNotify, onError, watch }: ListenOptions,
+  { onNotify, onError }: ListenOptions,
 ): Promise<() => Promise<void>> {
   const stopped = new AbortController();
   let client = await connect();
@@ -133,7 +133,8 @@ async function listenOn(
       try {
         await delay(waitMs, undefined, { signal: stopped.signal });
         client = await connect();
-        onNotify(undefined);
+        if (stopped.signal.aborted) await endConnection(client);
+        else onNotify(undefined);
         return;
       } catch (error) {
         // Logs once, because such frequent retries would fill the log while the server is down.
@@ -144,7 +145,6 @@ async function listenOn(
 
   return async () => {
     stopped.abort();
-    watch.expectEnd(client);
-    await client.end();
+    await endConnection(client);
   };
 }

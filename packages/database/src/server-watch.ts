@@ -24,6 +24,7 @@ export type ServerWatchOptions = Readonly<{
  */
 export class ServerWatch {
   readonly #options: ServerWatchOptions;
+  readonly #open = new Set<Socket>();
   readonly #inUse = new Set<pg.ClientBase>();
   #asking: Promise<boolean> | undefined;
   #hangs = false;
@@ -46,26 +47,30 @@ export class ServerWatch {
     if (this.#hangs) throw silent('the server does not respond');
   }
 
-  /** Call it before the pool is closed. Its idle connections are then watched too: a hung server would keep them open. */
+  /** Call it before the pool is closed: connections that are not in use then end within a second of silence. */
   stop(): void {
     this.#isStopped = true;
   }
 
-  /** Watches one more connection, which is about to be closed. */
-  expectEnd(client: pg.ClientBase): void {
-    this.#inUse.add(client);
-    this.#watch(client);
+  /** Settles when the pool, which does not wait for its idle connections, has none left. */
+  async allEnded(): Promise<void> {
+    await Promise.all(Array.from(this.#open, (stream) => new Promise((resolve) => stream.once('close', resolve))));
   }
 
   #watch(client: pg.ClientBase): void {
     const stream = streamOf(client);
+    this.#open.add(stream);
+    stream.once('close', () => this.#open.delete(stream));
     let seenBytes = 0;
     let silentSinceMs = 0;
     stream.setTimeout(silenceMs);
     stream.on('timeout', async () => {
       // A timeout fires once. Set it again to get another.
       stream.setTimeout(silenceMs);
-      if (!this.#inUse.has(client) && !this.#isStopped) return;
+      if (!this.#inUse.has(client)) {
+        if (this.#isStopped) stream.destroy();
+        return;
+      }
       const bytes = stream.bytesRead + stream.bytesWritten;
       if (bytes !== seenBytes) silentSinceMs = performance.now() - silenceMs;
       seenBytes = bytes;
@@ -96,8 +101,9 @@ export class ServerWatch {
   }
 
   async #askUntilItAnswers(): Promise<void> {
-    while (this.#hangs && !this.#isStopped) {
+    for (;;) {
       await delay(askAgainMs, undefined, { ref: false });
+      if (!this.#hangs || this.#isStopped) return;
       await this.#ask();
     }
   }
@@ -118,6 +124,13 @@ async function answers(url: string): Promise<boolean> {
     streamOf(client).destroy();
     return false;
   }
+}
+
+/** Ends a connection that is not in use. A hung server would keep it open, so it is destroyed after a second. */
+export async function endConnection(client: pg.Client): Promise<void> {
+  const stream = streamOf(client);
+  stream.setTimeout(silenceMs, () => stream.destroy());
+  await client.end();
 }
 
 function streamOf(client: pg.ClientBase): Socket {

@@ -1,4 +1,11 @@
-import { createHealth, type Environment, type Health, isPlainHttp, StartupError } from '@countersign/service-kit';
+import {
+  createHealth,
+  type Environment,
+  type Health,
+  isPlainHttp,
+  type Logger,
+  StartupError,
+} from '@countersign/service-kit';
 import { openTracing, type Tracing } from '@countersign/tracing';
 import type { Observations } from './admin/console.ts';
 import { registerScrapedMetrics } from './admin/scraped-metrics.ts';
@@ -46,7 +53,7 @@ export class Gateway {
       ...readinessChecks(this.current, () => this.resources.nowSec()),
       dpop_replay: () => checkReplay(),
     });
-    const tracing = openTraces(config, env);
+    const tracing = openTraces(config, env, logger);
     this.resources = createProcessResources(config, { ...options, tracing, health: this.health });
     const { connections, bodies, limitStore, replay, nowMs } = this.resources;
     this.reloader = new ConfigReloader(config, this.resources, {
@@ -104,13 +111,13 @@ export class Gateway {
 }
 
 /** @throws StartupError if the collector's address is not a URL, or is plain http to another machine. */
-function openTraces({ insecureTransport }: GatewayConfig, env: Environment): Tracing | undefined {
+function openTraces({ insecureTransport }: GatewayConfig, env: Environment, logger: Logger): Tracing | undefined {
   const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } = env;
   if (endpoint === undefined || endpoint === '') return undefined;
   if (!/^https?:/.test(endpoint) || !URL.canParse(endpoint))
     throw new StartupError('OTEL_EXPORTER_OTLP_ENDPOINT: must be an http or https URL');
   if (isPlainHttp(endpoint) && !insecureTransport) throw new StartupError(`OTEL_EXPORTER_OTLP_ENDPOINT: ${plainHttp}`);
-  return openTracing({ service: 'countersign-gateway', version: version(), endpoint });
+  return openTracing({ service: 'countersign-gateway', version: version(), endpoint, logger });
 }
 
 /** @throws StartupError if the journal cannot be written. */

@@ -1,4 +1,14 @@
-import { eventually, type ReceivedSpan, type SpanReceiver, spanReceiver } from '@countersign/testing';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import {
+  eventually,
+  freePorts,
+  type ReceivedSpan,
+  type SpanReceiver,
+  spanReceiver,
+  type UpstreamOptions,
+} from '@countersign/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { callingServices, sendCall, signCall } from './nested-caller.ts';
@@ -8,8 +18,29 @@ const callersTrace = '0af7651916cd43dd8448eb211c80319c';
 const callersSpan = 'b7ad6b7169203331';
 const traceparentGrammar = /^00-([0-9a-f]{32})-([0-9a-f]{16})-(0[01])$/;
 
-const tracedGateway = (collector: SpanReceiver, edits: readonly (readonly [string, string])[] = [], sampling = 1) =>
+const switching =
+  'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n';
+/** Answers as the last segment of the path says. */
+const upstream: UpstreamOptions = {
+  answer({ target }, res) {
+    if (target.endsWith('/hang')) return;
+    res.writeHead(Number(/[45]\d\d$/.exec(target)?.[0] ?? 200), {
+      'content-type': target.endsWith('/stream') ? 'text/event-stream' : 'application/json',
+    });
+    if (target.endsWith('/stream')) res.write('data: 1\n\n');
+    else res.end('{"ok":true}');
+  },
+  upgrade: (_request, socket) => void socket.end(switching),
+};
+
+const tracedGateway = (
+  collector: Pick<SpanReceiver, 'url'>,
+  edits: readonly (readonly [string, string])[] = [],
+  sampling = 1,
+  answers?: UpstreamOptions,
+) =>
   gatewayUnderTest({
+    ...(answers && { upstream: answers }),
     env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
     edits: [['version: 1', `version: 1\ntelemetry: { traces: { sampling: ${sampling} } }`], ...edits],
   });
@@ -21,7 +52,7 @@ describe('with a collector', () => {
   let token: string;
   beforeAll(async () => {
     collector = await spanReceiver();
-    gateway = await tracedGateway(collector, services.edits);
+    gateway = await tracedGateway(collector, services.edits, 1, upstream);
   });
   afterAll(async () => {
     await gateway.close();
@@ -73,6 +104,7 @@ describe('with a collector', () => {
         'server.port': Number(new URL(gateway.upstream.url).port),
       },
     });
+    for (const span of spans) expect(span.attributes).not.toHaveProperty('error.type');
     expect(client?.startMs).toBeGreaterThanOrEqual(server?.startMs ?? Number.NaN);
     expect(client?.endMs).toBeLessThanOrEqual(server?.endMs ?? Number.NaN);
     expect(server?.endMs).toBeLessThanOrEqual(Date.now());
@@ -101,7 +133,41 @@ describe('with a collector', () => {
 
   test('an unknown method has one name for all', async () => {
     const { headers } = await gateway.raw('MKCALENDAR /v1/things/1 HTTP/1.1\r\n<host>\r\n<close>\r\n\r\n');
-    expect(await spansOf(traceOf(headers), 1)).toMatchObject([{ attributes: { 'http.request.method': '_OTHER' } }]);
+    expect(await spansOf(traceOf(headers), 1)).toMatchObject([
+      { name: 'HTTP', attributes: { 'http.request.method': '_OTHER', 'error.type': 'method_not_allowed' } },
+    ]);
+  });
+
+  test.each([
+    [404, false, undefined],
+    [500, true, '500'],
+  ])(
+    "a service's %i is an error of the attempt, and of the server if it is a fault",
+    async (status, isFailed, type) => {
+      await gateway.ask(`/v1/things/${status}`, { token });
+      const spans = await spansOfLast(2);
+      const [server, client] = ['server', 'client'].map((kind) => spans.find((span) => span.kind === kind));
+      expect([server?.isFailed, server?.attributes['error.type']]).toEqual([isFailed, type]);
+      expect([client?.isFailed, client?.attributes['error.type']]).toEqual([true, String(status)]);
+    },
+  );
+
+  const webSocket =
+    'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
+  test.each([
+    ['a request that the client abandons', '/v1/things/hang', '', undefined],
+    ['an event stream that the client closes', '/v1/things/stream', '', 200],
+    ['a WebSocket', '/v1/socket', webSocket, 101],
+  ])('%s has a span for its attempt', async (_case, path, headers, status) => {
+    const socket = connect(gateway.port, '127.0.0.1');
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer ${token}\r\n${headers}\r\n`);
+    await eventually(() => expect(gateway.upstream.last().target).toBe(path));
+    if (status === 200) await once(socket, 'data');
+    socket.destroy();
+    const [, , spanId] = traceparentGrammar.exec(gateway.upstream.last().headers.traceparent ?? '') ?? [];
+    const client = (await spansOfLast(2)).find(({ kind }) => kind === 'client');
+    expect(client?.spanId).toBe(spanId);
+    expect(client?.attributes['http.response.status_code']).toBe(status);
   });
 
   test("a client's traceparent is linked, and its baggage and tracestate go no further", async () => {
@@ -139,6 +205,28 @@ describe('with a collector', () => {
     });
   });
 
+  test.each([
+    ['a repeated header', 'GET /v1/things/1 HTTP/1.1\r\n<host>\r\nAuthorization: a\r\nAuthorization: b'],
+    ['headers that are too large', `GET /v1/things/1 HTTP/1.1\r\n<host>\r\nX-Big: ${'a'.repeat(13_000)}`],
+    ['an expectation', 'GET /v1/things/1 HTTP/1.1\r\n<host>\r\nExpect: wonders'],
+    ['an unknown host', 'GET /v1/things/1 HTTP/1.1\r\nHost: ???'],
+  ])('the log names both also for a refusal because of %s', async (_case, head) => {
+    const id = `mine-${randomUUID()}`;
+    const { headers } = await gateway.raw(`${head}\r\nX-Request-Id: ${id}\r\n<close>\r\n\r\n`);
+    await eventually(() => {
+      const line = gateway.log.lines().find((fields) => fields.client_request_id === id);
+      expect(line?.trace_id).toBe(traceOf(headers));
+    });
+  });
+
+  test('the log names the trace of bytes that are no request', async () => {
+    const { headers } = await gateway.raw('GET /v1/thi ngs/1 HTTP/1.1\r\n<host>\r\n\r\n');
+    await eventually(() => {
+      const line = gateway.log.lines().find((fields) => fields.request_id === headers['x-request-id']);
+      expect(line?.trace_id).toBe(traceOf(headers));
+    });
+  });
+
   test('a nested call continues the trace of the service that makes it', async () => {
     await gateway.ask('/v1/things/1', { token });
     const txnToken = gateway.upstream.last().headers['txn-token'];
@@ -170,6 +258,19 @@ test('a trusted proxy continues its trace, and its flag samples nothing', async 
   await gateway.close();
   expect(collector.spans()).toEqual([]);
   await collector.close();
+});
+
+test('a gateway whose collector is down says so once, and ends in time', async () => {
+  const [port] = await freePorts(1);
+  process.env.OTEL_EXPORTER_OTLP_TIMEOUT = '4000';
+  const gateway = await tracedGateway({ url: `http://127.0.0.1:${port}` });
+  await gateway.ask('/v1/things/1', { token: await gateway.issuer.accessToken() });
+  const startedAt = performance.now();
+  await gateway.close();
+  expect(performance.now() - startedAt).toBeLessThan(3_500);
+  delete process.env.OTEL_EXPORTER_OTLP_TIMEOUT;
+  const warnings = () => gateway.log.lines().filter(({ msg }) => msg === 'the collector does not take spans');
+  await eventually(() => expect(warnings()).toMatchObject([{ level: 40, reason: expect.any(String) }]));
 });
 
 test('without a collector, headers of traces pass as they are', async () => {

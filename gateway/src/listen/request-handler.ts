@@ -10,6 +10,7 @@ import { Exchange, type RawRequest } from '../pipeline/exchange.ts';
 import type { Forward, Pipeline } from '../pipeline/pipeline.ts';
 import { type LogRequest, RequestRecord } from '../pipeline/request-record.ts';
 import { respond } from '../pipeline/respond.ts';
+import { clientRequestIdIn } from '../pipeline/sanitize.ts';
 import type { EventEndpoints } from './event-endpoints.ts';
 import { asksForKeySet, bareApp, keySetRouter } from './express-app.ts';
 
@@ -62,7 +63,7 @@ export type HandlerOptions = Readonly<{
 }>;
 
 /** The request properties that a record needs, over HTTP/1.1 or HTTP/2. */
-type Opened = Pick<IncomingMessage, 'method' | 'url'>;
+type Opened = Pick<IncomingMessage, 'method' | 'url' | 'headers'>;
 type Answered = Pick<ServerResponse, 'headersSent' | 'statusCode' | 'writableFinished'> & {
   on(event: 'close', listener: () => void): unknown;
 };
@@ -77,7 +78,7 @@ export type Handlers = Readonly<ReturnType<typeof createRequestHandler>>;
 export function createRequestHandler(options: HandlerOptions) {
   const { pipeline, forward, logRequest, health, inFlight, holdBody, unmatched } = options;
 
-  function begin(request: Opened, response: Answered): RequestRecord {
+  function open(request: Opened, response: Answered): RequestRecord {
     const record = recordOf(request);
     inFlight.begin(record);
     if (response instanceof GatewayResponse) response.record = record;
@@ -95,7 +96,7 @@ export function createRequestHandler(options: HandlerOptions) {
   async function serve(request: Request, response: ServerResponse, next: NextFunction): Promise<void> {
     const { url } = request;
     request.url = request.originalUrl;
-    const record = begin(request, response);
+    const record = open(request, response);
     try {
       const decided = await pipeline(new Exchange(rawRequest(request, response), record, inFlight.end, holdBody));
       if ('outbound' in decided) await forward.http(decided, response);
@@ -112,8 +113,14 @@ export function createRequestHandler(options: HandlerOptions) {
     }
   }
 
+  /** Opens the record of a request that no stage reads, or not yet, and logs the request when it ends. */
+  function begin(request: Opened, response: Answered): RequestRecord {
+    const record = open(request, response);
+    record.clientRequestId = clientRequestIdIn(request.headers['x-request-id']);
+    return record;
+  }
+
   return {
-    /** Opens the record of a request that the gateway answers itself, and logs the request when it ends. */
     begin,
     /**
      * Serves a request as the last middleware in an Express application. The request target is `originalUrl`, so
@@ -127,6 +134,7 @@ export function createRequestHandler(options: HandlerOptions) {
     },
     async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
       const record = recordOf(request);
+      record.clientRequestId = clientRequestIdIn(request.headers['x-request-id']);
       inFlight.begin(record);
       socket.once('close', () => {
         inFlight.end(record);

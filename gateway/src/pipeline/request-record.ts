@@ -1,5 +1,5 @@
 import { createLineWriter, type Logger } from '@countersign/service-kit';
-import type { RequestTrace, Tracing } from '@countersign/tracing';
+import { type RequestTrace, type Tracing, traceIdOf } from '@countersign/tracing';
 import type { Allow, Scheme } from '../config/config.ts';
 import { type AppError, errorTable } from '../errors.ts';
 import type { HeldBody } from '../limits/body-memory.ts';
@@ -29,7 +29,7 @@ export class RequestRecord {
   isLogged = false;
   /** The id that the client or a proxy gave the request. Only the log uses it. */
   clientRequestId: string | undefined = undefined;
-  /** Undefined while traces are off, until the request is sanitized, and once it is over. */
+  /** Undefined while traces are off, before the request is sanitized, and once it is over. */
   trace: RequestTrace | undefined = undefined;
   traceId: string | undefined = undefined;
   address: string | undefined = undefined;
@@ -142,11 +142,11 @@ export function createAccessLog(
 
 /** Sends the spans. The console keeps the record, which would keep the whole request if it kept the trace. */
 function endTrace(record: RequestRecord, status: number, tracing: Tracing | undefined): void {
+  if (tracing === undefined) return;
   const { trace } = record;
-  if (trace === undefined) return;
-  record.traceId = trace.traceId;
+  record.traceId = trace?.traceId ?? traceIdOf(record.requestId);
   record.trace = undefined;
-  if (tracing !== undefined && trace.isSampled) trace.end(tracing, record, status);
+  if (trace?.isSampled) trace.end(tracing, record, status);
 }
 
 /** A finished request as the log and the console show it. */

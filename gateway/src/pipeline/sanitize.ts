@@ -11,7 +11,10 @@ import type { Arrival, Exchange, InboundBody, Incoming } from './exchange.ts';
 const contentTypeGrammar = /^[!-~](?:[ -~]*[!-~])?$/;
 const contentLengthGrammar = /^(?:0|[1-9][0-9]{0,15})$/;
 const maxContentType = 1024;
-const requestIdGrammar = /^[!-~]{1,64}$/;
+
+/** Returns the id that the client gave its request. Undefined unless it is 1 to 64 visible ASCII characters. */
+export const clientRequestIdIn = (header: unknown): string | undefined =>
+  typeof header === 'string' && /^[!-~]{1,64}$/.test(header) ? header : undefined;
 
 /**
  * The first stage, on every route. Checks what the parser accepted, and drops each header that only the gateway may
@@ -37,6 +40,13 @@ export function createSanitize(
 
   return (arrival) => {
     const { record, kind, rawHeaders, peer, httpVersion } = arrival;
+    const { passing, read, problem } = sortHeaders(rawHeaders, useOf);
+    record.clientRequestId = clientRequestIdIn(read['x-request-id']);
+    if (sampler !== undefined) {
+      const caller = parseTraceparent(read.traceparent);
+      record.trace = new RequestTrace(sampler, record.requestId, arrival, caller);
+      if (caller !== undefined && isTrusted(plainAddress(peer.remoteAddress ?? ''))) record.trace.trustCaller();
+    }
     // Node's parser also accepts a line without a version (as 0.9) and the name of HTTP/2. WebSockets require 1.1.
     if (httpVersion !== '1.1' && (httpVersion !== '1.0' || kind === 'upgrade')) {
       throw new AppError('invalid_request', {
@@ -44,13 +54,7 @@ export function createSanitize(
         headers: { connection: 'close' },
       });
     }
-    const { passing, read } = sortHeaders(rawHeaders, useOf);
-    record.clientRequestId = requestIdGrammar.test(read['x-request-id'] ?? '') ? read['x-request-id'] : undefined;
-    if (sampler !== undefined) {
-      const caller = parseTraceparent(read.traceparent);
-      record.trace = new RequestTrace(sampler, record.requestId, arrival, caller);
-      if (caller !== undefined && isTrusted(plainAddress(peer.remoteAddress ?? ''))) record.trace.trustCaller();
-    }
+    if (problem !== undefined) throw problem;
     const forwardedFor = read['x-forwarded-for'];
     const address = clientAddress(peer.remoteAddress ?? '', forwardedFor === undefined ? [] : [forwardedFor]);
     // Without an address, the socket is already closed, so no response can be sent.
@@ -161,13 +165,13 @@ function createHeaderClassifier(strip: readonly string[], isTraced: boolean): (r
  * Sorts a request's headers: those that may be forwarded, and those that the gateway reads. Joins a list that arrived
  * in several headers.
  *
- * @throws AppError `headers_too_large`. `invalid_host` and `invalid_request` for a repeated header that is not a list,
- *   because some readers take the first value and others the last (RFC 9110 section 5.3).
+ * @returns With `problem`, an AppError `headers_too_large`, or `invalid_host` or `invalid_request` for a repeated header
+ *   that is not a list, because some readers take the first value and others the last (RFC 9110 section 5.3).
  */
 function sortHeaders(rawHeaders: readonly string[], useOf: (rawName: string) => HeaderUse) {
-  if (rawHeaders.length > maxHeaders * 2) throw new AppError('headers_too_large', { detail: { reason: 'count' } });
   const passing: string[] = [];
   const read = noHeaders();
+  let problem = rawHeaders.length > maxHeaders * 2 ? tooLarge('count') : undefined;
   let bytes = 0;
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] as string;
@@ -177,20 +181,22 @@ function sortHeaders(rawHeaders: readonly string[], useOf: (rawName: string) => 
     if (use === 'pass') passing.push(name, value);
     else if (use !== 'drop') {
       const before = read[use];
-      read[use] = before === undefined ? value : joined(use, before, value);
+      const separator = joinedBy[use];
+      if (before === undefined) read[use] = value;
+      else if (separator !== undefined) read[use] = before + separator + value;
+      else problem ??= repeated(use);
     }
   }
-  if (bytes > maxHeaderBytes) throw new AppError('headers_too_large', { detail: { reason: 'bytes' } });
-  return { passing, read };
+  if (bytes > maxHeaderBytes) problem ??= tooLarge('bytes');
+  return { passing, read, problem };
 }
 
-function joined(header: ReadHeader, before: string, value: string): string {
-  const separator = joinedBy[header];
-  if (separator !== undefined) return before + separator + value;
-  throw header === 'host'
+const tooLarge = (reason: 'count' | 'bytes') => new AppError('headers_too_large', { detail: { reason } });
+
+const repeated = (header: ReadHeader): AppError =>
+  header === 'host'
     ? new AppError('invalid_host')
     : new AppError('invalid_request', { detail: { reason: 'repeated header', header } });
-}
 
 type Named = ReadonlySet<string> | undefined;
 

@@ -48,7 +48,10 @@ describe('a service behind the gateway', () => {
       database,
       createApp(parts) {
         const routes = createRouter();
-        routes.get('/me', requireIdentity(), (req, res) => void res.json({ id: userOf(req).userId }));
+        routes.get('/me', requireIdentity(), (req, res) => {
+          parts.logger.info('asked');
+          res.json({ id: userOf(req).userId });
+        });
         return createServiceApp({ ...parts, errors: commonErrors, routes });
       },
     });
@@ -72,7 +75,8 @@ describe('a service behind the gateway', () => {
 
   test('creates a span only for requests that the gateway signed, as a child of the span in the header', async () => {
     const collector = await spanReceiver();
-    const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
+    const log = capturingLogger();
+    const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }, log);
     const traceparent = (trace: string) => ({ traceparent: `00-${trace.repeat(32)}-${'b'.repeat(16)}-01` });
     expect(await ask(service, { ...traceparent('c') })).toBe(401);
     expect(await ask(service, { ...signed(), ...traceparent('a') })).toBe(200);
@@ -81,6 +85,10 @@ describe('a service behind the gateway', () => {
     expect(collector.spans()).toMatchObject([
       { service: audience, name: 'GET /me', kind: 'server', traceId: 'a'.repeat(32), parentSpanId: 'b'.repeat(16) },
     ]);
+    for (const msg of ['asked', 'request']) {
+      const line = log.lines().findLast((each) => each.msg === msg);
+      expect([msg, line?.trace_id]).toEqual([msg, 'a'.repeat(32)]);
+    }
     await collector.close();
   });
 

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { inClientSpan, inServerSpan, summaryOf, traceHeaders } from './active-trace.ts';
+import { addQuerySpan, inClientSpan, inServerSpan, summaryOf, traceHeaders } from './active-trace.ts';
 import type { FinishedSpan } from './span.ts';
 
 const parent = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', isSampled: true };
@@ -14,6 +14,7 @@ test.each([
   ['insert into "history" ("id") values ($1)', { operation: 'INSERT', table: 'history' }],
   ['update members set role = $1', { operation: 'UPDATE', table: 'members' }],
   ['with moved as (delete from outbox returning *) select 1', { operation: 'WITH', table: 'outbox' }],
+  ['select extract(epoch from least(a, b)) from sessions', { operation: 'SELECT', table: 'sessions' }],
   ['begin', { operation: 'BEGIN', table: undefined }],
   ['', { operation: '', table: undefined }],
 ])('summarizes a statement without its values: %s', (statement, expected) => {
@@ -23,24 +24,30 @@ test.each([
 test('records a call in a request as a span, and passes its id to the called service', async () => {
   const { spans, tracing } = recorder();
   const sent = await inServerSpan(tracing, parent, 'a'.repeat(16), () =>
-    inClientSpan(
-      'GET',
-      () => ({ 'http.response.status_code': 200 }),
-      async () => traceHeaders(),
-    ),
+    inClientSpan('GET', 'http://10.0.0.1', async () => ({ status: 404, headers: traceHeaders() })),
   );
   expect(spans).toMatchObject([{ name: 'GET', kind: 'client', parentId: 'a'.repeat(16), traceId: parent.traceId }]);
-  expect(sent).toEqual({ traceparent: `00-${parent.traceId}-${spans[0]?.spanId}-01` });
+  expect(sent.headers).toEqual({ traceparent: `00-${parent.traceId}-${spans[0]?.spanId}-01` });
+  const attributes = { 'http.response.status_code': 404, 'server.address': '10.0.0.1', 'server.port': 80 };
+  expect(spans).toMatchObject([{ attributes, errorType: '404', isFailed: true }]);
+});
+
+test('a failed statement has the code of PostgreSQL', () => {
+  const { spans, tracing } = recorder();
+  inServerSpan(tracing, parent, 'a'.repeat(16), () => {
+    addQuerySpan('select 1', 5, Object.assign(new Error('deadlock'), { code: '40P01' }));
+    addQuerySpan('select 1', 5, Object.assign(new Error('gone'), { code: 'EPIPE' }));
+  });
+  expect(spans.map(({ errorType, attributes }) => [errorType, attributes['db.response.status_code']])).toEqual([
+    ['40P01', '40P01'],
+    ['EPIPE', undefined],
+  ]);
 });
 
 test('records a failed call as a failed span, and rethrows its error', async () => {
   const { spans, tracing } = recorder();
   const failing = inServerSpan(tracing, parent, 'a'.repeat(16), () =>
-    inClientSpan(
-      'GET',
-      () => ({}),
-      () => Promise.reject(new TypeError('fetch failed')),
-    ),
+    inClientSpan('GET', 'http://10.0.0.1', () => Promise.reject(new TypeError('fetch failed'))),
   );
   await expect(failing).rejects.toThrow('fetch failed');
   expect(spans).toMatchObject([{ errorType: 'TypeError', isFailed: true }]);
@@ -49,22 +56,15 @@ test('records a failed call as a failed span, and rethrows its error', async () 
 test('records no span for an unsampled request, and tells the called service so', async () => {
   const { spans, tracing } = recorder();
   const sent = await inServerSpan(tracing, { ...parent, isSampled: false }, 'a'.repeat(16), () =>
-    inClientSpan(
-      'GET',
-      () => ({}),
-      async () => traceHeaders(),
-    ),
+    inClientSpan('GET', 'http://10.0.0.1', async () => ({ status: 200, ...traceHeaders() })),
   );
-  expect(sent).toEqual({ traceparent: `00-${parent.traceId}-${'a'.repeat(16)}-00` });
+  expect(sent).toEqual({ status: 200, traceparent: `00-${parent.traceId}-${'a'.repeat(16)}-00` });
   expect(spans).toEqual([]);
 });
 
 test('sends no traceparent outside a request', async () => {
-  expect(
-    await inClientSpan(
-      'GET',
-      () => ({}),
-      async () => traceHeaders(),
-    ),
-  ).toEqual({});
+  expect(traceHeaders()).toEqual({});
+  expect(await inClientSpan('GET', 'http://10.0.0.1', async () => ({ status: 200, ...traceHeaders() }))).toEqual({
+    status: 200,
+  });
 });

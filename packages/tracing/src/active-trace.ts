@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { FinishedSpan } from './span.ts';
 import { newSpanId, type Parent, type SpanContext, traceparentOf } from './trace-context.ts';
-import { type Tracing, unixMs } from './tracing.ts';
+import { errorOf, serverAttributes, type Tracing, unixMs } from './tracing.ts';
 
 /** The span that a service is currently working in. */
 type ActiveTrace = SpanContext & Readonly<{ tracing: Tracing; isSampled: boolean }>;
@@ -20,24 +20,41 @@ export function traceHeaders(): Readonly<Record<string, string>> {
   return trace === undefined ? {} : { traceparent: traceparentOf(trace, trace.isSampled) };
 }
 
-/** Runs a call to another service in its own span, and returns its result. */
-export async function inClientSpan<Result>(
-  name: string,
-  attributesOf: (result: Result) => FinishedSpan['attributes'],
-  work: () => Promise<Result>,
-): Promise<Result> {
+/** Returns the trace of the current work, for a log line. */
+export function traceFields(): Readonly<{ trace_id?: string }> {
+  const trace = active.getStore();
+  return trace === undefined ? {} : { trace_id: trace.traceId };
+}
+
+/** Runs a call to another service in its own span, and returns its response. */
+export async function inClientSpan<Response extends Readonly<{ status: number }>>(
+  method: string,
+  origin: string,
+  work: () => Promise<Response>,
+): Promise<Response> {
   const trace = active.getStore();
   if (trace === undefined || !trace.isSampled) return work();
   const spanId = newSpanId();
   const startMs = unixMs(performance.now());
-  const end = (span: Pick<FinishedSpan, 'attributes' | 'errorType' | 'isFailed'>) =>
-    addChild(trace, { name, spanId, startMs, ...span });
+  const end = (status: number | undefined, errorType: string | undefined) =>
+    addChild(trace, {
+      name: method,
+      spanId,
+      startMs,
+      attributes: {
+        'http.request.method': method,
+        'http.response.status_code': status,
+        ...serverAttributes(origin),
+      },
+      errorType,
+      isFailed: errorType !== undefined,
+    });
   try {
-    const result = await active.run({ ...trace, spanId }, work);
-    end({ attributes: attributesOf(result) });
-    return result;
+    const response = await active.run({ ...trace, spanId }, work);
+    end(response.status, errorOf(undefined, response.status, 400));
+    return response;
   } catch (error) {
-    end({ attributes: {}, errorType: (error as Error).name, isFailed: true });
+    end(undefined, (error as Error).name);
     throw error;
   }
 }
@@ -47,12 +64,18 @@ export function addQuerySpan(statement: string, durationMs: number, failure?: un
   const trace = active.getStore();
   if (trace === undefined || !trace.isSampled) return;
   const { operation, table } = summaryOf(statement);
+  const { code, name } = (failure ?? {}) as { code?: string; name?: string };
   addChild(trace, {
     name: table === undefined ? operation : `${operation} ${table}`,
     spanId: newSpanId(),
     startMs: unixMs(performance.now()) - durationMs,
-    attributes: { 'db.system.name': 'postgresql', 'db.operation.name': operation, 'db.collection.name': table },
-    errorType: (failure as { code?: string } | undefined)?.code ?? (failure as Error | undefined)?.name,
+    attributes: {
+      'db.system.name': 'postgresql',
+      'db.operation.name': operation,
+      'db.collection.name': table,
+      'db.response.status_code': code !== undefined && sqlState.test(code) ? code : undefined,
+    },
+    errorType: code ?? name,
     isFailed: failure !== undefined,
   });
 }
@@ -64,7 +87,11 @@ function addChild(
   tracing.add({ ...span, traceId, parentId, kind: 'client', endMs: unixMs(performance.now()) });
 }
 
-const tableGrammar = /\b(?:from|into|update|join)\s+"?([a-z_][a-z0-9_]*)"?/i;
+// A code of Node.js, such as EPIPE, has no digit.
+const sqlState = /^(?=.*\d)[0-9A-Z]{5}$/;
+
+// `extract(epoch from expires_at)` names no table.
+const tableGrammar = /(?<!\bextract\(\w+ )\b(?:from|into|update|join)\s+"?([a-z_][a-z0-9_]*)"?/i;
 
 /** Returns a statement's first word, and the table that it names first. */
 export function summaryOf(statement: string): Readonly<{ operation: string; table: string | undefined }> {

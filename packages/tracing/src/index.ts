@@ -1,5 +1,5 @@
-export { addQuerySpan, inClientSpan, inServerSpan, traceHeaders } from './active-trace.ts';
-export { RequestTrace } from './request-trace.ts';
+export { addQuerySpan, inClientSpan, inServerSpan, traceFields, traceHeaders } from './active-trace.ts';
+export { RequestTrace, traceIdOf } from './request-trace.ts';
 export type { FinishedSpan } from './span.ts';
 export {
   createSampler,
@@ -10,8 +10,10 @@ export {
   traceparentOf,
 } from './trace-context.ts';
 export {
+  errorOf,
   methodAttribute,
   openTracing,
+  spanName,
   type Tracing,
   unixMs,
 } from './tracing.ts';

@@ -1,5 +1,5 @@
 import { newSpanId, type Parent, type Sampler, traceparentOf } from './trace-context.ts';
-import { methodAttribute, type Tracing, unixMs } from './tracing.ts';
+import { errorOf, methodAttribute, serverAttributes, spanName, type Tracing, unixMs } from './tracing.ts';
 
 /** What the spans say about the request. A field is set once its stage has run. */
 type Traced = Readonly<{
@@ -10,7 +10,14 @@ type Traced = Readonly<{
 }>;
 
 /** What is known about a request once it is over. */
-type Ended = Readonly<{ requestId: string; startedAt: number; durationMs: number; code: string | undefined }>;
+type Ended = Readonly<{
+  requestId: string;
+  startedAt: number;
+  durationMs: number;
+  code: string | undefined;
+  /** The origin of the last attempt. */
+  target: string | undefined;
+}>;
 
 type Attempt = Readonly<{
   spanId: string;
@@ -21,9 +28,16 @@ type Attempt = Readonly<{
   code: string | undefined;
 }>;
 
-/** The last 62 bits of a UUIDv7 are random, so it is as good as a separate id. Slices cost less than `replaceAll`. */
-const digitsOf = (uuid: string): string =>
-  uuid.slice(0, 8) + uuid.slice(9, 13) + uuid.slice(14, 18) + uuid.slice(19, 23) + uuid.slice(24);
+/**
+ * Returns the id of the trace that starts with a request. The last 62 bits of a UUIDv7 are random, so it is as good as
+ * a separate id. Slices cost less than `replaceAll`.
+ */
+export const traceIdOf = (requestId: string): string =>
+  requestId.slice(0, 8) +
+  requestId.slice(9, 13) +
+  requestId.slice(14, 18) +
+  requestId.slice(19, 23) +
+  requestId.slice(24);
 
 /** A forwarded request's place in its trace, and what its spans will contain. */
 export class RequestTrace {
@@ -34,7 +48,10 @@ export class RequestTrace {
   /** The caller's span. It belongs to the trace only if the caller is trusted. */
   readonly #caller: Parent | undefined;
   #parentId: string | undefined;
+  #spanId = '';
   #attemptId = '';
+  /** When the current attempt began. Undefined between attempts. */
+  #attemptAt: number | undefined;
   #attempts: Attempt[] | undefined;
 
   /** @param caller The caller's span, as the request names it. */
@@ -42,7 +59,7 @@ export class RequestTrace {
     this.#sampler = sampler;
     this.#request = request;
     this.#caller = caller;
-    this.traceId = digitsOf(requestId);
+    this.traceId = traceIdOf(requestId);
     this.isSampled = sampler(this.traceId);
   }
 
@@ -59,69 +76,81 @@ export class RequestTrace {
 
   /** Returns the `traceparent` for the next attempt. */
   nextAttempt(): string {
-    // Without sampling, no span has this id, so some digits of the trace id are enough.
-    this.#attemptId = this.isSampled ? newSpanId() : this.traceId.slice(16);
-    return traceparentOf({ traceId: this.traceId, spanId: this.#attemptId }, this.isSampled);
+    if (!this.isSampled) return this.#unsampled();
+    this.#attemptId = newSpanId();
+    this.#attemptAt = performance.now();
+    return traceparentOf({ traceId: this.traceId, spanId: this.#attemptId }, true);
+  }
+
+  /** Returns the `traceparent` for a request that another proxy sends. */
+  traceparent(): string {
+    if (!this.isSampled) return this.#unsampled();
+    this.#spanId = newSpanId();
+    return traceparentOf({ traceId: this.traceId, spanId: this.#spanId }, true);
+  }
+
+  /** No span has this id, so some digits of the trace id are enough. */
+  #unsampled(): string {
+    return traceparentOf({ traceId: this.traceId, spanId: this.traceId.slice(16) }, false);
   }
 
   /**
-   * Records that an attempt to send the request is over.
+   * Records that the current attempt is over. The end of the request ends an attempt too.
    *
-   * @param startedAt A time from `performance.now()`.
    * @param status Undefined if there was no response.
    * @param code The error code. Undefined if the response arrived.
    */
-  attempted(origin: string, startedAt: number, status: number | undefined, code: string | undefined): void {
-    if (!this.isSampled) return;
+  attempted(origin: string, status: number | undefined, code: string | undefined): void {
+    if (this.#attemptAt === undefined) return;
     const endedAt = performance.now();
     this.#attempts ??= [];
-    this.#attempts.push({ spanId: this.#attemptId, origin, startedAt, endedAt, status, code });
+    this.#attempts.push({ spanId: this.#attemptId, origin, startedAt: this.#attemptAt, endedAt, status, code });
+    this.#attemptAt = undefined;
   }
 
   /** Creates the spans of a sampled request that is over. */
   end(tracing: Tracing, record: Ended, status: number): void {
     const { traceId } = this;
-    const spanId = newSpanId();
+    const spanId = this.#spanId || newSpanId();
     const { method, httpVersion, route, client } = this.#request;
-    const name = methodAttribute(method);
+    const attributes = { 'http.request.method': methodAttribute(method) };
+    if (record.target !== undefined) this.attempted(record.target, status || undefined, record.code);
     tracing.add({
       traceId,
       spanId,
       parentId: this.#parentId,
       link: this.#parentId === undefined ? this.#caller : undefined,
       kind: 'server',
-      name: route === undefined ? name : `${name} ${route.path}`,
+      name: spanName(method, route?.path),
       startMs: unixMs(record.startedAt),
       endMs: unixMs(record.startedAt + record.durationMs),
       attributes: {
-        'http.request.method': name,
+        ...attributes,
         'http.route': route?.path,
         'http.response.status_code': status === 0 ? undefined : status,
         'network.protocol.version': httpVersion,
         'url.scheme': client?.protocol,
         'countersign.request_id': record.requestId,
       },
-      errorType: record.code,
+      errorType: errorOf(record.code, status, 500),
       isFailed: status >= 500,
     });
     for (const [index, attempt] of (this.#attempts ?? []).entries()) {
-      const { hostname, port, protocol } = new URL(attempt.origin);
       tracing.add({
         traceId,
         spanId: attempt.spanId,
         parentId: spanId,
         kind: 'client',
-        name,
+        name: spanName(method),
         startMs: unixMs(attempt.startedAt),
         endMs: unixMs(attempt.endedAt),
         attributes: {
-          'http.request.method': name,
+          ...attributes,
           'http.response.status_code': attempt.status,
           'http.request.resend_count': index === 0 ? undefined : index,
-          'server.address': hostname,
-          'server.port': Number(port) || (protocol === 'https:' ? 443 : 80),
+          ...serverAttributes(attempt.origin),
         },
-        errorType: attempt.code,
+        errorType: errorOf(attempt.code, attempt.status, 400),
         isFailed: attempt.code !== undefined || (attempt.status ?? 0) >= 400,
       });
     }

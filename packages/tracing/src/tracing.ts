@@ -4,7 +4,7 @@ import type { FinishedSpan, TracingOptions } from './span.ts';
 export type Tracing = Readonly<{
   /** Sends the span with the next batch. Never throws and never waits. Under load, spans are dropped. */
   add(span: FinishedSpan): void;
-  /** Sends the waiting spans. */
+  /** Sends the waiting spans, within 2 s. Never rejects. */
   close(): Promise<void>;
 }>;
 
@@ -30,3 +30,22 @@ const known = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIO
  * Returns the value of `http.request.method`. Limits the values, because a client could otherwise create any number.
  */
 export const methodAttribute = (method: string): string => (known.has(method) ? method : '_OTHER');
+
+/** Returns `error.type`: our code, or else the status if it is an error of this kind of span. */
+export const errorOf = (
+  code: string | undefined,
+  status: number | undefined,
+  errorsFrom: 400 | 500,
+): string | undefined => code ?? ((status ?? 0) >= errorsFrom ? String(status) : undefined);
+
+/** Names the called server. @param origin An origin with http or https. */
+export function serverAttributes(origin: string): Readonly<Record<'server.address' | 'server.port', string | number>> {
+  const { hostname, port, protocol } = new URL(origin);
+  return { 'server.address': hostname, 'server.port': Number(port) || (protocol === 'https:' ? 443 : 80) };
+}
+
+/** Returns a span's name: the method, and the route if there is one. */
+export const spanName = (method: string, route?: string): string => {
+  const name = known.has(method) ? method : 'HTTP';
+  return route === undefined ? name : `${name} ${route}`;
+};

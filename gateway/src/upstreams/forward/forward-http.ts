@@ -263,7 +263,7 @@ class Attempt implements DispatchHandler {
 
   #finish(code?: Code): void {
     this.#isOver = true;
-    this.sending.signed.record.trace?.attempted(this.sending.target.origin, this.#startedAt, this.#status, code);
+    this.sending.signed.record.trace?.attempted(this.sending.target.origin, this.#status, code);
     this.#counts.end();
     this.#leaveQueue?.();
     this.#unwatch?.();

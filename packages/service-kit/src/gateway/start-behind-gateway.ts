@@ -75,7 +75,7 @@ export async function startBehindGateway(options: StartOptions): Promise<Running
     const checks = { database: () => database.ping(), ...trust.checks };
     const health = createHealth(checks);
     const { handler: identity, publishKeys } = trust;
-    const tracing = openTraces(name, config);
+    const tracing = openTraces(name, config, logger);
     onClose(() => tracing?.close());
     const kit = { identity, publishKeys, health, metrics, logger, tracing };
     const app = await options.createApp({ ...kit, redis, checks, onClose });
@@ -96,14 +96,14 @@ export async function startBehindGateway(options: StartOptions): Promise<Running
 }
 
 /** @throws ConfigError if spans would travel unencrypted. */
-function openTraces(service: string, config: CommonConfig): Tracing | undefined {
+function openTraces(service: string, config: CommonConfig, logger: Logger): Tracing | undefined {
   const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_INSECURE: isInsecure } = config;
   if (endpoint === undefined) return undefined;
   if (isPlainHttp(new URL(endpoint).href) && !isInsecure)
     throw new ConfigError([
       'OTEL_EXPORTER_OTLP_ENDPOINT: plain http leaves this machine: use https, or set OTEL_EXPORTER_OTLP_INSECURE=true where the network is trusted',
     ]);
-  return openTracing({ service, endpoint });
+  return openTracing({ service, endpoint, logger });
 }
 
 /** The server does not track upgraded sockets, so `onDrain` must end them. */

@@ -4,10 +4,5 @@ import { inClientSpan, traceHeaders } from '@countersign/tracing';
 /** Creates a `callService()` like {@link serviceCaller} whose calls are spans of the request that makes them. */
 export function tracedCaller(options: Omit<ServiceCallerOptions, 'headers'>): CallService {
   const callService = serviceCaller({ ...options, headers: traceHeaders });
-  return (call) =>
-    inClientSpan(
-      call.method,
-      ({ status }) => ({ 'http.request.method': call.method, 'http.response.status_code': status }),
-      () => callService(call),
-    );
+  return (call) => inClientSpan(call.method, options.gatewayUrl, () => callService(call));
 }

@@ -1,4 +1,13 @@
-import { inServerSpan, methodAttribute, newSpanId, parseTraceparent, type Tracing, unixMs } from '@countersign/tracing';
+import {
+  errorOf,
+  inServerSpan,
+  methodAttribute,
+  newSpanId,
+  parseTraceparent,
+  spanName,
+  type Tracing,
+  unixMs,
+} from '@countersign/tracing';
 import type { RequestHandler } from 'express';
 import { routeOf } from '../process/metrics.ts';
 import { addToLog, type RequestLocals, requestIdOf } from './request-log.ts';
@@ -23,20 +32,20 @@ export const traceRequests =
     inServerSpan(tracing, parent, spanId, next);
 
     function serverSpan() {
-      const method = methodAttribute(req.method);
       const route = routeOf(req);
       const { code } = (res.locals as RequestLocals).log;
       return {
-        name: route === undefined ? method : `${method} ${route}`,
+        name: spanName(req.method, route),
         kind: 'server' as const,
         endMs: unixMs(performance.now()),
         attributes: {
-          'http.request.method': method,
+          'http.request.method': methodAttribute(req.method),
           'http.route': route,
           'http.response.status_code': res.headersSent ? res.statusCode : undefined,
+          'url.scheme': req.protocol,
           'countersign.request_id': requestIdOf(res),
         },
-        errorType: code === undefined ? undefined : String(code),
+        errorType: errorOf(code as string | undefined, res.statusCode, 500),
         isFailed: res.statusCode >= 500,
       };
     }

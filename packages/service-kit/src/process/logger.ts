@@ -1,3 +1,4 @@
+import { traceFields } from '@countersign/tracing';
 import { type DestinationStream, type Logger, pino } from 'pino';
 import { openLogPipe } from './log-pipe.ts';
 
@@ -26,7 +27,7 @@ const redactedPaths = [
 ];
 
 /**
- * Logs a JSON line for each event to standard output, with RFC 3339 times. If the reader is too slow, drops lines, and
+ * Logs a JSON line for each event to standard output, with RFC 3339 times and the service's current trace. If the reader is too slow, drops lines, and
  * a later line reports how many. Logging never blocks.
  *
  * Lines below the level `warn` are written within 100 ms, and when the process exits or crashes. SIGKILL loses them. A
@@ -42,6 +43,7 @@ export function createLogger(name: string, level: string, to?: LogStream): Logge
       name,
       level,
       base,
+      mixin: traceFields,
       timestamp: () => `,"time":"${isoTime(Date.now())}"`,
       redact: { paths: redactedPaths, censor: '[redacted]' },
     },

@@ -32,7 +32,7 @@ export type SignStageOptions = Readonly<{
   txnTokens: Pick<TxnTokens, 'mint'>;
   lifetimeSec: number;
   nowMs(): number;
-  /** Whether another proxy forwards the request. Its own span then precedes the service's. */
+  /** Whether another proxy forwards the request. */
   isForwardedElsewhere?: boolean;
 }>;
 
@@ -88,7 +88,9 @@ export function createSign(options: SignStageOptions): Readonly<{
     const txnToken = transaction && txnTokens.mint(transaction, upstream.name);
     const headers = forwardedHeaders(admitted);
     const trustedFrom = headers.length;
-    if (record.trace !== undefined && !isForwardedElsewhere) headers.push('traceparent', record.trace.nextAttempt());
+    const { trace } = record;
+    if (trace !== undefined)
+      headers.push('traceparent', isForwardedElsewhere ? trace.traceparent() : trace.nextAttempt());
     appendSignedHeaders(
       headers,
       keyFor(upstream, nowSec, repeatOf(admitted, body)),

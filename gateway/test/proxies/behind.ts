@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { isInstalled } from '@countersign/testing';
+import { eventually, isInstalled, type SpanReceiver, spanReceiver } from '@countersign/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type ProxyOptions, type ProxyUnderTest, proxyUnderTest } from './proxy-under-test.ts';
 
@@ -35,10 +35,14 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
   (isInstalled(name) ? describe : describe.skip)(`behind a real ${name}, configured by integrate`, () => {
     let proxy: ProxyUnderTest;
     let seen = 0;
+    let collector: SpanReceiver;
     beforeAll(async () => {
+      collector = await spanReceiver();
       proxy = await proxyUnderTest({
         proxy: name,
         routes: routesFor(showsLength),
+        env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
+        edits: [['version: 1', 'version: 1\ntelemetry: { traces: { sampling: 1 } }']],
         upstream: {
           answer(request, response) {
             if (request.target === '/v1/things/refused')
@@ -56,7 +60,10 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
         start,
       });
     });
-    afterAll(() => proxy.close());
+    afterAll(async () => {
+      await proxy.close();
+      await collector.close();
+    });
     beforeEach(() => {
       seen = proxy.gateway.upstream.requests.length;
     });
@@ -142,6 +149,9 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
       'SSL_CLIENT_CERT: evil',
       'X_Auth_Request_User: evil',
       'X-Original-Anything: evil',
+      'Traceparent: evil',
+      'Tracestate: evil=1',
+      'Baggage: evil=1',
       'X-Forwarded-Anything: evil',
       'X-Countersign-Target: /v1/open/evil',
       'X-Countersign-Address: 203.0.113.9',
@@ -161,6 +171,18 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
         const { status } = await proxy.get(path, '<token>\r\nX-Forwarded-For: 203.0.113.9\r\n');
         expect([path, status >= 400, arrived().length]).toEqual([path, true, 0]);
       }
+    });
+
+    test("the service's trace continues the gateway's, and a client's is only linked", async () => {
+      const [traceId, spanId] = ['0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331'];
+      await proxy.get('/v1/things/1', `<token>\r\nTraceparent: 00-${traceId}-${spanId}-01\r\n`);
+      const parent = /^00-([0-9a-f]{32})-([0-9a-f]{16})-01$/.exec(arrived()[0]?.headers.traceparent ?? '');
+      const own = await eventually(() => {
+        const spans = collector.spans().filter((span) => span.traceId === parent?.[1]);
+        expect(spans).toHaveLength(1);
+        return spans;
+      });
+      expect(own).toMatchObject([{ kind: 'server', spanId: parent?.[2], links: [{ traceId, spanId }] }]);
     });
 
     test('an upgrade that was not decided does not reach the service', async () => {

@@ -43,6 +43,7 @@ export type ProxyOptions = Readonly<{
   proxy: string;
   routes: string;
   edits?: readonly (readonly [string, string])[];
+  env?: Readonly<Record<string, string>>;
   upstream?: UpstreamOptions;
   /** How the proxy proves that it asks: by a secret if this is absent. `<port>` stands for a free one. */
   proof?: Readonly<{ listen: string; decision: string }>;
@@ -57,7 +58,11 @@ export type ProxyOptions = Readonly<{
 /** Starts a gateway, and a real proxy in front of its upstream with the files that `countersign integrate` writes. */
 export async function proxyUnderTest(options: ProxyOptions): Promise<ProxyUnderTest> {
   const { proxy, routes, edits = [], start, upstream, prepare, open = gatewayUnderTest } = options;
-  const env = { DECISION_SECRET: randomBytes(32).toString('hex'), NONCE_SECRET: randomBytes(32).toString('hex') };
+  const env = {
+    DECISION_SECRET: randomBytes(32).toString('hex'),
+    NONCE_SECRET: randomBytes(32).toString('hex'),
+    ...options.env,
+  };
   const [port = 0, decisionPort = 0, publicPort = 0] = await freePorts(3);
   const { listen, decision } = options.proof ?? {
     listen: '127.0.0.1:<port>',

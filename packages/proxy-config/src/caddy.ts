@@ -76,6 +76,7 @@ ${secretLines(plan)}
 					request_header -Authorization
 					request_header -DPoP
 					request_header -Cookie
+					request_header -Traceparent
 					request_header -X-Forwarded-For
 					@no_upgrade expression \`{http.reverse_proxy.header.X-Countersign-Upgrade} == null\`
 					request_header @no_upgrade -Upgrade

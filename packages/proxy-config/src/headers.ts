@@ -53,6 +53,8 @@ const knownNames = [
   'cf-access-authenticated-user-email',
   'impersonate-user',
   'impersonate-group',
+  'tracestate',
+  'baggage',
 ];
 
 /**
@@ -62,7 +64,7 @@ export function removedFromRequest({ strip }: Pick<ProxyPlan, 'strip'>): readonl
   const exact = Object.values(proxyHeaders)
     .flat()
     .filter((name) => !name.endsWith('*'));
-  const kept = new Set(['x-forwarded-for', 'x-request-id', 'authorization', 'dpop', 'cookie']);
+  const kept = new Set(['x-forwarded-for', 'x-request-id', 'traceparent', 'authorization', 'dpop', 'cookie']);
   return [...new Set([...headersOfRequest, ...exact, ...knownNames, ...strip])].filter((name) => !kept.has(name));
 }
 

@@ -11,6 +11,7 @@ export const headersOfRequest: readonly string[] = [
   'x-forwarded-for',
   'x-forwarded-proto',
   'x-forwarded-host',
+  'traceparent',
   'authorization',
   'dpop',
   'cookie',

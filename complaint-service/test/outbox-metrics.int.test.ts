@@ -103,4 +103,18 @@ describe.each(databases())('metrics of emails and webhooks on %s', (_kind, datab
     await within(`${deliveries('mail', 'given_up')} 1`);
     expect((await series()).filter((line) => line.includes('waiting'))).toEqual([]);
   });
+
+  test('a scrape has all other metrics while the database does not answer', async () => {
+    const names = async () => (await metrics.metrics()).match(/^(?!#)(complaints_outbox_\w+|process_start\w+)/gm);
+    const without = ['complaints_outbox_deliveries_total', 'process_start_time_seconds'];
+    expect(new Set(await names())).not.toEqual(new Set(without));
+    const scraped = Promise.withResolvers<void>();
+    const locking = world.db.transaction({ role: mailerRole }, async (trx) => {
+      await sql`lock table mail_outbox in access exclusive mode`.execute(trx);
+      await scraped.promise;
+    });
+    const whileHanging = await names().finally(scraped.resolve);
+    expect(new Set(whileHanging)).toEqual(new Set(without));
+    await locking;
+  });
 });

@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { withTimeout } from './with-timeout.ts';
 
 export type OutboxDepth = Readonly<{ topic: string; waiting: number; oldestSec: number }>;
 
@@ -7,7 +8,7 @@ export type OutboxMetricsOptions<Depth extends OutboxDepth> = Readonly<{
   name: string;
   /** The delivery results, for the help text. */
   results: string;
-  /** Read at each scrape. A missing topic has no series. */
+  /** Read at each scrape. A missing topic has no series, and no topic has one if this fails or takes over 2 s. */
   depth: () => Promise<readonly Depth[]>;
   /** Additional gauges of this outbox, by name suffix. */
   gauges?: Readonly<Record<string, Readonly<{ help: string; measure: (depth: Depth) => number }>>>;
@@ -50,13 +51,13 @@ export function outboxMetrics<Depth extends OutboxDepth>(
   return (topic, result, count = 1) => deliveries.inc({ topic, result }, count);
 }
 
-/** Shares a read among concurrent callers. */
-function sharedRead<T>(read: () => Promise<T>): () => Promise<T> {
-  let underWay: Promise<T> | undefined;
+/** Shares a read among concurrent callers. Without its result, a scrape must still have the other metrics. */
+function sharedRead<T>(read: () => Promise<readonly T[]>): () => Promise<readonly T[]> {
+  let underWay: Promise<readonly T[]> | undefined;
   return () => {
     underWay ??= read().finally(() => {
       underWay = undefined;
     });
-    return underWay;
+    return withTimeout(underWay, 2_000).catch(() => []);
   };
 }

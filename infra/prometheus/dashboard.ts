@@ -19,6 +19,8 @@ const quantiles = (histogram: string): readonly Query[] => [
 ];
 const panel = (title: string, unit: Panel['unit'], ...queries: readonly Query[]): Panel => ({ title, unit, queries });
 
+/** Other applications have metrics with these names too. */
+const ours = '{job=~"(auth|users|complaint)-service"}';
 const requests = 'countersign_request_duration_seconds';
 const rows: Readonly<Record<string, readonly Panel[]>> = {
   Requests: [
@@ -84,11 +86,11 @@ const rows: Readonly<Record<string, readonly Panel[]>> = {
   ],
   Services: [
     panel('Requests', 'reqps', [
-      `sum by (job) (rate(http_request_duration_seconds_count[$__rate_interval]))`,
+      `sum by (job) (rate(http_request_duration_seconds_count${ours}[$__rate_interval]))`,
       '{{job}}',
     ]),
     panel('p99', 's', [
-      'histogram_quantile(0.99, sum by (le, job) (rate(http_request_duration_seconds_bucket[$__rate_interval])))',
+      `histogram_quantile(0.99, sum by (le, job) (rate(http_request_duration_seconds_bucket${ours}[$__rate_interval])))`,
       '{{job}}',
     ]),
     panel("Age of the gateway's keys", 's', ['max by (job) (gateway_keys_age_seconds)', '{{job}}']),

@@ -215,6 +215,7 @@ describe('an event from the provider', () => {
         },
       },
     ]);
+    expect(JSON.stringify(issuers)).not.toContain('"count":0');
     const page = await (await gateway.admin('/console/issuers')).text();
     expect(page).toContain('Last event');
     const asked = { method: 'GET', path: '/things/1', token };
@@ -226,6 +227,9 @@ describe('an event from the provider', () => {
     expect(await explained.text()).toContain('the event session-revoked by Shared Signals, received');
     const metrics = await (await gateway.admin('/metrics')).text();
     expect(metrics).toMatch(/countersign_events_total\{.*source="shared_signals",result="applied".*\} \d+/);
+    // Prometheus' rate() does not see the first failure of a series that begins with it.
+    for (const source of ['backchannel_logout', 'shared_signals'])
+      expect(metrics).toMatch(new RegExp(`countersign_events_total.*source="${source}",result="unavailable"\\} 0\n`));
     expect(metrics).toMatch(/countersign_event_last_timestamp_seconds\{.*\} \d+/);
   });
 

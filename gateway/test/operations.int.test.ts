@@ -105,6 +105,7 @@ describe('a gateway in operation', () => {
       expect(metrics).toMatch(/countersign_revocations_max_staleness_seconds\{issuer="http:\/\/issuer.test"\} 30/);
       // Prometheus' rate() does not see the first refusal of a series that begins with it.
       expect(metrics).toMatch(/countersign_refusals_total\{code="identity_refused",fault="configuration"\} 0/);
+      expect(metrics).toMatch(/countersign_signatures_total\{upstream="things",algorithm="agreed"\} 0/);
     });
     const page = readFileSync(join(import.meta.dirname, '../../docs/operations/metrics.md'), 'utf8');
     const types = (await (await gateway.admin('/metrics')).text()).matchAll(/^# TYPE (countersign_\S+) (\S+)/gm);

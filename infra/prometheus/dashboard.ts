@@ -61,7 +61,7 @@ const rows: Readonly<Record<string, readonly Panel[]>> = {
       [`sum by (upstream) (${rate('countersign_upstream_retries_over_budget_total')})`, '{{upstream}} over budget'],
     ),
     panel('Signatures by key type', 'ops', [
-      `sum by (upstream, algorithm) (${rate('countersign_signatures_total')})`,
+      `sum by (upstream, algorithm) (${rate('countersign_signatures_total')}) > 0`,
       '{{upstream}} {{algorithm}}',
     ]),
   ],

@@ -186,9 +186,7 @@ function issuerMetrics({ current, nowMs }: Sources): readonly ScrapedMetric[] {
       labels: ['issuer', 'source', 'result'],
       rows: () =>
         [...current().trust.issuers.values()].flatMap(({ config, events }) =>
-          [...(events?.counts ?? [])].map(
-            ([name, count]) => [[config.issuer, ...name.split(' ')], count] satisfies MetricRow,
-          ),
+          [...(events?.counts ?? [])].map(([name, count]): MetricRow => [[config.issuer, ...name.split(' ')], count]),
         ),
     },
     each('event_last_timestamp_seconds', 'When the last event arrived.', ({ events }) =>
@@ -281,7 +279,7 @@ function upstreamMetrics({ current }: Sources): readonly ScrapedMetric[] {
       labels: ['upstream', 'algorithm'],
       rows: () =>
         all().flatMap(({ upstream: { name }, signatures }) =>
-          Object.entries(signatures.algorithms).map(([algorithm, n]): MetricRow => [[name, algorithm], n || undefined]),
+          Object.entries(signatures.algorithms).map(([algorithm, n]): MetricRow => [[name, algorithm], n]),
         ),
     },
     {

@@ -52,7 +52,9 @@ export type EndedTokens = Readonly<{
   notBeforeMs: number;
 }>;
 
-export type EventResult = 'applied' | 'repeated' | 'ignored' | 'verification' | 'refused' | 'unavailable';
+const sources = ['backchannel_logout', 'shared_signals'] as const;
+const results = ['applied', 'repeated', 'ignored', 'verification', 'refused', 'unavailable'] as const;
+export type EventResult = (typeof results)[number];
 
 const maxOrigins = 20_000;
 const retryMs = 1_000;
@@ -70,8 +72,8 @@ export class EventStream {
   late = 0;
   /** How many ends of sessions were applied. Changes with each. */
   endedSessions = 0;
-  /** Event counts by source and result. */
-  readonly counts = new Map<string, number>();
+  /** Event counts by source and result. All start at 0, or Prometheus' rate() would miss the first event. */
+  readonly counts = new Map(sources.flatMap((source) => results.map((result) => [`${source} ${result}`, 0])));
   readonly #config: EventStreamConfig;
   readonly #deps: EventStreamDeps;
   readonly #shared: SharedLog | undefined;

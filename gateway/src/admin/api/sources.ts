@@ -31,6 +31,6 @@ export type ConsoleSources = Readonly<{
 export const stateOf = ({ states, startedAtMs }: ConsoleSources, kind: string, name: string, unknown: string): Since =>
   states.of(kind, name) ?? { state: unknown, since: timeOf(startedAtMs), why: null };
 
-/** Sorts counts by size, largest first. */
+/** Sorts counts by size, largest first, without zeros. */
 export const countedOf = (counts: Iterable<readonly [name: string, count: number]>): Counted =>
-  [...counts].map(([name, count]) => ({ name, count })).sort((a, b) => b.count - a.count);
+  [...counts].flatMap(([name, count]) => (count === 0 ? [] : { name, count })).sort((a, b) => b.count - a.count);

@@ -12,6 +12,7 @@ import {
   throwAwayRedis,
 } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type EventGateway, eventWorld } from '../../gateway/test/event-gateway.ts';
 import { type GatewayUnderTest, gatewayUnderTest } from '../../gateway/test/gateway-under-test.ts';
 import { agreedService } from '../../gateway/test/kit/agreed-service.ts';
 import { steadyLoad } from '../fleet/steady-load.ts';
@@ -39,6 +40,9 @@ const afterFaults = [
   'gateway IdentityUnavailable identity_unavailable',
   'gateway BodyMemoryFull body_memory_full',
   'gateway RedisDown',
+  'events RedisDown',
+  'events EventsUnavailable',
+  'events InternalFault events_unavailable',
 ];
 /** The alerts after a day without the issuer. */
 const afterADay = [
@@ -76,6 +80,8 @@ const afterADay = [
     let redis: Awaited<ReturnType<typeof throwAwayRedis>>;
     let instances: readonly RecordingUpstream[];
     let gateway: GatewayUnderTest;
+    let world: Awaited<ReturnType<typeof eventWorld>>;
+    let events: EventGateway;
     let prometheus: RealPrometheus;
     /** How far the clock of the key set is ahead. */
     let aheadMs = 0;
@@ -122,6 +128,9 @@ const afterADay = [
         }),
         (one) => one.close(),
       );
+      world = opened(await eventWorld(), (one) => one.close());
+      const received = '{ audience: orders-events, backchannelLogout: true, maxStaleness: 10m }';
+      events = await world.start({ redis: redis.url, events: received });
       const keysOf = ({ running }: GatewayUnderTest) =>
         `http://127.0.0.1:${running.ports.internal}/.well-known/jwks.json`;
       await Promise.all([
@@ -129,7 +138,11 @@ const afterADay = [
         refusing.trust(keysOf(secure)),
         unagreed.trust(keysOf(gateway)),
       ]);
-      const ports = { gateway: gateway.running.ports.admin, secure: secure.running.ports.admin };
+      const ports = {
+        gateway: gateway.running.ports.admin,
+        secure: secure.running.ports.admin,
+        events: events.running.ports.admin,
+      };
       prometheus = opened(await realPrometheus(ports), (server) => server.close());
     }, 60_000);
 
@@ -171,6 +184,7 @@ const afterADay = [
       });
       for (const instance of instances) await instance.close();
       await redis.kill();
+      expect((await events.logOut(await world.logoutToken())).status).toBe(503);
       write('ca.pem', 'no certificate');
       writeCertificate(5 * dayMs);
       writeFileSync(gateway.file, 'version: 2');

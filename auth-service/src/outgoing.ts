@@ -35,6 +35,7 @@ export async function startOutgoing(
       name: 'auth_outbox',
       results: 'delivered, retried, parked (given up)',
       depth: () => outboxDepth(db),
+      logger,
       gauges: {
         parked: { help: 'Emails that failed permanently and are kept for 30 days.', measure: ({ parked }) => parked },
       },

@@ -18,7 +18,7 @@ export async function startBackground(
   { logger, metrics, mail }: Readonly<{ logger: Logger; metrics: Registry; mail: MailParts }>,
 ): Promise<() => Promise<void>> {
   const { db, now, webhooks } = parts;
-  const count = deliveryMetrics(metrics, db);
+  const count = deliveryMetrics(metrics, db, logger);
   const stops = [
     await startWebhookCourier({ db, logger, now, ...webhooks, onResult: count.webhook }),
     await startMailCourier({ db, logger, now, ...mail, onResult: count.mail }),
@@ -31,12 +31,13 @@ export async function startBackground(
 }
 
 /** Counts deliveries by topic and result, and reports queue lengths. @returns The callbacks for delivery results. */
-export function deliveryMetrics(metrics: Registry, db: ComplaintsDatabase) {
+export function deliveryMetrics(metrics: Registry, db: ComplaintsDatabase, logger: Logger) {
   const mails = mailsOf(db);
   const count = outboxMetrics(metrics, {
     name: 'complaints_outbox',
     results: 'delivered, retried, given_up',
     depth: () => Promise.all([mails.depth(), webhookDepth(db)]),
+    logger,
   });
   return {
     mail: (result: DeliveryResult) => count('mail', result),

@@ -28,7 +28,7 @@ describe.each(databases())('metrics of emails and webhooks on %s', (_kind, datab
     world = await complaintsWorld(database);
     sink = await smtpSink();
     await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
-    const count = deliveryMetrics(metrics, world.db);
+    const count = deliveryMetrics(metrics, world.db, world.log.logger);
     const parts = { db: world.db, logger: world.log.logger, now: world.flows.now };
     const mail = {
       mailer: smtpMailer({ url: sink.url, from: 'a@countersign.test', requireTls: false }),
@@ -108,13 +108,17 @@ describe.each(databases())('metrics of emails and webhooks on %s', (_kind, datab
     const names = async () => (await metrics.metrics()).match(/^(?!#)(complaints_outbox_\w+|process_start\w+)/gm);
     const without = ['complaints_outbox_deliveries_total', 'process_start_time_seconds'];
     expect(new Set(await names())).not.toEqual(new Set(without));
-    const scraped = Promise.withResolvers<void>();
+    const [locked, scraped] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const locking = world.db.transaction({ role: mailerRole }, async (trx) => {
       await sql`lock table mail_outbox in access exclusive mode`.execute(trx);
+      locked.resolve();
       await scraped.promise;
     });
+    await locked.promise;
     const whileHanging = await names().finally(scraped.resolve);
     expect(new Set(whileHanging)).toEqual(new Set(without));
+    const logged = world.log.lines().filter(({ msg }) => msg === 'cannot read the outbox for its metrics');
+    expect(logged).toMatchObject([{ level: 40 }]);
     await locking;
   });
 });

@@ -1,4 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Logger } from './logger.ts';
+import { createOutageLog } from './outage-log.ts';
 import { withTimeout } from './with-timeout.ts';
 
 export type OutboxDepth = Readonly<{ topic: string; waiting: number; oldestSec: number }>;
@@ -10,6 +12,7 @@ export type OutboxMetricsOptions<Depth extends OutboxDepth> = Readonly<{
   results: string;
   /** Read at each scrape. A missing topic has no series, and no topic has one if this fails or takes over 2 s. */
   depth: () => Promise<readonly Depth[]>;
+  logger: Logger;
   /** Additional gauges of this outbox, by name suffix. */
   gauges?: Readonly<Record<string, Readonly<{ help: string; measure: (depth: Depth) => number }>>>;
 }>;
@@ -21,7 +24,7 @@ export type OutboxMetricsOptions<Depth extends OutboxDepth> = Readonly<{
  */
 export function outboxMetrics<Depth extends OutboxDepth>(
   registry: Registry,
-  { name, results, depth, gauges = {} }: OutboxMetricsOptions<Depth>,
+  { name, results, depth, logger, gauges = {} }: OutboxMetricsOptions<Depth>,
 ): (topic: Depth['topic'], result: string, count?: number) => void {
   const registers = [registry];
   const deliveries = new Counter({
@@ -30,7 +33,7 @@ export function outboxMetrics<Depth extends OutboxDepth>(
     labelNames: ['topic', 'result'],
     registers,
   });
-  const shared = sharedRead(depth);
+  const shared = sharedRead(depth, logger);
   const all: NonNullable<typeof gauges> = {
     waiting: { help: 'Deliveries waiting to be sent.', measure: ({ waiting }) => waiting },
     ...gauges,
@@ -52,12 +55,21 @@ export function outboxMetrics<Depth extends OutboxDepth>(
 }
 
 /** Shares a read among concurrent callers. Without its result, a scrape must still have the other metrics. */
-function sharedRead<T>(read: () => Promise<readonly T[]>): () => Promise<readonly T[]> {
+function sharedRead<T>(read: () => Promise<readonly T[]>, logger: Logger): () => Promise<readonly T[]> {
+  const outages = createOutageLog(() => performance.now());
   let underWay: Promise<readonly T[]> | undefined;
-  return () => {
+  return async () => {
     underWay ??= read().finally(() => {
       underWay = undefined;
     });
-    return withTimeout(underWay, 2_000).catch(() => []);
+    try {
+      const rows = await withTimeout(underWay, 2_000);
+      outages.recovered();
+      return rows;
+    } catch (error) {
+      const level = outages.failed(true);
+      if (level !== undefined) logger[level]({ err: error }, 'cannot read the outbox for its metrics');
+      return [];
+    }
   };
 }

@@ -959,7 +959,7 @@ export interface paths {
         };
         /**
          * Stream complaint events
-         * @description Server-sent events: `event` is the type, `data` JSON with `id`, `type`, `complaint_id`, `internal` (about an internal note), `actor_id`, `actor_role`, `detail` (ids, statuses and field names) and `created_at`. Agents and admins receive all events in their tenant. Complainants receive events about their own complaints, without internal notes. After a disconnect of up to 24 hours, `Last-Event-ID` resumes without a gap. A `reset` event means that events were missed: reload the lists. The same path upgrades to a WebSocket, which sends `{id, event}` for each event; `last_event_id` in the query resumes it.
+         * @description Server-sent events: `event` is the type, `data` JSON with `id`, `type`, `complaint_id`, `internal`, `actor_id`, `actor_role`, `detail`, `created_at`. `internal` marks events about internal notes; `detail` holds `from`, `to`, `fields`, `comment_id` or `attachment_id`. Agents and admins receive all events in their tenant. Complainants receive events about their own complaints, without internal notes. After a disconnect of up to 24 hours, `Last-Event-ID` resumes without a gap. A `reset` event means that events were missed: reload the lists. The same path upgrades to a WebSocket, which sends `{id, event}` for each event; `last_event_id` in the query resumes it.
          */
         get: operations["followEvents"];
         put?: never;

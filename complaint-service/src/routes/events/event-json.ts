@@ -4,18 +4,16 @@ import { eventTypes } from '../../domain/events/event-types.ts';
 import type { ComplaintEvent } from '../../store/schema/deliveries.ts';
 import { time } from '../fields.ts';
 
-const complaintEvent = z.object({
+export const complaintEvent = z.object({
   id: z.uuid(),
   type: z.enum(eventTypes),
   complaint_id: z.uuid(),
-  internal: z
-    .boolean()
-    .describe('Whether the event is about an internal note. Only agents and admins receive these events.'),
+  /** Whether the event is about an internal note. */
+  internal: z.boolean(),
   actor_id: z.string(),
   actor_role: z.string(),
-  detail: z
-    .record(z.string(), z.union([z.string(), z.null(), z.array(z.string())]))
-    .describe('Ids, statuses and field names: `from`, `to`, `fields`, `comment_id` or `attachment_id`.'),
+  /** Ids, statuses and field names: `from`, `to`, `fields`, `comment_id` or `attachment_id`. */
+  detail: z.record(z.string(), z.union([z.string(), z.null(), z.array(z.string())])),
   created_at: time,
 });
 

@@ -3,7 +3,7 @@ import type { Response } from 'express';
 import { z } from 'zod';
 import type { ComplaintEvent } from '../../store/schema/deliveries.ts';
 import { route } from '../route.ts';
-import { eventJson } from './event-json.ts';
+import { complaintEvent, eventJson } from './event-json.ts';
 
 export const eventsPath = '/v1/complaints/events';
 
@@ -21,6 +21,10 @@ const streamHeaders = {
   'x-accel-buffering': 'no',
 };
 
+const members = Object.keys(complaintEvent.shape)
+  .map((name) => `\`${name}\``)
+  .join(', ');
+
 export const eventRoutes = [
   route({
     method: 'get',
@@ -28,8 +32,7 @@ export const eventRoutes = [
     operationId: 'followEvents',
     tag: 'Events',
     summary: 'Stream complaint events',
-    description:
-      'Server-sent events: `event` is the type, `data` JSON with `id`, `type`, `complaint_id`, `internal` (about an internal note), `actor_id`, `actor_role`, `detail` (ids, statuses and field names) and `created_at`. Agents and admins receive all events in their tenant. Complainants receive events about their own complaints, without internal notes. After a disconnect of up to 24 hours, `Last-Event-ID` resumes without a gap. A `reset` event means that events were missed: reload the lists. The same path upgrades to a WebSocket, which sends `{id, event}` for each event; `last_event_id` in the query resumes it.',
+    description: `Server-sent events: \`event\` is the type, \`data\` JSON with ${members}. \`internal\` marks events about internal notes; \`detail\` holds \`from\`, \`to\`, \`fields\`, \`comment_id\` or \`attachment_id\`. Agents and admins receive all events in their tenant. Complainants receive events about their own complaints, without internal notes. After a disconnect of up to 24 hours, \`Last-Event-ID\` resumes without a gap. A \`reset\` event means that events were missed: reload the lists. The same path upgrades to a WebSocket, which sends \`{id, event}\` for each event; \`last_event_id\` in the query resumes it.`,
     callers: ['user'],
     query: eventsQuery,
     headers: z.object({ 'last-event-id': z.string().max(40).optional() }),

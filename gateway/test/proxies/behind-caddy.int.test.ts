@@ -1,4 +1,4 @@
-import { type Behind, describeBehind } from './behind.ts';
+import { type Behind, describeBehind, describeUntraced } from './behind.ts';
 import { describeConnections } from './behind-connections.ts';
 import { describePages } from './behind-pages.ts';
 
@@ -15,5 +15,6 @@ const behind: Behind = {
 };
 
 describeBehind(behind);
+describeUntraced(behind);
 describePages(behind);
 describeConnections(behind);

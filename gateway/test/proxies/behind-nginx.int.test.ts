@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually, isInstalled } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
-import { type Behind, describeBehind } from './behind.ts';
+import { type Behind, describeBehind, describeUntraced } from './behind.ts';
 import { describeConnections } from './behind-connections.ts';
 import { describePages } from './behind-pages.ts';
 import { proxyUnderTest } from './proxy-under-test.ts';
@@ -34,6 +34,7 @@ const behind: Behind = {
 };
 
 describeBehind(behind);
+describeUntraced(behind);
 describePages(behind);
 describeConnections(behind);
 

@@ -15,6 +15,14 @@ const routesFor = (showsLength: boolean) => `
   - { name: moved, path: "/v2/things/**", methods: [GET], upstream: things, auth: required, rewrite: { prefix: { from: /v2, to: /v1 } } }
 `;
 
+/** Traces every request, even one with the trusted address of the proxy. */
+const traced = [
+  ['version: 1', 'version: 1\ntelemetry: { traces: { sampling: 1 } }'],
+  ['trustedProxies: []', 'trustedProxies: ["127.0.0.1/32"]\ncors: { origins: ["https://app.example.test"] }'],
+] as const;
+const traceId = '0af7651916cd43dd8448eb211c80319c';
+const traceHeaders = `Traceparent: 00-${traceId}-b7ad6b7169203331-01\r\nTracestate: a=1\r\nBaggage: a=1\r\n`;
+
 export type Behind = Readonly<{
   proxy: 'nginx' | 'caddy' | 'haproxy';
   start: ProxyOptions['start'];
@@ -174,15 +182,14 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
     });
 
     test("the service's trace continues the gateway's, and a client's is only linked", async () => {
-      const [traceId, spanId] = ['0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331'];
-      await proxy.get('/v1/things/1', `<token>\r\nTraceparent: 00-${traceId}-${spanId}-01\r\n`);
+      await proxy.get('/v1/things/1', `<token>\r\n${traceHeaders}`);
       const parent = /^00-([0-9a-f]{32})-([0-9a-f]{16})-01$/.exec(arrived()[0]?.headers.traceparent ?? '');
       const own = await eventually(() => {
         const spans = collector.spans().filter((span) => span.traceId === parent?.[1]);
         expect(spans).toHaveLength(1);
         return spans;
       });
-      expect(own).toMatchObject([{ kind: 'server', spanId: parent?.[2], links: [{ traceId, spanId }] }]);
+      expect(own).toMatchObject([{ kind: 'server', spanId: parent?.[2], links: [{ traceId }] }]);
     });
 
     test('an upgrade that was not decided does not reach the service', async () => {
@@ -251,6 +258,37 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
       );
       expect(status).toBe(101);
       expect(arrived()[0]?.headers['signature-input']).toContain('"sec-websocket-key"');
+    });
+  });
+}
+
+/** A client's trace headers, in the two cases in which nothing of the gateway's replaces them. */
+export function describeUntraced({ proxy: name, start, showsLength }: Behind): void {
+  (isInstalled(name) ? describe : describe.skip)(`a client's trace behind a real ${name}`, () => {
+    const routes = routesFor(showsLength);
+
+    test('does not reach the service while traces are off', async () => {
+      const proxy = await proxyUnderTest({ proxy: name, routes, start });
+      await proxy.get('/v1/things/1', `<token>\r\n${traceHeaders}`);
+      const { headers } = proxy.gateway.upstream.last();
+      for (const header of ['traceparent', 'tracestate', 'baggage']) expect(headers).not.toHaveProperty(header);
+      await proxy.close();
+    });
+
+    test('does not go on in a preflight request, even if the gateway trusts the proxy', async () => {
+      const collector = await spanReceiver();
+      const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url };
+      const proxy = await proxyUnderTest({ proxy: name, routes, start, env, edits: traced });
+      const preflight = 'Origin: https://app.example.test\r\nAccess-Control-Request-Method: GET\r\n';
+      const { status } = await proxy.raw(
+        `OPTIONS /v1/things/1 HTTP/1.1\r\n<host>\r\n${preflight}${traceHeaders}<close>\r\n\r\n`,
+      );
+      expect(status).toBe(204);
+      await proxy.close();
+      const spans = collector.spans().filter(({ attributes }) => attributes['http.request.method'] === 'OPTIONS');
+      expect(spans).toMatchObject([{ parentSpanId: '', links: [] }]);
+      expect(spans[0]?.traceId).not.toBe(traceId);
+      await collector.close();
     });
   });
 }

@@ -54,9 +54,13 @@ ${lines(removed.map((name) => `request_header -${name}`))}
 			method OPTIONS
 			header Access-Control-Request-Method *
 		}
-		reverse_proxy @own ${publicServer(plan)}
+		reverse_proxy @own ${publicServer(plan)} {
+			header_up -Traceparent
+		}
 		@metadata path /.well-known/oauth-protected-resource /.well-known/oauth-protected-resource/*
-		reverse_proxy @metadata ${publicServer(plan)}
+		reverse_proxy @metadata ${publicServer(plan)} {
+			header_up -Traceparent
+		}
 
 		# Asks the gateway. Every response other than 2xx goes to the client unchanged.
 		reverse_proxy ${decisionServer(plan)} {

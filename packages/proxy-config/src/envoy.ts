@@ -133,7 +133,13 @@ const ownRoutes = [
       { name: 'access-control-request-method', present_match: true },
     ],
   },
-].map((match) => ({ match, route: { cluster: 'countersign-public' }, ...onRoute({ disabled: true }) }));
+].map((match) => ({
+  match,
+  route: { cluster: 'countersign-public' },
+  // The gateway would continue the client's trace if it trusts the proxy.
+  request_headers_to_remove: ['traceparent'],
+  ...onRoute({ disabled: true }),
+}));
 
 /** The gateway does not sign a streamed body, so Envoy does not buffer it. */
 const bodyNotShown = onRoute({ check_settings: { disable_request_body_buffering: true } });

@@ -50,6 +50,7 @@ ${deleted(plan)
   .map((line) => `  http-request del-header ${line}`)
   .join('\n')}
   http-request set-header x-forwarded-for %[src] if own or preflight preflight_header
+  http-request del-header traceparent if own or preflight preflight_header
   http-request del-header upgrade
   http-request del-header http2-settings
   http-request lua.countersign unless own or preflight preflight_header

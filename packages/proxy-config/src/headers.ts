@@ -53,8 +53,6 @@ const knownNames = [
   'cf-access-authenticated-user-email',
   'impersonate-user',
   'impersonate-group',
-  'tracestate',
-  'baggage',
 ];
 
 /**

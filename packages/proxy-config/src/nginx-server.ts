@@ -186,6 +186,8 @@ const publicLines = (plan: ProxyPlan): string =>
     'proxy_set_header Host $http_host;',
     'proxy_set_header Connection "";',
     'proxy_set_header X-Forwarded-For $remote_addr;',
+    // The gateway would continue the client's trace if it trusts the proxy.
+    'proxy_set_header traceparent "";',
   ]
     .map((line) => `  ${line}`)
     .join('\n');

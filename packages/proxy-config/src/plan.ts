@@ -12,6 +12,9 @@ export const headersOfRequest: readonly string[] = [
   'x-forwarded-proto',
   'x-forwarded-host',
   'traceparent',
+  // Never set, because they end at the gateway.
+  'tracestate',
+  'baggage',
   'authorization',
   'dpop',
   'cookie',

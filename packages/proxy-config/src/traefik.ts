@@ -29,7 +29,12 @@ ${stringify({
 ${stringify(
   {
     http: {
-      middlewares: { 'countersign-clean': clean(plan), countersign: forwardAuth(plan), ...rewrites(plan) },
+      middlewares: {
+        'countersign-clean': clean(plan),
+        'countersign-untraced': untraced,
+        countersign: forwardAuth(plan),
+        ...rewrites(plan),
+      },
       routers: { 'countersign-public': publicRouter, ...routers(plan) },
       services: { 'countersign-public': servers([urlOf(plan.public)]), ...services(all) },
       serversTransports: Object.fromEntries(all.map((service) => [service.name, transport(service)])),
@@ -94,11 +99,15 @@ const rewrites = ({ routes }: ProxyPlan) =>
     ),
   );
 
+/** The gateway would continue the client's trace if it trusts the proxy. */
+const untraced = { headers: { customRequestHeaders: { traceparent: '' } } };
+
 /** Preflight and OAuth metadata requests carry no identity. The gateway's public listener answers them. */
 const publicRouter = {
   entryPoints: ['web'],
   rule: 'PathPrefix(`/.well-known/oauth-protected-resource`) || (Method(`OPTIONS`) && HeaderRegexp(`Access-Control-Request-Method`, `.`))',
   priority: 1_000_000,
+  middlewares: ['countersign-untraced'],
   service: 'countersign-public',
 };
 

@@ -77,8 +77,8 @@ export async function openPostgres<Schema>(
         };
       },
       async close() {
-        watch.stop();
         await Promise.all([...listeners].map((stop) => stop()));
+        watch.stop();
         if (!pool.ending) await pool.end();
         await watch.allEnded();
       },

@@ -78,7 +78,7 @@ export type Handlers = Readonly<ReturnType<typeof createRequestHandler>>;
 export function createRequestHandler(options: HandlerOptions) {
   const { pipeline, forward, logRequest, health, inFlight, holdBody, unmatched } = options;
 
-  function open(request: Opened, response: Answered): RequestRecord {
+  function openRecord(request: Opened, response: Answered): RequestRecord {
     const record = recordOf(request);
     inFlight.begin(record);
     if (response instanceof GatewayResponse) response.record = record;
@@ -96,7 +96,7 @@ export function createRequestHandler(options: HandlerOptions) {
   async function serve(request: Request, response: ServerResponse, next: NextFunction): Promise<void> {
     const { url } = request;
     request.url = request.originalUrl;
-    const record = open(request, response);
+    const record = openRecord(request, response);
     try {
       const decided = await pipeline(new Exchange(rawRequest(request, response), record, inFlight.end, holdBody));
       if ('outbound' in decided) await forward.http(decided, response);
@@ -113,9 +113,12 @@ export function createRequestHandler(options: HandlerOptions) {
     }
   }
 
-  /** Opens the record of a request that no stage reads, or not yet, and logs the request when it ends. */
+  /**
+   * Opens the record of a request, and logs the request when it ends. Reads the client's request id itself, because the
+   * pipeline may not see the request.
+   */
   function begin(request: Opened, response: Answered): RequestRecord {
-    const record = open(request, response);
+    const record = openRecord(request, response);
     record.clientRequestId = clientRequestIdIn(request.headers['x-request-id']);
     return record;
   }

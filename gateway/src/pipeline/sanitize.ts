@@ -165,8 +165,9 @@ function createHeaderClassifier(strip: readonly string[], isTraced: boolean): (r
  * Sorts a request's headers: those that may be forwarded, and those that the gateway reads. Joins a list that arrived
  * in several headers.
  *
- * @returns With `problem`, an AppError `headers_too_large`, or `invalid_host` or `invalid_request` for a repeated header
- *   that is not a list, because some readers take the first value and others the last (RFC 9110 section 5.3).
+ * @returns `problem` is the refusal, which the caller throws once it has read the ids: an AppError `headers_too_large`,
+ *   or `invalid_host` or `invalid_request` for a repeated header that is not a list, because some readers take the first
+ *   value and others the last (RFC 9110 section 5.3).
  */
 function sortHeaders(rawHeaders: readonly string[], useOf: (rawName: string) => HeaderUse) {
   const passing: string[] = [];

@@ -1,8 +1,13 @@
 import { expect, test } from '@jest/globals';
-import { addQuerySpan, inClientSpan, inServerSpan, summaryOf, traceHeaders } from './active-trace.ts';
+import { addQuerySpan, inClientSpan, inServerSpan, summaryOf, traceFields, traceHeaders } from './active-trace.ts';
 import type { FinishedSpan } from './span.ts';
 
-const parent = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', isSampled: true };
+const request = {
+  traceId: '0af7651916cd43dd8448eb211c80319c',
+  spanId: 'a'.repeat(16),
+  isSampled: true,
+  isOver: () => false,
+};
 
 function recorder() {
   const spans: FinishedSpan[] = [];
@@ -23,18 +28,18 @@ test.each([
 
 test('records a call in a request as a span, and passes its id to the called service', async () => {
   const { spans, tracing } = recorder();
-  const sent = await inServerSpan(tracing, parent, 'a'.repeat(16), () =>
+  const sent = await inServerSpan(tracing, request, () =>
     inClientSpan('GET', 'http://10.0.0.1', async () => ({ status: 404, headers: traceHeaders() })),
   );
-  expect(spans).toMatchObject([{ name: 'GET', kind: 'client', parentId: 'a'.repeat(16), traceId: parent.traceId }]);
-  expect(sent.headers).toEqual({ traceparent: `00-${parent.traceId}-${spans[0]?.spanId}-01` });
+  expect(spans).toMatchObject([{ name: 'GET', kind: 'client', parentId: 'a'.repeat(16), traceId: request.traceId }]);
+  expect(sent.headers).toEqual({ traceparent: `00-${request.traceId}-${spans[0]?.spanId}-01` });
   const attributes = { 'http.response.status_code': 404, 'server.address': '10.0.0.1', 'server.port': 80 };
   expect(spans).toMatchObject([{ attributes, errorType: '404', isFailed: true }]);
 });
 
 test('a failed statement has the code of PostgreSQL', () => {
   const { spans, tracing } = recorder();
-  inServerSpan(tracing, parent, 'a'.repeat(16), () => {
+  inServerSpan(tracing, request, () => {
     addQuerySpan('select 1', 5, Object.assign(new Error('deadlock'), { code: '40P01' }));
     addQuerySpan('select 1', 5, Object.assign(new Error('gone'), { code: 'EPIPE' }));
   });
@@ -46,7 +51,7 @@ test('a failed statement has the code of PostgreSQL', () => {
 
 test('records a failed call as a failed span, and rethrows its error', async () => {
   const { spans, tracing } = recorder();
-  const failing = inServerSpan(tracing, parent, 'a'.repeat(16), () =>
+  const failing = inServerSpan(tracing, request, () =>
     inClientSpan('GET', 'http://10.0.0.1', () => Promise.reject(new TypeError('fetch failed'))),
   );
   await expect(failing).rejects.toThrow('fetch failed');
@@ -55,10 +60,10 @@ test('records a failed call as a failed span, and rethrows its error', async () 
 
 test('records no span for an unsampled request, and tells the called service so', async () => {
   const { spans, tracing } = recorder();
-  const sent = await inServerSpan(tracing, { ...parent, isSampled: false }, 'a'.repeat(16), () =>
+  const sent = await inServerSpan(tracing, { ...request, isSampled: false }, () =>
     inClientSpan('GET', 'http://10.0.0.1', async () => ({ status: 200, ...traceHeaders() })),
   );
-  expect(sent).toEqual({ status: 200, traceparent: `00-${parent.traceId}-${'a'.repeat(16)}-00` });
+  expect(sent).toEqual({ status: 200, traceparent: `00-${request.traceId}-${'a'.repeat(16)}-00` });
   expect(spans).toEqual([]);
 });
 
@@ -66,5 +71,14 @@ test('sends no traceparent outside a request', async () => {
   expect(traceHeaders()).toEqual({});
   expect(await inClientSpan('GET', 'http://10.0.0.1', async () => ({ status: 200, ...traceHeaders() }))).toEqual({
     status: 200,
+  });
+});
+
+test('a connection that outlives its request has no trace in its log lines', () => {
+  let isOver = false;
+  inServerSpan(recorder().tracing, { ...request, isOver: () => isOver }, () => {
+    expect(traceFields()).toEqual({ trace_id: request.traceId });
+    isOver = true;
+    expect(traceFields()).toEqual({});
   });
 });

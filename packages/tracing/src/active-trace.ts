@@ -1,17 +1,25 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { FinishedSpan } from './span.ts';
-import { newSpanId, type Parent, type SpanContext, traceparentOf } from './trace-context.ts';
+import { newSpanId, type SpanContext, traceparentOf } from './trace-context.ts';
 import { errorOf, serverAttributes, type Tracing, unixMs } from './tracing.ts';
 
 /** The span that a service is currently working in. */
-type ActiveTrace = SpanContext & Readonly<{ tracing: Tracing; isSampled: boolean }>;
+type ActiveTrace = SpanContext & Readonly<{ tracing: Tracing; isSampled: boolean; isOver(): boolean }>;
 
 const active = new AsyncLocalStorage<ActiveTrace>();
 
-/** Runs a request's work, so that its calls become children of the request's span. @returns What `work` returns. */
-export function inServerSpan<Result>(tracing: Tracing, parent: Parent, spanId: string, work: () => Result): Result {
-  const { traceId, isSampled } = parent;
-  return active.run({ tracing, traceId, spanId, isSampled }, work);
+/**
+ * Runs a request's work, so that its calls become children of the request's span.
+ *
+ * @param isOver Whether the request is over. A connection that it opened keeps its trace, and may be used long after.
+ * @returns What `work` returns.
+ */
+export function inServerSpan<Result>(
+  tracing: Tracing,
+  { traceId, isSampled, spanId, isOver }: SpanContext & Readonly<{ isSampled: boolean; isOver(): boolean }>,
+  work: () => Result,
+): Result {
+  return active.run({ tracing, traceId, spanId, isSampled, isOver }, work);
 }
 
 /** Returns the header that tells the called service which span called it. Empty outside a traced request. */
@@ -20,10 +28,10 @@ export function traceHeaders(): Readonly<Record<string, string>> {
   return trace === undefined ? {} : { traceparent: traceparentOf(trace, trace.isSampled) };
 }
 
-/** Returns the trace of the current work, for a log line. */
+/** Returns the trace of the request that is being served, for a log line. */
 export function traceFields(): Readonly<{ trace_id?: string }> {
   const trace = active.getStore();
-  return trace === undefined ? {} : { trace_id: trace.traceId };
+  return trace === undefined || trace.isOver() ? {} : { trace_id: trace.traceId };
 }
 
 /** Runs a call to another service in its own span, and returns its response. */

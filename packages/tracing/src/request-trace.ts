@@ -10,14 +10,7 @@ type Traced = Readonly<{
 }>;
 
 /** What is known about a request once it is over. */
-type Ended = Readonly<{
-  requestId: string;
-  startedAt: number;
-  durationMs: number;
-  code: string | undefined;
-  /** The origin of the last attempt. */
-  target: string | undefined;
-}>;
+type Ended = Readonly<{ requestId: string; startedAt: number; durationMs: number; code: string | undefined }>;
 
 type Attempt = Readonly<{
   spanId: string;
@@ -50,8 +43,7 @@ export class RequestTrace {
   #parentId: string | undefined;
   #spanId = '';
   #attemptId = '';
-  /** When the current attempt began. Undefined between attempts. */
-  #attemptAt: number | undefined;
+  #attempt: Pick<Attempt, 'spanId' | 'origin' | 'startedAt'> | undefined;
   #attempts: Attempt[] | undefined;
 
   /** @param caller The caller's span, as the request names it. */
@@ -78,7 +70,6 @@ export class RequestTrace {
   nextAttempt(): string {
     if (!this.isSampled) return this.#unsampled();
     this.#attemptId = newSpanId();
-    this.#attemptAt = performance.now();
     return traceparentOf({ traceId: this.traceId, spanId: this.#attemptId }, true);
   }
 
@@ -94,18 +85,22 @@ export class RequestTrace {
     return traceparentOf({ traceId: this.traceId, spanId: this.traceId.slice(16) }, false);
   }
 
+  /** Starts the attempt that {@link nextAttempt} announced. */
+  startAttempt(origin: string): void {
+    if (this.isSampled) this.#attempt = { spanId: this.#attemptId, origin, startedAt: performance.now() };
+  }
+
   /**
-   * Records that the current attempt is over. The end of the request ends an attempt too.
+   * Ends the attempt. If the client leaves first, the end of the request ends it.
    *
    * @param status Undefined if there was no response.
    * @param code The error code. Undefined if the response arrived.
    */
-  attempted(origin: string, status: number | undefined, code: string | undefined): void {
-    if (this.#attemptAt === undefined) return;
-    const endedAt = performance.now();
+  endAttempt(status: number | undefined, code?: string): void {
+    if (this.#attempt === undefined) return;
     this.#attempts ??= [];
-    this.#attempts.push({ spanId: this.#attemptId, origin, startedAt: this.#attemptAt, endedAt, status, code });
-    this.#attemptAt = undefined;
+    this.#attempts.push({ ...this.#attempt, endedAt: performance.now(), status, code });
+    this.#attempt = undefined;
   }
 
   /** Creates the spans of a sampled request that is over. */
@@ -114,7 +109,7 @@ export class RequestTrace {
     const spanId = this.#spanId || newSpanId();
     const { method, httpVersion, route, client } = this.#request;
     const attributes = { 'http.request.method': methodAttribute(method) };
-    if (record.target !== undefined) this.attempted(record.target, status || undefined, record.code);
+    this.endAttempt(status || undefined, record.code);
     tracing.add({
       traceId,
       spanId,

@@ -23,7 +23,7 @@ export function createSpanSender({ service, version, endpoint, logger }: Tracing
       collector.export(spans, (result) => {
         const { error } = result;
         if (error !== undefined && !isFailing)
-          logger.warn({ reason: error.message }, 'the collector does not take spans');
+          logger.warn({ reason: error.message }, 'cannot send spans to the collector');
         isFailing = error !== undefined;
         done(result);
       });

@@ -26,6 +26,6 @@ export type TracingOptions = Readonly<{
   version?: string | undefined;
   /** The collector's base URL, as in OTEL_EXPORTER_OTLP_ENDPOINT. Spans are sent to `/v1/traces` below it. */
   endpoint: string;
-  /** Says that the collector does not take spans, once until it takes them again. */
+  /** Logs a warning when sending starts to fail. */
   logger: Readonly<{ warn(fields: object, message: string): void }>;
 }>;

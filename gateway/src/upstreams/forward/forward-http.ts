@@ -143,13 +143,14 @@ class Attempt implements DispatchHandler {
   }
 
   #send(headers: string[], body: Buffer | Transform | null): void {
-    const { response, target, outbound, responseMs: headersTimeout } = this.sending;
+    const { signed, response, target, outbound, responseMs: headersTimeout } = this.sending;
     const { method, requestTarget: path, trustedFrom } = outbound;
     // If the client disconnects, cancels the request to the service.
     response.on('close', () => {
       if (!this.#isOver && !response.writableFinished) this.#stop(clientGone);
     });
     this.#startedAt = performance.now();
+    signed.record.trace?.startAttempt(target.origin);
     if (target.isBusy()) this.#leaveQueue = target.freeConnections(() => this.#stop(this.#overloaded('connections')));
     target.pool.dispatch({ method, path, headers, trustedFrom, body, headersTimeout }, this);
   }
@@ -263,7 +264,7 @@ class Attempt implements DispatchHandler {
 
   #finish(code?: Code): void {
     this.#isOver = true;
-    this.sending.signed.record.trace?.attempted(this.sending.target.origin, this.#status, code);
+    this.sending.signed.record.trace?.endAttempt(this.#status, code);
     this.#counts.end();
     this.#leaveQueue?.();
     this.#unwatch?.();

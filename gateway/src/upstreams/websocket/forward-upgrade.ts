@@ -77,6 +77,7 @@ class UpgradeAttempt {
     this.#counts.requestComplete();
     record.target = target.origin;
     record.attempts = 1;
+    record.trace?.startAttempt(target.origin);
     request.url = outbound.requestTarget;
     // The client's hop-by-hop headers were dropped, and the connection to the service needs its own.
     const ownHeaders = { host: target.host, connection: 'Upgrade', upgrade: 'websocket' };
@@ -136,6 +137,7 @@ class UpgradeAttempt {
     if (target.health.failures > 0) target.health.responded();
     permit.settle('success');
     signed.record.upstreamMs = performance.now() - this.#sentAt;
+    signed.record.trace?.endAttempt(response.statusCode);
     const headers = filterHeaders(response.statusCode ?? 502, response.rawHeaders, signed, target.origin);
     response.headers = headerObject([...headers.passing, 'x-request-id', signed.record.requestId]);
     return headers;
@@ -214,6 +216,7 @@ class UpgradeAttempt {
     const failure = toUpstreamError(error, { ...this.#where(), isConnected: progress !== 'unsent' });
     target.failed(failure.code, progress === 'declined' ? 'responded' : progress);
     permit.settle(isOutage(failure.code) ? 'failure' : 'neutral');
+    signed.record.trace?.endAttempt(undefined, failure.code);
     if (progress !== 'declined') {
       refuse(failure, signed.record, socket);
       return;

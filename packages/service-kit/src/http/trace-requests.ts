@@ -29,7 +29,7 @@ export const traceRequests =
     const startMs = unixMs(performance.now());
     addToLog(res, { trace_id: traceId });
     if (isSampled) res.once('close', () => tracing.add({ ...serverSpan(), traceId, spanId, parentId, startMs }));
-    inServerSpan(tracing, parent, spanId, next);
+    inServerSpan(tracing, { traceId, spanId, isSampled, isOver: () => res.closed }, next);
 
     function serverSpan() {
       const route = routeOf(req);

@@ -27,8 +27,8 @@ const redactedPaths = [
 ];
 
 /**
- * Logs a JSON line for each event to standard output, with RFC 3339 times and the service's current trace. If the reader is too slow, drops lines, and
- * a later line reports how many. Logging never blocks.
+ * Logs a JSON line for each event to standard output, with RFC 3339 times and the trace of the request that a service
+ * is handling. If the reader is too slow, drops lines, and a later line reports how many. Logging never blocks.
  *
  * Lines below the level `warn` are written within 100 ms, and when the process exits or crashes. SIGKILL loses them. A
  * line at `warn` or above is written immediately, after all earlier lines.

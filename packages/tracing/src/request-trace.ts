@@ -32,6 +32,9 @@ export const traceIdOf = (requestId: string): string =>
   requestId.slice(19, 23) +
   requestId.slice(24);
 
+/** No span has this id, so some digits of the trace id are enough. */
+const unsampled = (traceId: string): string => traceparentOf({ traceId, spanId: traceId.slice(16) }, false);
+
 /** A forwarded request's place in its trace, and what its spans will contain. */
 export class RequestTrace {
   traceId: string;
@@ -68,21 +71,16 @@ export class RequestTrace {
 
   /** Returns the `traceparent` for the next attempt. */
   nextAttempt(): string {
-    if (!this.isSampled) return this.#unsampled();
+    if (!this.isSampled) return unsampled(this.traceId);
     this.#attemptId = newSpanId();
     return traceparentOf({ traceId: this.traceId, spanId: this.#attemptId }, true);
   }
 
   /** Returns the `traceparent` for a request that another proxy sends. */
   traceparent(): string {
-    if (!this.isSampled) return this.#unsampled();
+    if (!this.isSampled) return unsampled(this.traceId);
     this.#spanId = newSpanId();
     return traceparentOf({ traceId: this.traceId, spanId: this.#spanId }, true);
-  }
-
-  /** No span has this id, so some digits of the trace id are enough. */
-  #unsampled(): string {
-    return traceparentOf({ traceId: this.traceId, spanId: this.traceId.slice(16) }, false);
   }
 
   /** Starts the attempt that {@link nextAttempt} announced. */

@@ -9,20 +9,29 @@ export type FloodOptions = Readonly<{
   reads?: 'all' | 'nothing';
 }>;
 
-/** Clients that share one IP address, which no other client uses. */
-export async function openFlood(port: number, { count, write, drip, reads = 'all' }: FloodOptions) {
+export type Flood = Readonly<{
+  open(): number;
+  /** Counts the responses by status, and reports when the last client was disconnected. */
+  summary(): string;
+}>;
+
+/** Opens clients that share one IP address, which no other client uses, and disconnects them when `use` has ended. */
+export async function withFlood<T>(
+  port: number,
+  { count, write, drip, reads = 'all' }: FloodOptions,
+  use: (flood: Flood) => Promise<T>,
+): Promise<T> {
   const began = performance.now();
   const answers = new Map<string, number>();
   const open = new Set<Socket>();
   let lastEndMs = 0;
-  let isClosing = false;
 
   function follow(socket: Socket): void {
     open.add(socket);
     socket.on('error', () => socket.destroy());
     socket.once('close', () => {
       open.delete(socket);
-      if (!isClosing) lastEndMs = performance.now() - began;
+      lastEndMs = performance.now() - began;
     });
     if (reads === 'nothing') socket.pause();
     else {
@@ -38,17 +47,16 @@ export async function openFlood(port: number, { count, write, drip, reads = 'all
   const dripping = setInterval(() => {
     if (drip !== undefined) for (const socket of open) socket.write(drip);
   }, 1_000);
-  return {
-    open: () => open.size,
-    /** Counts the responses by status, and reports when the last client was disconnected. */
-    summary(): string {
-      const shown = [...answers].map(([status, clients]) => `${clients} × ${status}`).join(', ') || 'no answer';
-      return lastEndMs === 0 ? shown : `${shown}; the last is disconnected after ${(lastEndMs / 1000).toFixed(1)} s`;
-    },
-    close() {
-      isClosing = true;
-      clearInterval(dripping);
-      for (const socket of open) socket.destroy();
-    },
-  };
+  try {
+    return await use({
+      open: () => open.size,
+      summary() {
+        const shown = [...answers].map(([status, clients]) => `${clients} × ${status}`).join(', ') || 'no answer';
+        return lastEndMs === 0 ? shown : `${shown}; the last is disconnected after ${(lastEndMs / 1000).toFixed(1)} s`;
+      },
+    });
+  } finally {
+    clearInterval(dripping);
+    for (const socket of open) socket.destroy();
+  }
 }

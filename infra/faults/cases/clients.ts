@@ -1,6 +1,6 @@
 import { eventually } from '@countersign/testing';
 import type { Fault } from '../fault.ts';
-import { openFlood } from '../flood.ts';
+import { type Flood, withFlood } from '../flood.ts';
 import type { FaultStack } from '../stack.ts';
 import type { User } from '../traffic.ts';
 
@@ -17,32 +17,21 @@ const MiB = 1024 * 1024;
 export const clientFaults: readonly Fault[] = [
   {
     name: '500 clients send their headers slowly',
-    async run({ place }) {
-      const flood = await openFlood(place.ports.gateway, {
-        count: 500,
-        write: 'GET / HTTP/1.1\r\nX-Slow: ',
-        drip: 'a',
-      });
-      await allEnd(flood, 30_000);
-      return flood.summary();
-    },
+    run: ({ place }) =>
+      withFlood(place.ports.gateway, { count: 500, write: 'GET / HTTP/1.1\r\nX-Slow: ', drip: 'a' }, allEnd(30_000)),
   },
   {
     name: '500 clients send their bodies slowly',
-    async run(stack) {
+    run(stack) {
       const write = `${head(stack, 'POST /v1/auth/refresh HTTP/1.1', 'Content-Type: application/json', 'Content-Length: 9999')}\r\n`;
-      const flood = await openFlood(stack.place.ports.gateway, { count: 500, write, drip: ' ' });
-      await allEnd(flood, 45_000);
-      return flood.summary();
+      return withFlood(stack.place.ports.gateway, { count: 500, write, drip: ' ' }, allEnd(45_000));
     },
   },
   {
     name: '100 clients do not read their answers',
-    async run(stack) {
+    run(stack) {
       const write = `${head(stack, 'GET /openapi.json HTTP/1.1')}\r\n`.repeat(8);
-      const flood = await openFlood(stack.place.ports.gateway, { count: 100, write, reads: 'nothing' });
-      await stack.hold(10_000);
-      flood.close();
+      return withFlood(stack.place.ports.gateway, { count: 100, write, reads: 'nothing' }, () => stack.hold(10_000));
     },
   },
   {
@@ -57,45 +46,40 @@ export const clientFaults: readonly Fault[] = [
   {
     name: '200 unfinished uploads of 1 MiB, at a gateway with a heap of 64 MiB',
     prepare: ({ restart }) => restart('gateway', undefined, { nodeOptions: ['--max-old-space-size=64'] }),
-    async run(stack, traffic) {
+    run(stack, traffic) {
       const { path, token } = traffic.complaint();
       const line = `POST ${path}/attachments HTTP/1.1`;
       const fields = [`Authorization: Bearer ${token}`, 'Content-Type: text/plain', `Content-Length: ${MiB}`];
       const write = `${head(stack, line, ...fields)}\r\n${' '.repeat(MiB - 1)}`;
-      const flood = await openFlood(stack.place.ports.gateway, { count: 200, write });
-      await stack.hold(8_000);
-      flood.close();
-      return flood.summary();
+      return withFlood(stack.place.ports.gateway, { count: 200, write }, async (flood) => {
+        await stack.hold(8_000);
+        return flood.summary();
+      });
     },
     restore: ({ restart }) => restart('gateway'),
   },
 ];
 
-type Flood = Awaited<ReturnType<typeof openFlood>>;
-
-async function allEnd(flood: Flood, withinMs: number): Promise<void> {
-  try {
-    await eventually(() => {
-      if (flood.open() > 0) throw new Error(`${flood.open()} of them are still connected`);
-    }, withinMs);
-  } finally {
-    flood.close();
-  }
-}
+const allEnd = (withinMs: number) => async (flood: Flood) => {
+  await eventually(() => {
+    if (flood.open() > 0) throw new Error(`${flood.open()} of them are still connected`);
+  }, withinMs);
+  return flood.summary();
+};
 
 async function streamsOf(
   stack: At,
   users: readonly User[],
   headOf: (authorization: string) => string,
 ): Promise<string> {
-  const floods = await Promise.all(
-    users
-      .slice(0, 3)
-      .map(({ token }) =>
-        openFlood(stack.place.ports.gateway, { count: 200, write: `${headOf(`Authorization: Bearer ${token}`)}\r\n` }),
-      ),
+  const summaries = await Promise.all(
+    users.slice(0, 3).map(({ token }) => {
+      const write = `${headOf(`Authorization: Bearer ${token}`)}\r\n`;
+      return withFlood(stack.place.ports.gateway, { count: 200, write }, async (flood) => {
+        await stack.hold(8_000);
+        return flood.summary();
+      });
+    }),
   );
-  await stack.hold(8_000);
-  for (const flood of floods) flood.close();
-  return floods.map((flood) => flood.summary()).join('; ');
+  return summaries.join('; ');
 }

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import type { Fault } from '../fault.ts';
-import { openFlood } from '../flood.ts';
+import { withFlood } from '../flood.ts';
 
 // The process cannot allocate memory, and exits when it tries to.
 const limitMemory = (pid: number) => execFileSync('prlimit', ['--pid', String(pid), '--as=1']);
@@ -12,10 +12,7 @@ export const memoryFaults: readonly Fault[] = [
     name: 'complaint-service gets no more memory',
     fails: ['complaint-service'],
     run: ({ restart, place }) =>
-      restart('complaint-service', async (pid) => {
-        limitMemory(pid);
-        await openFlood(place.ports.complaints, wantMemory);
-      }),
+      withFlood(place.ports.complaints, wantMemory, () => restart('complaint-service', limitMemory)),
   },
   {
     name: 'Redis gets no more memory',

@@ -13,6 +13,8 @@ export type Fault = Readonly<{
    * @throws Error if the fault did not go as expected.
    */
   run(stack: FaultStack, traffic: Traffic): Promise<unknown>;
+  /** Checks the stack when it is healthy again. @throws Error if a promise is broken. */
+  check?(stack: FaultStack): Promise<unknown>;
   /** The parts to which requests may fail. Default: none. */
   fails?: readonly Part[] | 'all';
   /** Requests may fail only if they were sent within this time after the fault began. */

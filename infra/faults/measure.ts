@@ -9,9 +9,10 @@ export type Measured = Readonly<{
   name: string;
   /** The time until the part ran again. */
   lastedSec: number;
-  sent: number;
-  failed: number;
-  /** How many requests failed with each status and code. */
+  /** The requests that were open while the fault lasted: sent before the part ran again, and ended after it began. */
+  during: number;
+  failedDuring: number;
+  /** How many requests failed with each status and code, including those sent after the part ran again. */
   kinds: ReadonlyMap<string, number>;
   longestSec: number;
   /** The time from when the part ran again until the last failed request was sent. 0 if none failed. */
@@ -35,26 +36,27 @@ export async function measure(stack: FaultStack, fault: Fault, perSecond: number
   await fault.prepare?.(stack);
   await stack.ready();
   const traffic = await startTraffic(stack.origin, perSecond);
-  let problem: string | undefined;
+  const problems: string[] = [];
+  const noteProblem = ({ message }: Error) => void problems.push(message);
   try {
     await stack.hold(beforeMs);
     const beganMs = traffic.nowMs();
-    const note = await fault.run(stack, traffic).catch((error: Error) => {
-      problem = error.message;
-    });
+    const note = await fault.run(stack, traffic).catch(noteProblem);
     const backMs = traffic.nowMs();
     await untilWell(traffic, backMs);
     await traffic.stop();
+    await fault.check?.(stack).catch(noteProblem);
     const all = traffic.sent.filter(({ endedMs }) => endedMs >= beganMs);
-    const failed = all.filter(({ result }) => result.failure !== undefined);
+    const failed = all.filter(isFailed);
     const { acknowledged } = traffic;
+    const during = all.filter(({ sentMs }) => sentMs <= backMs);
     const lost = await findLost(acknowledged);
     const seen = { all, failed, beganMs, backMs, lost, alerts: await alertsSince(stack, traffic.nowMs() - beganMs) };
     return {
       name: fault.name,
       lastedSec: (backMs - beganMs) / 1000,
-      sent: all.length,
-      failed: failed.length,
+      during: during.length,
+      failedDuring: during.filter(isFailed).length,
       kinds: kindsOf(failed),
       longestSec: longestMs(all) / 1000,
       wellAfterSec: wellAfterMs(seen) / 1000,
@@ -62,7 +64,7 @@ export async function measure(stack: FaultStack, fault: Fault, perSecond: number
       lost,
       alerts: seen.alerts,
       note: typeof note === 'string' ? note : undefined,
-      broken: [...(problem === undefined ? [] : [problem]), ...brokenPromises(fault, seen, stack)],
+      broken: [...problems, ...brokenPromises(fault, seen, stack)],
     };
   } finally {
     await traffic.stop();
@@ -100,12 +102,14 @@ function brokenPromises(fault: Fault, seen: Seen, stack: FaultStack): readonly s
 
 async function untilWell(traffic: Traffic, backMs: number): Promise<void> {
   for (;;) {
-    const failures = traffic.sent.filter(({ result }) => result.failure !== undefined);
+    const failures = traffic.sent.filter(isFailed);
     const lastMs = Math.max(backMs, ...failures.map(({ endedMs }) => endedMs));
     if (traffic.nowMs() - lastMs > wellForMs || traffic.nowMs() - backMs > giveUpMs) return;
     await delay(100);
   }
 }
+
+const isFailed = ({ result }: Sent): boolean => result.failure !== undefined;
 
 const longestMs = (sent: readonly Sent[]): number =>
   Math.max(0, ...sent.map(({ sentMs, endedMs }) => endedMs - sentMs));

@@ -1,6 +1,6 @@
 import type { Measured } from './measure.ts';
 
-const columns = ['fault', 'lasted', 'sent', 'failed', 'longest', 'well after', 'lost', 'alerts'] as const;
+const columns = ['fault', 'lasted', 'requests', 'failed', 'longest', 'well after', 'lost', 'alerts'] as const;
 
 /** Renders a Markdown table of all faults. */
 export function tableOf(rows: readonly Measured[], responseMs: number): string {
@@ -10,14 +10,14 @@ export function tableOf(rows: readonly Measured[], responseMs: number): string {
 
 function cellsOf(row: Measured, responseMs: number): readonly string[] {
   const kinds = [...row.kinds].sort(([, a], [, b]) => b - a).map(([kind, count]) => `${count} × ${kind}`);
-  const share = ((100 * row.failed) / row.sent).toFixed(1);
+  const share = ((100 * row.failedDuring) / row.during).toFixed(1);
   return [
     row.name,
     seconds(row.lastedSec),
-    String(row.sent),
+    String(row.during),
     kinds.length === 0 ? 'none' : `${share} %: ${kinds.join(', ')}`,
     `${seconds(row.longestSec)} (${((row.longestSec * 1000) / responseMs).toFixed(2)})`,
-    row.failed === 0 ? 'at once' : seconds(row.wellAfterSec),
+    kinds.length === 0 ? 'at once' : seconds(row.wellAfterSec),
     `${row.lost.length} of ${row.acknowledged}`,
     row.alerts.join(', ') || 'none',
   ];

@@ -33,13 +33,13 @@ export const keyFaults: readonly Fault[] = [
   {
     name: 'auth-service killed while its keys rotate',
     fails: ['auth-service'],
-    async run(stack) {
-      await stack.restart('auth-service', async (pid) => {
+    run: (stack) =>
+      stack.restart('auth-service', async (pid) => {
         const rotation = countersignAuth(stack, 'keys', 'rotate');
         await rotation.waitFor(/./).catch(() => {});
         process.kill(pid, 'SIGKILL');
-      });
-      await stack.ready();
+      }),
+    async check(stack) {
       const keys = await succeeds(countersignAuth(stack, 'keys', 'list'));
       if (keys.match(/ active /g)?.length !== 1) throw new Error(keys);
     },

@@ -1,5 +1,5 @@
 import type { FaultStack, Part } from './stack.ts';
-import type { Traffic } from './traffic.ts';
+import type { Sent, Traffic } from './traffic.ts';
 
 export type Fault = Readonly<{
   name: string;
@@ -15,10 +15,8 @@ export type Fault = Readonly<{
   run(stack: FaultStack, traffic: Traffic): Promise<unknown>;
   /** Checks the stack when it is healthy again. @throws Error if a promise is broken. */
   check?(stack: FaultStack): Promise<unknown>;
-  /** The parts to which requests may fail. Default: none. */
-  fails?: readonly Part[] | 'all';
-  /** Requests may fail only if they were sent within this time after the fault began. */
-  failsForMs?: number;
+  /** The requests that may fail: those to some parts, or those for which it returns true. At least one must fail. */
+  fails?: readonly Part[] | 'all' | ((sent: Sent) => boolean);
   /** The names of the alerts that must fire, without the prefix `Countersign`. */
   alerts?: readonly string[];
   /** The longest allowed response time, if it exceeds the routes' timeout. */

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '@countersign/testing';
 import { findLost } from './acknowledged.ts';
 import type { Fault } from './fault.ts';
-import { type FaultStack, type Part, parts } from './stack.ts';
+import type { FaultStack } from './stack.ts';
 import { type Sent, startTraffic, type Traffic } from './traffic.ts';
 
 export type Measured = Readonly<{
@@ -51,7 +51,7 @@ export async function measure(stack: FaultStack, fault: Fault, perSecond: number
     const { acknowledged } = traffic;
     const during = all.filter(({ sentMs }) => sentMs <= backMs);
     const lost = await findLost(acknowledged);
-    const seen = { all, failed, beganMs, backMs, lost, alerts: await alertsSince(stack, traffic.nowMs() - beganMs) };
+    const seen = { all, failed, backMs, lost, alerts: await alertsSince(stack, traffic.nowMs() - beganMs) };
     return {
       name: fault.name,
       lastedSec: (backMs - beganMs) / 1000,
@@ -75,29 +75,31 @@ export async function measure(stack: FaultStack, fault: Fault, perSecond: number
 type Seen = Readonly<{
   all: readonly Sent[];
   failed: readonly Sent[];
-  beganMs: number;
   backMs: number;
   lost: readonly string[];
   alerts: readonly string[];
 }>;
 
 function brokenPromises(fault: Fault, seen: Seen, stack: FaultStack): readonly string[] {
-  const { failed, beganMs, lost, alerts, all } = seen;
-  const { fails = [], failsForMs = Infinity, alerts: promised = [] } = fault;
+  const { failed, lost, alerts, all } = seen;
+  const { fails, alerts: promised = [] } = fault;
   const { lateMs } = stack;
-  const mayFail: readonly string[] = fails === 'all' ? parts : fails;
-  const others = failed.filter(({ result }) => !mayFail.includes(result.part as Part));
-  const late = failed.filter(({ sentMs }) => sentMs - beganMs > failsForMs + lateMs);
+  const others = failed.filter((sent) => !mayFail(fails, sent));
   const silent = stack.prometheus === undefined ? [] : promised.filter((name) => !alerts.includes(name));
   const limitMs = fault.longestMs ?? stack.responseMs;
   return [
     ...(longestMs(all) > limitMs + lateMs ? [`a response took longer than ${limitMs / 1000} s`] : []),
     ...(wellAfterMs(seen) > Math.max(wellWithinMs, lateMs) ? ['not healthy within 1 s'] : []),
-    ...(others.length > 0 ? [`${others.length} requests to other parts failed`] : []),
-    ...(late.length > 0 ? [`${late.length} requests sent after ${failsForMs} ms failed`] : []),
+    ...[...kindsOf(others)].map(([kind, count]) => `${count} requests that must not fail: ${kind}`),
+    ...(fails !== undefined && failed.length === 0 ? ['no request failed'] : []),
     ...(lost.length > 0 ? [`lost: ${lost.slice(0, 3).join(', ')}`] : []),
     ...silent.map((name) => `${name} did not fire`),
   ];
+}
+
+function mayFail(fails: Fault['fails'] = [], sent: Sent): boolean {
+  if (typeof fails === 'function') return fails(sent);
+  return fails === 'all' || fails.some((part) => part === sent.result.part);
 }
 
 async function untilWell(traffic: Traffic, backMs: number): Promise<void> {

@@ -14,9 +14,9 @@ type Complaint = Readonly<{ id: string; title: string; tenant: Tenant }>;
 
 /**
  * `part` is the service that the request needs. `failure` is a status and error code, or the error code of the
- * connection.
+ * connection that was opened from the address and port `from`.
  */
-export type Sent = Outcome<Readonly<{ kind: string; part: string; failure: string | undefined }>>;
+export type Sent = Outcome<Readonly<{ kind: string; part: string; failure?: string; from?: string | undefined }>>;
 
 export type Traffic = Readonly<{
   nowMs(): number;
@@ -73,6 +73,9 @@ export async function startTraffic(origin: string, perSecond: number): Promise<T
       }),
     ),
   );
+  // Several connections a client, as browsers have.
+  const keySet = { path: '/.well-known/jwks.json' };
+  await Promise.all(clients.flatMap((client) => Array.from({ length: 6 }, () => ask(client, keySet))));
   const acknowledged: Acknowledged[] = [];
   const sessions: Session[] = [];
   const known: Complaint[] = [];
@@ -184,7 +187,7 @@ export async function startTraffic(origin: string, perSecond: number): Promise<T
     const kind = order[turn % order.length] as keyof typeof mix;
     turn += 1;
     const [part, send] = kinds[kind];
-    return { kind, part, failure: await send().then(() => undefined, kindOf) };
+    return { kind, part, ...(await send().then(() => ({}), failureOf)) };
   });
   return {
     nowMs: load.nowMs,
@@ -219,8 +222,10 @@ async function expectStatus(status: number, client: Client, question: Question):
   return reply;
 }
 
-const kindOf = (error: Error & { code?: string }): string =>
-  error instanceof Failed ? error.message : (error.code ?? error.message);
+const failureOf = (error: Error & { code?: string; from?: string }) => ({
+  failure: error instanceof Failed ? error.message : (error.code ?? error.message),
+  from: error.from,
+});
 
 const refreshOf = (refreshToken: string): Question => ({
   path: '/v1/auth/refresh',

@@ -1,4 +1,6 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { eventually } from '@countersign/testing';
 import type { Fault } from '../fault.ts';
 import type { Part } from '../stack.ts';
 
@@ -22,15 +24,7 @@ export const processFaults: readonly Fault[] = [
       process.kill(pid, 'SIGCONT');
     },
   },
-  {
-    name: 'a gateway worker killed',
-    fails: 'all',
-    failsForMs: 100,
-    async run({ workers }) {
-      const [worker = 0] = workers();
-      process.kill(worker, 'SIGKILL');
-    },
-  },
+  workerKilled(),
   {
     name: 'the gateway primary killed',
     fails: 'all',
@@ -57,4 +51,45 @@ function killedAndHung(part: Part): Fault[] {
       },
     },
   ];
+}
+
+/** Only requests on the worker's own connections may fail. */
+function workerKilled(): Fault {
+  let ofWorker: ReadonlySet<string> = new Set();
+  return {
+    name: 'a gateway worker killed',
+    fails: ({ result }) => ofWorker.has(result.from ?? ''),
+    async run({ pidOf, workers, place }) {
+      const service = pidOf('complaint-service');
+      const [worker = 0] = workers();
+      // So that both workers have requests in flight at the kill.
+      process.kill(service, 'SIGSTOP');
+      await delay(400);
+      // It accepts no connection between this line and the kill.
+      process.kill(worker, 'SIGSTOP');
+      ofWorker = clientsOf(worker);
+      process.kill(worker, 'SIGKILL');
+      process.kill(service, 'SIGCONT');
+      await eventually(async () => {
+        const metrics = await (await fetch(`http://127.0.0.1:${place.ports.admin}/metrics`)).text();
+        if (workers().includes(worker) || !metrics.includes('countersign_workers 2\n')) throw new Error('one worker');
+      });
+    },
+  };
+}
+
+/** The address and port of each IPv4 client that is connected to a process. Requires Linux. */
+function clientsOf(pid: number): ReadonlySet<string> {
+  const files = readdirSync(`/proc/${pid}/fd`).map((file) => readlinkSync(`/proc/${pid}/fd/${file}`));
+  const connections = readFileSync(`/proc/${pid}/net/tcp`, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => files.includes(`socket:[${fields[9]}]`));
+  return new Set(
+    connections.map(([, , remote = '']) => {
+      const [address = '', port = ''] = remote.split(':');
+      return `${Buffer.from(address, 'hex').reverse().join('.')}:${Number.parseInt(port, 16)}`;
+    }),
+  );
 }

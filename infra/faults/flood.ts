@@ -9,11 +9,18 @@ export type FloodOptions = Readonly<{
   reads?: 'all' | 'nothing';
 }>;
 
-export type Flood = Readonly<{
-  open(): number;
-  /** Counts the responses by status, and reports when the last client was disconnected. */
-  summary(): string;
+/** What one client got. */
+export type Result = Readonly<{
+  /** Status and code of its first response, such as `429 rate_limited`, and the code of a WebSocket's close frame. */
+  answer: string;
+  /** When it was disconnected, in seconds since the flood began. Infinity while it is connected. */
+  endedSec: number;
 }>;
+
+export type Flood = Readonly<{ results(): readonly Result[] }>;
+
+type Client = { socket: Socket; start: string; endedSec: number };
+const enough = 4_096;
 
 /** Opens clients that share one IP address, which no other client uses, and disconnects them when `use` has ended. */
 export async function withFlood<T>(
@@ -22,41 +29,37 @@ export async function withFlood<T>(
   use: (flood: Flood) => Promise<T>,
 ): Promise<T> {
   const began = performance.now();
-  const answers = new Map<string, number>();
-  const open = new Set<Socket>();
-  let lastEndMs = 0;
-
-  function follow(socket: Socket): void {
-    open.add(socket);
+  const clients = Array.from({ length: count }, () => {
+    const socket = connect({ port, host: '127.0.0.1', localAddress: '127.0.2.1' });
+    const client: Client = { socket, start: '', endedSec: Infinity };
     socket.on('error', () => socket.destroy());
+    socket.on('data', (chunk) => {
+      if (client.start.length < enough) client.start += chunk.toString('latin1');
+    });
     socket.once('close', () => {
-      open.delete(socket);
-      lastEndMs = performance.now() - began;
+      client.endedSec = (performance.now() - began) / 1000;
     });
     if (reads === 'nothing') socket.pause();
-    else {
-      socket.once('data', (chunk) => {
-        const answer = chunk.toString('latin1', 9, 12);
-        answers.set(answer, (answers.get(answer) ?? 0) + 1);
-      });
-    }
     socket.write(write);
-  }
-
-  for (let at = 0; at < count; at += 1) follow(connect({ port, host: '127.0.0.1', localAddress: '127.0.2.1' }));
+    return client;
+  });
   const dripping = setInterval(() => {
-    if (drip !== undefined) for (const socket of open) socket.write(drip);
+    if (drip !== undefined) for (const { socket } of clients) if (socket.writable) socket.write(drip);
   }, 1_000);
   try {
     return await use({
-      open: () => open.size,
-      summary() {
-        const shown = [...answers].map(([status, clients]) => `${clients} × ${status}`).join(', ') || 'no answer';
-        return lastEndMs === 0 ? shown : `${shown}; the last is disconnected after ${(lastEndMs / 1000).toFixed(1)} s`;
-      },
+      results: () => clients.map(({ start, endedSec }) => ({ answer: answerOf(start), endedSec })),
     });
   } finally {
     clearInterval(dripping);
-    for (const socket of open) socket.destroy();
+    for (const { socket } of clients) socket.destroy();
   }
+}
+
+function answerOf(start: string): string {
+  const status = start.slice(9, 12) || 'no answer';
+  const code = /"code":"(\w+)"/.exec(start)?.[1];
+  const closeCode = /\r\n\r\n\x88.(..)/s.exec(start)?.[1];
+  if (closeCode !== undefined) return `${status} closed with ${Buffer.from(closeCode, 'latin1').readUInt16BE()}`;
+  return code === undefined ? status : `${status} ${code}`;
 }

@@ -16,13 +16,15 @@ type Complaint = Readonly<{ id: string; title: string; tenant: Tenant }>;
  * `part` is the service that the request needs. `failure` is a status and error code, or the error code of the
  * connection that was opened from the address and port `from`.
  */
-export type Sent = Outcome<Readonly<{ kind: string; part: string; failure?: string; from?: string | undefined }>>;
+export type Sent = Outcome<Readonly<{ kind: Kind; part: string; failure?: string; from?: string | undefined }>>;
 
 export type Traffic = Readonly<{
   nowMs(): number;
   /** The requests that have ended. */
   sent: readonly Sent[];
   acknowledged: readonly Acknowledged[];
+  /** Adds the effect of a request of a fault's own. */
+  acknowledge(effect: Acknowledged): void;
   users: readonly User[];
   /** The path of a complaint, and the token of an admin who can change it. */
   complaint(): Readonly<{ path: string; token: string }>;
@@ -53,6 +55,8 @@ const mix = {
   refresh: 2,
   logOut: 1,
 } as const;
+
+export type Kind = keyof typeof mix;
 
 class Failed extends Error {}
 
@@ -165,7 +169,7 @@ export async function startTraffic(origin: string, perSecond: number): Promise<T
     return get(`/v1/complaints/${id}`, staffOf(tenant));
   };
 
-  const kinds: Readonly<Record<keyof typeof mix, readonly [part: string, send: () => Promise<unknown>]>> = {
+  const kinds: Readonly<Record<Kind, readonly [part: string, send: () => Promise<unknown>]>> = {
     list: [complaints, () => get('/v1/complaints?limit=20')],
     read: [complaints, readComplaint],
     profile: [users, () => get('/v1/users/me')],
@@ -184,7 +188,7 @@ export async function startTraffic(origin: string, perSecond: number): Promise<T
   const order = spread(mix);
   let turn = 0;
   const load = steadyLoad(perSecond, async () => {
-    const kind = order[turn % order.length] as keyof typeof mix;
+    const kind = order[turn % order.length] as Kind;
     turn += 1;
     const [part, send] = kinds[kind];
     return { kind, part, ...(await send().then(() => ({}), failureOf)) };
@@ -196,6 +200,7 @@ export async function startTraffic(origin: string, perSecond: number): Promise<T
       const held = sessions.filter(({ unsureSinceMs }) => unsureSinceMs === undefined);
       return [...acknowledged, ...held.map(sessionHolds)];
     },
+    acknowledge: (effect) => void acknowledged.push(effect),
     users: people,
     complaint() {
       const { id, tenant } = known.at(-1) as Complaint;

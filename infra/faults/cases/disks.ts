@@ -1,10 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { countersign, succeeds } from '../commands.ts';
 import type { Fault } from '../fault.ts';
 import { type FaultStack, mayMount } from '../stack.ts';
-import type { Traffic } from '../traffic.ts';
+import type { Kind, Traffic } from '../traffic.ts';
 
+const reads: readonly Kind[] = ['list', 'read', 'profile', 'directory', 'categories', 'statistics'];
 const missing = () => (mayMount ? undefined : 'only root can mount a small disk');
 
 /** Full disks. */
@@ -13,6 +15,7 @@ export const diskFaults: readonly Fault[] = [
     name: 'the disk of logs, keys and files full',
     missing,
     async run(stack, traffic) {
+      const before = await attach(stack, traffic);
       const free = fill(stack.disks.home);
       const rotation = countersign(stack, 'keys', 'rotate');
       const code = await rotation.exited;
@@ -20,16 +23,17 @@ export const diskFaults: readonly Fault[] = [
       await stack.hold(5_000);
       free();
       await succeeds(countersign(stack, 'keys', 'rotate'));
-      const attachedAgain = await attach(stack, traffic);
+      const after = await attach(stack, traffic);
       if (code !== 1) throw new Error(`keys rotate ended with ${code}`);
-      if (attached !== 503 || attachedAgain !== 201) throw new Error(`an upload: ${attached}, then ${attachedAgain}`);
+      const statuses = [before, attached, after].join(', ');
+      if (statuses !== '201, 503 unavailable, 201') throw new Error(`uploads: ${statuses}`);
       return `${rotation.output().trim()}; an upload gets 503; then both succeed`;
     },
   },
   {
     name: 'the disk of PostgreSQL full',
     missing,
-    fails: 'all',
+    fails: ({ result }) => !reads.includes(result.kind) && result.failure === '503 unavailable',
     async run({ disks, postgres, hold }) {
       const free = fill(disks.database);
       await hold(10_000);
@@ -57,14 +61,25 @@ function writeUntilFull(file: number, block: Buffer): void {
   }
 }
 
-/** @returns The status of an upload. */
-async function attach({ origin }: FaultStack, traffic: Traffic): Promise<number> {
+/** Uploads a file, which must last if it is acknowledged. @returns The status, and the code of an error. */
+async function attach({ origin }: FaultStack, traffic: Traffic): Promise<string> {
   const { path, token } = traffic.complaint();
-  const answer = await fetch(`${origin}${path}/attachments?name=a.txt`, {
+  const authorization = `Bearer ${token}`;
+  const file = `The radiators have been cold since Monday: ${randomUUID()}.\n`.repeat(1_000);
+  const reply = await fetch(`${origin}${path}/attachments?name=a.txt`, {
     method: 'POST',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'text/plain' },
-    body: 'The radiators have been cold since Monday.\n'.repeat(1_000),
+    headers: { authorization, 'content-type': 'text/plain' },
+    body: file,
   });
-  await answer.arrayBuffer();
-  return answer.status;
+  const { id, code } = (await reply.json()) as { id?: string; code?: string };
+  if (reply.status !== 201) return `${reply.status} ${code}`;
+  traffic.acknowledge({
+    what: `attachment ${id}`,
+    async holds() {
+      const download = await fetch(`${origin}${path}/attachments/${id}`, { headers: { authorization } });
+      if (download.status >= 500) throw new Error(String(download.status));
+      return (await download.text()) === file;
+    },
+  });
+  return '201';
 }

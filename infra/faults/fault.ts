@@ -1,6 +1,12 @@
 import type { FaultStack, Part } from './stack.ts';
 import type { Sent, Traffic } from './traffic.ts';
 
+/**
+ * For faults that start the gateway's processes again: each signs with ed25519 until it has fetched the services' keys.
+ * The shipped alert waits an hour, but only 4 s in the rules of these programs.
+ */
+export const gatewayStarts = ['AgreedKeysUnused'];
+
 export type Fault = Readonly<{
   name: string;
   /** Changes the stack before traffic starts. `restore` undoes this afterwards. */
@@ -19,6 +25,8 @@ export type Fault = Readonly<{
   fails?: readonly Part[] | 'all' | ((sent: Sent) => boolean);
   /** The names of the alerts that must fire, without the prefix `Countersign`. */
   alerts?: readonly string[];
+  /** The alerts that it can cause too, depending on timing. No others may fire. */
+  mayFire?: readonly string[];
   /** The longest allowed response time, if it exceeds the routes' timeout. */
   longestMs?: number;
   /** Returns why this machine cannot cause the fault. Undefined if it can. */

@@ -25,7 +25,8 @@ export type Measured = Readonly<{
   broken: readonly string[];
 }>;
 
-const beforeMs = 2_000;
+// Long enough for alerts about the start of the stack, or of a part that a case restarts, to be pending.
+const beforeMs = 4_000;
 /** The stack is healthy when no request has failed for this long. */
 const wellForMs = 3_000;
 const giveUpMs = 60_000;
@@ -40,6 +41,7 @@ export async function measure(stack: FaultStack, fault: Fault, perSecond: number
   const noteProblem = ({ message }: Error) => void problems.push(message);
   try {
     await stack.hold(beforeMs);
+    await quiet(stack);
     const beganMs = traffic.nowMs();
     const note = await fault.run(stack, traffic).catch(noteProblem);
     const backMs = traffic.nowMs();
@@ -51,6 +53,7 @@ export async function measure(stack: FaultStack, fault: Fault, perSecond: number
     const { acknowledged } = traffic;
     const during = all.filter(({ sentMs }) => sentMs <= backMs);
     const lost = await findLost(acknowledged);
+    await quiet(stack);
     const seen = { all, failed, backMs, lost, alerts: await alertsSince(stack, traffic.nowMs() - beganMs) };
     return {
       name: fault.name,
@@ -82,10 +85,11 @@ type Seen = Readonly<{
 
 function brokenPromises(fault: Fault, seen: Seen, stack: FaultStack): readonly string[] {
   const { failed, lost, alerts, all } = seen;
-  const { fails, alerts: promised = [] } = fault;
+  const { fails, alerts: promised = [], mayFire = [] } = fault;
   const { lateMs } = stack;
   const others = failed.filter((sent) => !mayFail(fails, sent));
   const silent = stack.prometheus === undefined ? [] : promised.filter((name) => !alerts.includes(name));
+  const unexpected = alerts.filter((name) => !promised.includes(name) && !mayFire.includes(name));
   const limitMs = fault.longestMs ?? stack.responseMs;
   return [
     ...(longestMs(all) > limitMs + lateMs ? [`a response took longer than ${limitMs / 1000} s`] : []),
@@ -94,6 +98,7 @@ function brokenPromises(fault: Fault, seen: Seen, stack: FaultStack): readonly s
     ...(fails !== undefined && failed.length === 0 ? ['no request failed'] : []),
     ...(lost.length > 0 ? [`lost: ${lost.slice(0, 3).join(', ')}`] : []),
     ...silent.map((name) => `${name} did not fire`),
+    ...unexpected.map((name) => `${name} fired`),
   ];
 }
 
@@ -127,14 +132,13 @@ function kindsOf(failed: readonly Sent[]): ReadonlyMap<string, number> {
 /** The alerts that fired, without the prefix `Countersign`. */
 async function alertsSince({ prometheus }: FaultStack, ms: number): Promise<readonly string[]> {
   if (prometheus === undefined) return [];
-  const range = `[${Math.ceil(ms / 1000) + 1}s]`;
-  const found = await prometheus.query(`max_over_time(ALERTS{alertstate="firing"}${range})`);
+  const found = await prometheus.query(`max_over_time(ALERTS{alertstate="firing"}[${Math.floor(ms)}ms])`);
   const names = found.map(({ metric }) => metric.alertname?.replace('Countersign', '') ?? '');
   return [...new Set(names)].sort();
 }
 
-/** Waits until no alert from an earlier fault fires. */
-export async function quiet({ prometheus }: FaultStack): Promise<void> {
+/** Waits until no alert is pending or firing. */
+async function quiet({ prometheus }: FaultStack): Promise<void> {
   if (prometheus === undefined) return;
   await eventually(async () => {
     const firing = await prometheus.query('ALERTS');

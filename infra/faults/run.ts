@@ -7,7 +7,7 @@ import { keyFaults } from './cases/keys.ts';
 import { memoryFaults } from './cases/memory.ts';
 import { processFaults } from './cases/processes.ts';
 import { storeFaults } from './cases/stores.ts';
-import { type Measured, measure, quiet } from './measure.ts';
+import { type Measured, measure } from './measure.ts';
 import { notesOf, tableOf } from './report.ts';
 import { startFaultStack } from './stack.ts';
 
@@ -46,7 +46,6 @@ try {
       skipped.push(`${fault.name}: not run: ${missing}`);
       continue;
     }
-    await quiet(stack);
     const row = await measure(stack, fault, perSecond);
     say(tableOf([row], responseMs).split('\n').at(-1) ?? '');
     if (notesOf([row]) !== '') say(notesOf([row]));

@@ -63,7 +63,7 @@ export type FaultStackOptions = Readonly<{
 /** Only root can mount a disk that is small enough to be filled. */
 export const mayMount = process.getuid?.() === 0;
 const databaseDisk = '1g';
-const homeDisk = '64m';
+const homeDisk = '128m';
 
 /** Runs the processes of `npm start` with their own PostgreSQL and Redis. The gateway has two workers. */
 export async function startFaultStack(options: FaultStackOptions): Promise<FaultStack> {

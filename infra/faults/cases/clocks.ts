@@ -23,7 +23,7 @@ const terminate = (pid: number) => process.kill(pid, 'SIGTERM');
 const jump = (part: Part, offset: string, fails: Fault['fails']): Fault => ({
   name: `the clock of ${part} jumps by ${offset}`,
   fails: fails ?? [],
-  alerts: ['ConfigurationFault'],
+  alerts: ['ConfigurationFault', 'TargetUnhealthy'],
   missing: () => (library && existsSync(library) ? undefined : 'libfaketime is missing: apt-get install faketime'),
   async prepare(stack) {
     writeFileSync(offsetFile(stack), '+0');

@@ -34,6 +34,7 @@ export const diskFaults: readonly Fault[] = [
     name: 'the disk of PostgreSQL full',
     missing,
     fails: ({ result }) => !reads.includes(result.kind) && result.failure === '503 unavailable',
+    alerts: ['ServiceErrors'],
     async run({ disks, postgres, hold }) {
       const free = fill(disks.database);
       await hold(10_000);

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '@countersign/testing';
-import type { Fault } from '../fault.ts';
+import { type Fault, gatewayStarts } from '../fault.ts';
 import type { Part } from '../stack.ts';
 
 const services: readonly Part[] = ['auth-service', 'users-service', 'complaint-service'];
@@ -12,6 +12,7 @@ export const processFaults: readonly Fault[] = [
   {
     name: 'complaint-service hung twice',
     fails: ['complaint-service'],
+    alerts: ['TargetUnhealthy', 'BreakerOpen'],
     // When the service continues, Node closes connections that seem idle, and the gateway retries their requests.
     async run({ pidOf, responseMs }) {
       const pid = pidOf('complaint-service');
@@ -28,6 +29,7 @@ export const processFaults: readonly Fault[] = [
   {
     name: 'the gateway primary killed',
     fails: 'all',
+    mayFire: gatewayStarts,
     run: ({ restart }) => restart('gateway'),
   },
 ];
@@ -37,12 +39,14 @@ function killedAndHung(part: Part): Fault[] {
     {
       name: `${part} killed`,
       fails: [part],
+      mayFire: ['BreakerOpen'],
       run: ({ restart }) => restart(part),
     },
     {
       name: `${part} hung`,
       fails: [part],
-      alerts: ['TargetUnhealthy'],
+      alerts: ['TargetUnhealthy', part === 'auth-service' ? 'RevocationsStale' : 'BreakerOpen'],
+      mayFire: ['BreakerOpen'],
       async run({ pidOf, responseMs, hold }) {
         process.kill(pidOf(part), 'SIGSTOP');
         await delay(responseMs);
@@ -59,6 +63,7 @@ function workerKilled(): Fault {
   return {
     name: 'a gateway worker killed',
     fails: ({ result }) => ofWorker.has(result.from ?? ''),
+    mayFire: gatewayStarts,
     async run({ pidOf, workers, place }) {
       const service = pidOf('complaint-service');
       const [worker = 0] = workers();

@@ -1,11 +1,17 @@
 import type { Fault } from '../fault.ts';
 
+/** Services respond 503 to every request while Redis is down, which counts as their failure. */
+export const withoutReplayMemory = ['IdentityUnavailable', 'ServiceErrors', 'TargetUnhealthy'];
+/** The gateway refuses nested calls. The feed of revocations, which is one of these requests, is stale after 5 s. */
+export const withoutRedis = ['InternalFault', 'RevocationsStale'];
+
 /** Faults in Redis and PostgreSQL. */
 export const storeFaults: readonly Fault[] = [
   {
     name: 'Redis killed',
     fails: 'all',
-    alerts: ['RedisDown', 'IdentityUnavailable'],
+    alerts: ['RedisDown', ...withoutReplayMemory],
+    mayFire: withoutRedis,
     async run({ redis, hold }) {
       await redis.kill();
       await hold(8_000);
@@ -15,7 +21,8 @@ export const storeFaults: readonly Fault[] = [
   {
     name: 'Redis hung',
     fails: 'all',
-    alerts: ['RedisDown', 'IdentityUnavailable'],
+    alerts: ['RedisDown', ...withoutReplayMemory],
+    mayFire: withoutRedis,
     async run({ redis, hold }) {
       process.kill(redis.pid(), 'SIGSTOP');
       await hold(10_000);
@@ -25,7 +32,7 @@ export const storeFaults: readonly Fault[] = [
   {
     name: 'PostgreSQL killed',
     fails: 'all',
-    alerts: ['ServiceErrors'],
+    alerts: ['ServiceErrors', 'RevocationsStale'],
     async run({ postgres, hold }) {
       await postgres.kill();
       await hold(8_000);
@@ -35,7 +42,7 @@ export const storeFaults: readonly Fault[] = [
   {
     name: 'PostgreSQL hung',
     fails: 'all',
-    alerts: ['ServiceErrors'],
+    alerts: ['ServiceErrors', 'RevocationsStale'],
     async run({ postgres, hold }) {
       const pids = postgres.pids();
       for (const pid of pids) process.kill(pid, 'SIGSTOP');

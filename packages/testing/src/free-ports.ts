@@ -6,6 +6,10 @@ import { createServer, type Server } from 'node:net';
 // first.
 const firstPort = 10_000;
 const endOfPorts = 32_768;
+// Each Jest worker has ports of its own, because another one could take a port before the process here does.
+const workers = 16;
+const ownPort = Number(process.env.JEST_WORKER_ID ?? 0) % workers;
+const given = new Set<number>();
 /** `fetch` refuses to connect to this port (WHATWG Fetch, "bad port"). */
 const badPort = 10_080;
 
@@ -16,10 +20,12 @@ const badPort = 10_080;
 export async function freePorts(count: number): Promise<number[]> {
   const servers = new Map<number, Server>();
   while (servers.size < count) {
-    const port = randomInt(firstPort, endOfPorts);
-    if (port === badPort) continue;
+    const port = randomInt(firstPort / workers, endOfPorts / workers) * workers + ownPort;
+    if (port === badPort || given.has(port)) continue;
     const server = await listenOn(port);
-    if (server !== undefined) servers.set(port, server);
+    if (server === undefined) continue;
+    servers.set(port, server);
+    given.add(port);
   }
   for (const server of servers.values()) {
     server.close();

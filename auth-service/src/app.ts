@@ -1,35 +1,25 @@
 import { requireIdentity } from '@countersign/identity/express';
+import { createRouter, notStored } from '@countersign/process-kit';
 import {
   apiPageRoutes,
-  type BehindGateway,
-  createRouter,
   createServiceApp,
   descriptionRoutes,
-  type Health,
-  type Logger,
   mountRoutes,
-  notStored,
-  type Registry,
+  type ServiceParts,
 } from '@countersign/service-kit';
 import type { Express, RequestHandler } from 'express';
 import { AppError, errors } from './errors.ts';
 import { api, routes } from './routes/api.ts';
-import { formatOAuthError } from './routes/clients/oauth-error.ts';
+import { formatOAuthError } from './routes/clients/token.ts';
 import { accountPageRoutes } from './routes/pages/pages.ts';
 import type { RouteParts } from './routes/route.ts';
 import { keySetRoutes, metadataRoutes } from './routes/well-known.ts';
 
-export type AppParts = RouteParts &
+type AppParts = RouteParts &
+  Pick<ServiceParts, 'identity' | 'publishKeys' | 'health' | 'metrics' | 'logger' | 'tracing'> &
   Readonly<{
     /** The OpenAPI document that the API page shows. If undefined, there is no such page. */
     apiDocument?: string | undefined;
-    identity: RequestHandler;
-    /** Adds the key-agreement keys for the gateway to the key set. */
-    publishKeys?: RequestHandler;
-    health: Health;
-    metrics: Registry;
-    logger: Logger;
-    tracing?: BehindGateway['tracing'];
   }>;
 
 const maxBodyBytes = 16 * 1024;
@@ -39,24 +29,17 @@ export function createApp(parts: AppParts): Express {
   const router = createRouter().use(refuseActors, notStored, mountRoutes(routes, parts), pages.router);
   if (parts.apiDocument !== undefined) router.use(apiPageRoutes(parts.apiDocument));
   return createServiceApp({
-    logger: parts.logger,
-    health: parts.health,
-    metrics: parts.metrics,
+    ...parts,
     errors,
     formatError: (...refused) => formatOAuthError(...refused) ?? pages.formatError(...refused),
-    tracing: parts.tracing,
     ...(parts.publishKeys && { publishKeys: onlyToGateway(parts.publishKeys) }),
     open: createRouter().use(keySetRoutes(parts.signingKeys), descriptionRoutes(api), metadataRoutes(parts)),
-    identity: parts.identity,
     maxBodyBytes,
     routes: router,
   });
 }
 
-/**
- * An agent that acts for a user never manages the account, even if the gateway lets it through. It could grant
- * delegations, end sessions or change the second factor.
- */
+/** An agent that acts for a user never manages the account: it could grant delegations or end sessions. */
 const refuseActors: RequestHandler[] = [
   requireIdentity('user', 'client', 'anonymous', 'service', 'gateway'),
   (req, _res, next) => next(req.identity.context.act === undefined ? undefined : new AppError('actor_not_allowed')),

@@ -2,16 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { databaseProblems, type Location, locationFrom } from '@countersign/database';
 import { mailConfig, mailProblems } from '@countersign/mail';
-import {
-  assertPrivateKeyFile,
-  ConfigError,
-  callerConfig,
-  commonConfig,
-  type Environment,
-  port,
-  readConfig,
-  wholeNumber,
-} from '@countersign/service-kit';
+import { ConfigError, type Environment, originList, port, readConfig, wholeNumber } from '@countersign/process-kit';
+import { assertPrivateKeyFile, callerConfig, commonConfig } from '@countersign/service-kit';
 import { z } from 'zod';
 import { adminRole } from './domain/accounts/account-rules.ts';
 import { maxScopes, scopePattern } from './domain/clients/client-rules.ts';
@@ -26,15 +18,6 @@ const keyRing = z.string().transform((text, context) => {
     return z.NEVER;
   }
 });
-
-/** Origins as browsers send them in `Origin`. Rejects `null` and wildcards. */
-const originList = z
-  .string()
-  .transform((text) => text.split(',').map((entry) => entry.trim()))
-  .refine(
-    (origins) => origins.every((entry) => URL.canParse(entry) && new URL(entry).origin === entry),
-    'must be comma-separated origins like https://app.example.com',
-  );
 
 /** Space-separated scope-tokens, as in the `scope` parameter. */
 const scopeList = z
@@ -55,7 +38,6 @@ const schema = z.object({
   AUTH_ISSUER: z.url().optional(),
   AUTH_AUDIENCE: z.string().min(1).default('complaints-api'),
   AUTH_SIGNING_KEK: keyRing,
-  /** The algorithm of new signing keys. */
   AUTH_SIGNING_ALGORITHM: z.enum(signingAlgorithms).default('ES256'),
   AUTH_PASSWORD_PEPPERS: keyRing,
   AUTH_REFRESH_MAC_KEYS: keyRing,
@@ -63,29 +45,21 @@ const schema = z.object({
   AUTH_HASH_CONCURRENCY: wholeNumber(1, 16).default(2),
   AUTH_HASH_QUEUE: wholeNumber(0, 10_000).default(32),
   AUTH_BROWSER_ORIGINS: originList.optional(),
-  /** The scopes that administrators can give to OAuth clients in their tenant. */
   AUTH_SCOPES: scopeList.default([]),
   AUTH_OPERATOR_SOCKET: z.string().optional(),
   SEED_FILE: z.string().optional(),
-  /** The client secret for the demo OAuth clients in SEED_FILE. */
   SEED_CLIENT_SECRET: z.string().min(32).optional(),
-  /** The OpenAPI document that the API page at /docs shows. If unset, there is no such page. */
   AUTH_API_DOCUMENT: z.string().optional(),
   AUTH_REGISTRATION: z.enum(['off', 'invite', 'open']).default('invite'),
-  /**
-   * The tenant (slug) that new accounts join. If unset, new accounts have no tenant until they accept an invitation.
-   */
   AUTH_REGISTRATION_TENANT: z.string().optional(),
   AUTH_REGISTRATION_ROLE: z
     .string()
     .regex(/^[a-z0-9_-]{1,64}$/, 'must be a role name')
     .default('complainant'),
-  /** The path to which the account pages redirect the browser after a login. */
   AUTH_AFTER_LOGIN: z
     .string()
     .regex(/^\/(?:[\w.-]+\/)*[\w.-]*$/, 'must be a path like /app/')
     .default('/app/'),
-  /** Base URL of emailed links. */
   AUTH_LINK_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
 });
 
@@ -140,10 +114,7 @@ function localOrigins({ NODE_ENV: environment, GATEWAY_PORT: gatewayPort }: Auth
 export const databaseLocation = (config: AuthConfig): Location =>
   locationFrom(config.AUTH_DATABASE_URL, config.DATABASE_URL, join(config.COUNTERSIGN_HOME, 'data', 'auth'));
 
-/**
- * Base URL of emailed links, without a trailing slash. It comes only from the configuration, never from a request's
- * Host.
- */
+/** Base URL of emailed links, without a trailing slash. Never taken from a request's Host. */
 export const linkBaseOf = (config: AuthConfig): string =>
   (config.AUTH_LINK_BASE_URL ?? issuerOf(config)).replace(/\/+$/, '');
 

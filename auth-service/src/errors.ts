@@ -1,4 +1,4 @@
-import { caller, capacity, commonErrors, type ErrorTable, AppError as KitError, ours } from '@countersign/service-kit';
+import { caller, capacity, commonErrors, type ErrorTable, AppError as KitError, ours } from '@countersign/process-kit';
 
 /** Every error code of this service, as listed in `docs/errors.md`. */
 export const errors = {

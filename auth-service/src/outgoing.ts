@@ -1,12 +1,11 @@
 import { serviceCaller } from '@countersign/identity';
 import { openMailer } from '@countersign/mail';
-import { gatewayInternalUrl, type Logger, outboxMetrics, type Registry } from '@countersign/service-kit';
+import { type Logger, outboxMetrics, type Registry } from '@countersign/process-kit';
+import { gatewayInternalUrl } from '@countersign/service-kit';
 import { type AuthConfig, linkBaseOf } from './config.ts';
-import { startCourier } from './flows/mail/deliver.ts';
-import { deliverMail } from './flows/mail/deliver-mail.ts';
-import { deliverMembership } from './flows/mail/deliver-membership.ts';
-import type { AuthDatabase } from './store/database.ts';
+import { deliverMail, deliverMembership, startCourier } from './flows/mail/deliver.ts';
 import { outboxDepth } from './store/mail/outbox.ts';
+import type { AuthDatabase } from './store/transaction.ts';
 
 /** Starts the delivery of email and membership updates. @returns A function that stops it. */
 export async function startOutgoing(

@@ -1,13 +1,13 @@
 import { openDatabase } from '@countersign/database';
 import {
-  type BehindGatewayParts,
   createLogger,
   type Logger,
   type Registry,
   type Running,
   registerScraped,
-  startBehindGateway,
-} from '@countersign/service-kit';
+  startBackgroundLoop,
+} from '@countersign/process-kit';
+import { type BehindGatewayParts, startBehindGateway } from '@countersign/service-kit';
 import type { Express } from 'express';
 import { Counter } from 'prom-client';
 import { createApp } from './app.ts';
@@ -20,24 +20,22 @@ import {
   pageOriginsOf,
   registrationOf,
 } from './config.ts';
-import { createHashQueue } from './domain/accounts/hash-queue.ts';
-import { createPasswords } from './domain/accounts/passwords.ts';
+import { createHashQueue, createPasswords } from './domain/accounts/passwords.ts';
 import type { RegistrationRules } from './flows/accounts/register.ts';
 import { seed } from './flows/accounts/seed.ts';
-import { openSigningKeys } from './flows/keys/signing-keys.ts';
-import { startHousekeeping } from './flows/operator/housekeeping.ts';
+import { openSigningKeys, type SigningKeys } from './flows/keys/signing-keys.ts';
 import { type Feed, openFeed } from './flows/sessions/follow-revocations.ts';
 import { observeRefreshes } from './flows/sessions/refresh.ts';
-import { createThrottle, withFallback } from './flows/sessions/throttle.ts';
+import { createThrottle } from './flows/sessions/throttle.ts';
 import { listenForOperator } from './operator/listener.ts';
 import { operatorSocketPath } from './operator/socket-path.ts';
 import { startOutgoing } from './outgoing.ts';
-import { type AuthDatabase, authDatabase } from './store/database.ts';
+import { authDatabase } from './store/database.ts';
 import { signingKeysChannel } from './store/keys/signing-keys.ts';
-import { roles } from './store/roles.ts';
-import { databaseAttempts } from './store/sessions/attempts-database.ts';
-import { redisAttempts } from './store/sessions/attempts-redis.ts';
-import { findTenant } from './store/tenants/members.ts';
+import { databaseAttempts, redisAttempts, withFallback } from './store/sessions/attempts.ts';
+import { findTenant } from './store/tenants/tenants.ts';
+import { type AuthDatabase, roles } from './store/transaction.ts';
+import { removeExpired } from './store/upkeep.ts';
 
 const name = 'auth-service';
 
@@ -143,4 +141,21 @@ async function openPasswords(config: AuthConfig, metrics: Registry) {
   return createPasswords({ peppers: config.AUTH_PASSWORD_PEPPERS, cost: config.AUTH_BCRYPT_COST, queue }, () =>
     hashes.inc(),
   );
+}
+
+const housekeepingMs = 30_000;
+
+/** Separate loops keep a long deletion from delaying a rotation. @returns A function that stops both. */
+function startHousekeeping(db: AuthDatabase, signingKeys: SigningKeys, logger: Logger): () => Promise<void> {
+  const tasks = [(stopped: AbortSignal) => removeExpired(db, stopped), () => signingKeys.refresh()];
+  const loops = tasks.map((task) =>
+    startBackgroundLoop({
+      run: (stopped) => task(stopped).then(() => housekeepingMs),
+      onError: (error) => logger.error({ err: error }, 'housekeeping failed; retrying'),
+      afterFailureMs: housekeepingMs,
+    }),
+  );
+  return async () => {
+    await Promise.all(loops.map((loop) => loop.stop()));
+  };
 }

@@ -135,6 +135,52 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
     },
   );
 
+  test.each([
+    '\xa0__Host-rt',
+    '__Host-rt\xa0',
+    '\xc2\xa0__Host-rt',
+    '\x85__Host-rt',
+    '\xef\xbb\xbf__Host-rt',
+    '__Host-rt ',
+    '"__Host-rt"',
+    '=__Host-rt',
+    '__host-rt',
+    'x__Host-rt',
+  ])('a cookie %j, which another site can set, neither replaces the refresh token nor blocks it', async (name) => {
+    const [planted, own] = [sent(cookieOf(await logIn())), sent(cookieOf(await logIn()))];
+    const evil = planted.replace('__Host-rt', name);
+    expect((await refresh(`a=1; ${evil}`)).status).toBe(401);
+    const answer = await refresh(`a=1; ${evil}; ${own}`);
+    expect(answer.status).toBe(200);
+    // The planted session is still as it was.
+    expect((await refresh(planted)).status).toBe(200);
+  });
+
+  test.each([
+    ['in quotes', (value: string) => `"${value}"`],
+    ['after U+00A0', (value: string) => `\xa0${value}`],
+    ['after a space', (value: string) => ` ${value}`],
+    ['empty', () => ''],
+  ])('a value %s is not the refresh token', async (_name, change) => {
+    const cookie = sent(cookieOf(await logIn()));
+    const value = cookie.slice('__Host-rt='.length);
+    expect((await refresh(`__Host-rt=${change(value)}`)).status).toBe(401);
+    expect((await refresh(cookie)).status).toBe(200);
+  });
+
+  test.each([
+    ['another value', (own: string) => `__Host-rt=planted; ${own}`],
+    ['another value after it', (own: string) => `${own}; __Host-rt=planted`],
+    ['no value', (own: string) => `__Host-rt=; ${own}`],
+    ['the same value', (own: string) => `${own}; ${own}`],
+  ])('the cookie twice, with %s, is refused, and the session continues', async (_name, twice) => {
+    const own = sent(cookieOf(await logIn()));
+    const answer = await refresh(twice(own));
+    expect([answer.status, answer.body.code]).toEqual([400, 'two_refresh_tokens']);
+    expect(answer.headers).not.toHaveProperty('set-cookie');
+    expect((await refresh(own)).status).toBe(200);
+  });
+
   test('a browser that sends two tokens is refused, and neither is used', async () => {
     const cookie = sent(cookieOf(await logIn()));
     const { refresh_token } = (await post('/v1/auth/login', { email: ann.email, password })).body;

@@ -1,11 +1,14 @@
 import { databases, redisServers } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
-import { assertionType } from '../src/domain/clients/client-assertion.ts';
-import { type AuthenticatedOAuthClient, authenticateOAuthClient } from '../src/flows/clients/authenticate-client.ts';
-import { issueClientToken } from '../src/flows/clients/issue-client-token.ts';
+import { assertionType } from '../src/domain/clients/client-authentication.ts';
+import {
+  type AuthenticatedOAuthClient,
+  authenticateOAuthClient,
+  issueClientToken,
+} from '../src/flows/clients/issue-token.ts';
 import { createThrottle } from '../src/flows/sessions/throttle.ts';
-import { databaseAttempts } from '../src/store/sessions/attempts-database.ts';
+import { databaseAttempts } from '../src/store/sessions/attempts.ts';
 import { type Account, type AccountsWorld, accountsWorld, freshAddress } from './support/accounts-world.ts';
 import {
   askForToken,
@@ -348,6 +351,22 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
         const answers = await Promise.all(Array.from({ length: 20 }, () => ask(withAssertion(assertion))));
         expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
       });
+
+      test.each(['RS256', 'PS256'])(
+        'refuses an assertion signed with %s without its leading zero byte',
+        async (alg) => {
+          const own = await clientKey(alg);
+          const { id } = await makeOAuthClient(world, admin, { jwks: { keys: [own.jwk] } });
+          let assertion: string;
+          do assertion = await own.assertion(id);
+          while (!/\.A[A-P][^.]*$/.test(assertion));
+          const [header, payload, signature = ''] = assertion.split('.');
+          const shorter = Buffer.from(signature, 'base64url').subarray(1).toString('base64url');
+          await expectRefused(ask(withAssertion(`${header}.${payload}.${shorter}`)), 401, 'invalid_client');
+          await expectRefused(ask(withAssertion(`${assertion}=`)), 401, 'invalid_client');
+          expect((await ask(withAssertion(assertion))).status).toBe(200);
+        },
+      );
 
       test('uses up an assertion even when the request is refused', async () => {
         const assertion = withAssertion(await key.assertion(keyed));

@@ -2,8 +2,8 @@ import { databases, eventually, freePorts, silentLogger, startProcess, type Thro
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import type { RunningService } from '../src/service.ts';
-import { holdLock } from '../src/store/locks.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
+import { holdLock } from '../src/store/transaction.ts';
 import { databaseCable } from './support/database-cable.ts';
 import { type TestGateway, testGateway } from './support/gateway.ts';
 import { makePerson, makeTenant, type Person, password, type Tenant, testPasswords } from './support/people.ts';

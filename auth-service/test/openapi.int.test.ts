@@ -1,4 +1,5 @@
-import { createHealth, createMetrics, describeApi } from '@countersign/service-kit';
+import { createHealth, createMetrics } from '@countersign/process-kit';
+import { describeApi } from '@countersign/service-kit';
 import { databases, silentLogger, type ThrowAway } from '@countersign/testing';
 import { servedRoutes } from '@countersign/testing/service';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';

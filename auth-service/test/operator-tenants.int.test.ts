@@ -48,7 +48,7 @@ describe.each(databases())('an operator’s tenants on %s', (_, database) => {
     const email = freshEmail();
     expect(await run('invite', slug, email.toUpperCase())).toMatchObject({ ok: true });
     const mail = await world.mail.mailTo(email);
-    expect(mail.text).toContain('Initech & Söhne as admin');
+    expect(mail.text).toContain('Initech & Söhne on Countersign as admin');
     const { status, body } = await accept(tokenIn(mail));
     expect([status, body.tenant]).toEqual([200, { id: expect.any(String), slug, role: 'admin' }]);
 

@@ -4,10 +4,10 @@ import fc from 'fast-check';
 import { sql } from 'kysely';
 import { parseKeyRing } from '../src/domain/keys/key-ring.ts';
 import { decodeRefreshToken, encodeRefreshToken } from '../src/domain/sessions/refresh-token.ts';
+import type { Grant } from '../src/flows/sessions/admit.ts';
 import { logOut } from '../src/flows/sessions/end-sessions.ts';
-import type { Grant } from '../src/flows/sessions/grant.ts';
 import type { LoginParts } from '../src/flows/sessions/log-in.ts';
-import { type RefreshParts, refresh } from '../src/flows/sessions/refresh.ts';
+import { identifySession, type RefreshParts, refresh } from '../src/flows/sessions/refresh.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
 import { removeExpired } from '../src/store/upkeep.ts';
 import { caller, codeOf, grantFor, loginParts, macKeys } from './support/flows.ts';
@@ -184,7 +184,11 @@ describe.each(databases())('a refresh token family on %s', (_, database) => {
     await probing(store.db, (trx) =>
       trx.updateTable('sessions').set({ jkt: 'thumb' }).where('id', '=', first.access.sessionId).execute(),
     );
-    expect(await codeOf(present(first.refreshToken))).toBe('invalid_refresh_token');
+    for (const jkt of [null, 'other']) {
+      expect(await codeOf(refresh(parts, first.refreshToken, { ...caller, jkt }))).toBe('invalid_refresh_token');
+      expect(await codeOf(identifySession(parts, first.refreshToken, jkt))).toBe('invalid_refresh_token');
+    }
+    expect(await identifySession(parts, first.refreshToken, 'thumb')).toMatchObject({ current: true });
     const bound = await refresh(parts, first.refreshToken, { ...caller, jkt: 'thumb' });
     expect(bound.access.jkt).toBe('thumb');
   });

@@ -2,26 +2,18 @@ import { databases, eventually, type ThrowAway } from '@countersign/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
-import { revocationInForceSec } from '../src/domain/sessions/session-rules.ts';
-import { changePassword } from '../src/flows/accounts/change-password.ts';
-import { resetPassword } from '../src/flows/accounts/reset-password.ts';
-import { disableUser, endAllSessions } from '../src/flows/operator/operate.ts';
-import { inviteAdministrator } from '../src/flows/operator/operate-tenants.ts';
-import type { Admission } from '../src/flows/sessions/admit.ts';
+import { changePassword, resetPassword } from '../src/flows/accounts/passwords.ts';
+import { addMember } from '../src/flows/accounts/seed.ts';
+import { disableUser, endAllSessions, inviteAdministrator } from '../src/flows/operator/operate.ts';
+import type { Admission, Grant } from '../src/flows/sessions/admit.ts';
 import { logOut } from '../src/flows/sessions/end-sessions.ts';
-import type { Grant } from '../src/flows/sessions/grant.ts';
-import type { LoginParts } from '../src/flows/sessions/log-in.ts';
+import { type LoginParts, switchTenant } from '../src/flows/sessions/log-in.ts';
 import { refresh } from '../src/flows/sessions/refresh.ts';
-import { switchTenant } from '../src/flows/sessions/switch-tenant.ts';
-import type { Admin } from '../src/flows/tenants/as-admin.ts';
-import { changeMember } from '../src/flows/tenants/change-member.ts';
-import { addMember } from '../src/store/accounts/seed.ts';
-import { holdLock } from '../src/store/locks.ts';
+import { type Admin, changeMember } from '../src/flows/tenants/members.ts';
 import { saveMailedToken } from '../src/store/mail/mailed-tokens.ts';
-import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
-import type { Trx } from '../src/store/scope.ts';
 import { appendRevocations, readFeed } from '../src/store/sessions/revocations.ts';
+import { holdLock, roles, type Trx } from '../src/store/transaction.ts';
 import { newPassword } from './support/accounts-world.ts';
 import { caller, codeOf, grantFor, loginParts } from './support/flows.ts';
 import { makePerson, makeTenant, type Person, password, type Tenant } from './support/people.ts';
@@ -45,7 +37,7 @@ describe.each(servers)('concurrent revocations on %s', (_, database) => {
     tenant = await makeTenant(store.db, 'acme');
     who = await makePerson(store.db, parts.passwords, [tenant]);
     admin = { tenantId: tenant.id, userId: uuidv7(), sessionId: null, requestId: 'test' };
-    const stored = await parts.passwords.hash(password);
+    const stored = await parts.passwords.hash(password, { address: 'test' });
     await addMember(store.db, {
       tenantId: tenant.id,
       userId: admin.userId,
@@ -100,7 +92,7 @@ describe.each(servers)('concurrent revocations on %s', (_, database) => {
     const [slow, fast] = [uuidv7(), uuidv7()];
     const revoke = (userId: string, beforeCommit?: Promise<void>, written?: () => void) =>
       store.db.transaction({ role: roles.self, userId }, async (trx) => {
-        await appendRevocations(trx, [{ kind: 'user', user_id: userId }], revocationInForceSec);
+        await appendRevocations(trx, [{ kind: 'user', user_id: userId }]);
         written?.();
         await beforeCommit;
       });
@@ -206,7 +198,7 @@ describe.each(servers)('concurrent revocations on %s', (_, database) => {
     const mayCommit = Promise.withResolvers<void>();
     const revoking = store.db.transaction({ role: roles.self, userId: who.userId }, async (trx) => {
       await sql`select id from users where id = ${who.userId} for update`.execute(trx);
-      await appendRevocations(trx, [{ kind: 'user', user_id: who.userId }], revocationInForceSec);
+      await appendRevocations(trx, [{ kind: 'user', user_id: who.userId }]);
       revoked.resolve();
       await mayCommit.promise;
     });

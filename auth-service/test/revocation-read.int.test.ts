@@ -1,10 +1,9 @@
 import { databases, type ThrowAway } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
-import type { Trx } from '../src/store/scope.ts';
 import { issueTimeSec } from '../src/store/sessions/revocations.ts';
+import { roles, type Trx } from '../src/store/transaction.ts';
 import { openProbed, probing } from './support/probed-database.ts';
 
 describe.each(databases())('the revocation log on %s', (_, database) => {

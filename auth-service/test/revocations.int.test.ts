@@ -3,17 +3,15 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import { revocationInForceSec } from '../src/domain/sessions/session-rules.ts';
-import { endAllSessions } from '../src/flows/operator/operate.ts';
-import { disableTenant } from '../src/flows/operator/operate-tenants.ts';
-import { endOwnSession, logOut } from '../src/flows/sessions/end-sessions.ts';
+import { disableTenant, endAllSessions } from '../src/flows/operator/operate.ts';
+import { logOut } from '../src/flows/sessions/end-sessions.ts';
 import { type Feed, openFeed } from '../src/flows/sessions/follow-revocations.ts';
 import type { LoginParts } from '../src/flows/sessions/log-in.ts';
 import { refresh } from '../src/flows/sessions/refresh.ts';
-import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
-import type { Trx } from '../src/store/scope.ts';
 import { appendRevocations, batchSize, issueTimeSec, readFeed } from '../src/store/sessions/revocations.ts';
 import { listOwnSessions } from '../src/store/sessions/sessions.ts';
+import { roles, type Trx } from '../src/store/transaction.ts';
 import { removeExpired } from '../src/store/upkeep.ts';
 import { caller, codeOf, grantFor, loginParts } from './support/flows.ts';
 import { makePerson, makeTenant, type Tenant } from './support/people.ts';
@@ -44,7 +42,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     (await readFeed(store.db, { log: position.log, after: position.cursor })).items;
   const revoke = (userId: string) =>
     store.db.transaction({ role: roles.self, userId }, (trx) =>
-      appendRevocations(trx, [{ kind: 'user', user_id: userId }], revocationInForceSec),
+      appendRevocations(trx, [{ kind: 'user', user_id: userId }]),
     );
 
   test('lists what a logout ended: this session, the others, or all sessions and earlier tokens', async () => {
@@ -74,7 +72,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     const here = await grantFor(parts, who, tenant);
     const there = await grantFor(parts, who, other);
     const owner = { userId: bystander.userId, sessionId: there.access.sessionId };
-    expect(await endOwnSession(store.db, owner, 'test')).toBe(false);
+    expect(await logOut(store.db, owner, 'this', 'test')).toBe(false);
     await logOut(store.db, { userId: who.userId, sessionId: here.access.sessionId }, 'all', 'test');
     expect(await codeOf(refresh(parts, there.refreshToken, caller))).toBe('session_revoked');
     expect(await codeOf(refresh(parts, kept.refreshToken, caller))).toBe('ok');
@@ -118,7 +116,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
       const [one, ...more] = Array.from({ length: 3 }, () => ({ kind: 'tenant', tenant_id: uuidv7() }) as const);
       if (one === undefined) throw new Error('no tenant');
       const append = (entries: (typeof one)[]) =>
-        store.db.transaction({ role: roles.operator }, (trx) => appendRevocations(trx, entries, revocationInForceSec));
+        store.db.transaction({ role: roles.operator }, (trx) => appendRevocations(trx, entries));
       await append([one]);
       const { cursor, log } = await head();
       await append([one, ...more]);
@@ -138,7 +136,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
       const issuedAtSec = await inTenant((trx) => issueTimeSec(trx, { tenantId, userId, clientId }), { userId });
       const { log, cursor } = await head();
       const entry = { kind: 'client', client_id: clientId, tenant_id: tenantId } as const;
-      await inTenant((trx) => appendRevocations(trx, [entry], revocationInForceSec));
+      await inTenant((trx) => appendRevocations(trx, [entry]));
       const [revoked] = await since({ log, cursor });
       expect(issuedAtSec * 1000).toBeLessThan(revoked?.not_before.getTime() ?? Number.NaN);
     }
@@ -148,9 +146,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     const tenantId = uuidv7();
     const inTenant = <T>(work: (trx: Trx) => Promise<T>) => store.db.transaction({ role: roles.app, tenantId }, work);
     const end = (clientId: string) =>
-      inTenant((trx) =>
-        appendRevocations(trx, [{ kind: 'client', client_id: clientId, tenant_id: tenantId }], revocationInForceSec),
-      );
+      inTenant((trx) => appendRevocations(trx, [{ kind: 'client', client_id: clientId, tenant_id: tenantId }]));
     for (let count = 0; count < 20; count += 1) await end(`client-${uuidv7()}`);
     const clientId = `client-${uuidv7()}`;
     await end(clientId);
@@ -162,11 +158,9 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     const entry = { kind: 'client', client_id: `client-${uuidv7()}`, tenant_id: tenant.id } as const;
     const { log, cursor } = await head();
     for (let count = 0; count < 10; count += 1)
-      await store.db.transaction({ role: roles.app, tenantId: tenant.id }, (trx) =>
-        appendRevocations(trx, [entry], revocationInForceSec),
-      );
+      await store.db.transaction({ role: roles.app, tenantId: tenant.id }, (trx) => appendRevocations(trx, [entry]));
     await store.db.transaction({ role: roles.operator }, (trx) =>
-      appendRevocations(trx, [{ kind: 'tenant', tenant_id: tenant.id }], revocationInForceSec),
+      appendRevocations(trx, [{ kind: 'tenant', tenant_id: tenant.id }]),
     );
     const entries = await since({ log, cursor });
     expect(entries).toHaveLength(11);
@@ -245,7 +239,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
       { kind: 'key', kid } as const,
       { kind: 'client', client_id: `client-${uuidv7()}`, tenant_id: tenant.id } as const,
     ];
-    await probing(store.db, (trx) => appendRevocations(trx, entries, revocationInForceSec));
+    await probing(store.db, (trx) => appendRevocations(trx, entries));
     const items = await since({ log, cursor });
     const page = await readFeed(store.db, { log, after: cursor }, 'groups');
     expect(page).toMatchObject({ log, cursor: items.at(-1)?.seq, complete: true, fromStart: false, items: [] });

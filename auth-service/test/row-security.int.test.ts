@@ -3,14 +3,13 @@ import { databases, type ThrowAway, tablesWithoutForcedRowSecurity } from '@coun
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import type { LoginParts } from '../src/flows/sessions/log-in.ts';
-import { insertSecret, useAssertion } from '../src/store/clients/client-credentials.ts';
-import { insertOAuthClient } from '../src/store/clients/clients.ts';
+import { insertOAuthClient, insertSecret, useAssertion } from '../src/store/clients/clients.ts';
 import { insertDelegation } from '../src/store/clients/delegations.ts';
-import { roles } from '../src/store/roles.ts';
+import { remove, rowsWith, update } from '../src/store/rows.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
-import { becomeOAuthClient } from '../src/store/scope.ts';
 import { appendRevocations } from '../src/store/sessions/revocations.ts';
 import { insertInvitation } from '../src/store/tenants/invitations.ts';
+import { becomeOAuthClient, roles } from '../src/store/transaction.ts';
 import { removeExpired } from '../src/store/upkeep.ts';
 import { grantFor, loginParts } from './support/flows.ts';
 import { makePerson, makeTenant, type Person, type Tenant } from './support/people.ts';
@@ -46,6 +45,18 @@ describe.each(databases())('row-level security on %s', (_, database) => {
     expect(rows).toEqual([]);
   });
 
+  test('matches, changes and deletes no row by an undefined value', async () => {
+    const none = { user_id: undefined as unknown as string };
+    await store.db.transaction({ role: roles.app, tenantId: acme.id }, async (trx) => {
+      expect(await rowsWith(trx, 'sessions', {}).select('id').execute()).toHaveLength(1);
+      expect(await rowsWith(trx, 'sessions', none).select('id').execute()).toEqual([]);
+      expect(await update(trx, 'sessions', none, { ip: 'x' })).toBe(false);
+    });
+    await store.db.transaction({ role: roles.self, userId: ann.userId }, async (trx) => {
+      expect(await remove(trx, 'recovery_codes', none)).toBe(false);
+    });
+  });
+
   test.each(['sessions', 'memberships', 'audit_log'])(
     'shows a tenant only its own %s, and no rows without a tenant',
     async (table) => {
@@ -70,7 +81,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
             grant_types: ['client_credentials' as const],
           };
           const made = await insertOAuthClient(trx, oauthClient);
-          if (made) await insertSecret(trx, { tenantId: tenant.id, clientId: made.id, hash: Buffer.alloc(32) });
+          if (made) await insertSecret(trx, { tenantId: tenant.id, clientId: oauthClient.id, hash: Buffer.alloc(32) });
         });
       }
       for (const role of [roles.accounts, roles.app]) {
@@ -315,7 +326,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
           .execute(),
       );
     const ofOAuthClient = store.db.transaction({ role: roles.app, tenantId: acme.id }, (trx) =>
-      appendRevocations(trx, [{ kind: 'client', client_id: 'c', tenant_id: globex.id }], 60),
+      appendRevocations(trx, [{ kind: 'client', client_id: 'c', tenant_id: globex.id }]),
     );
     await expect(ofOAuthClient).rejects.toThrow(/row-level security/);
     await expect(insert(roles.app)).rejects.toThrow(/row-level security/);

@@ -2,9 +2,8 @@ import { databases } from '@countersign/testing';
 import { describe, expect, test } from '@jest/globals';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import { parseKeyRing } from '../src/domain/keys/key-ring.ts';
-import { signAccessToken } from '../src/domain/sessions/access-token.ts';
-import { listKeys, revokeKey, rotateKeys } from '../src/flows/keys/manage-keys.ts';
-import { openSigningKeys } from '../src/flows/keys/signing-keys.ts';
+import { signToken } from '../src/domain/sessions/access-token.ts';
+import { listKeys, openSigningKeys, revokeKey, rotateKeys } from '../src/flows/keys/signing-keys.ts';
 import { removeExpired } from '../src/store/upkeep.ts';
 import { ring } from './support/people.ts';
 import { openProbed, probing } from './support/probed-database.ts';
@@ -53,7 +52,7 @@ describe.each(databases())('signing keys on %s', (_, database) => {
         jkt: null,
       };
       const issuer = { issuer: 'https://id.example', audience: 'complaints-api' };
-      const token = await signAccessToken(claims, issuer, keys.current());
+      const token = await signToken(claims, issuer, keys.current());
       const keySet = createLocalJWKSet(JSON.parse(keys.published().body));
       const { payload, protectedHeader } = await jwtVerify(token, keySet, { ...issuer, typ: 'at+jwt' });
       expect(protectedHeader).toEqual({ alg, typ: 'at+jwt', kid: keys.current().kid });

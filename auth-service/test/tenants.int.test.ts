@@ -172,6 +172,7 @@ describe.each(databases())('tenants on %s', (_, database) => {
         expect(answer.headers['set-cookie']).toEqual([
           expect.stringMatching(/^__Host-rt=.*HttpOnly/),
           expect.stringMatching(/^__Host-signed-in=1; Max-Age=\d+; Path=\/; Secure; SameSite=Strict$/),
+          expect.stringMatching(/^__Host-known=/),
         ]);
       });
 

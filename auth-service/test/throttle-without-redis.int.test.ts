@@ -1,4 +1,4 @@
-import { connectRedis } from '@countersign/service-kit';
+import { connectRedis } from '@countersign/process-kit';
 import {
   databases,
   eventually,
@@ -10,11 +10,9 @@ import {
 } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
-import { loginLimits } from '../src/domain/sessions/login-limits.ts';
-import { createThrottle, withFallback } from '../src/flows/sessions/throttle.ts';
+import { createThrottle, loginLimits } from '../src/flows/sessions/throttle.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
-import { databaseAttempts } from '../src/store/sessions/attempts-database.ts';
-import { redisAttempts } from '../src/store/sessions/attempts-redis.ts';
+import { databaseAttempts, redisAttempts, withFallback } from '../src/store/sessions/attempts.ts';
 import { codeOf } from './support/flows.ts';
 import { openProbed } from './support/probed-database.ts';
 

@@ -1,10 +1,8 @@
 import { databases, eventually, type ThrowAway } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import type { AuthDatabase } from '../src/store/database.ts';
-import { holdLock } from '../src/store/locks.ts';
-import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
+import { type AuthDatabase, holdLock, roles } from '../src/store/transaction.ts';
 import { batchRows, removeExpired } from '../src/store/upkeep.ts';
 import { openAgain, openProbed, probing } from './support/probed-database.ts';
 

@@ -1,7 +1,7 @@
 import { requireIdentity, requireRole } from '@countersign/identity/express';
+import { createRouter } from '@countersign/process-kit';
 import {
   type BehindGateway,
-  createRouter,
   createServiceApp,
   describeCaller,
   descriptionRoutes,
@@ -12,7 +12,7 @@ import { knownRoles } from './domain/access.ts';
 import { errors } from './errors.ts';
 import type { FlowParts } from './flows/parts.ts';
 import { api, routes } from './routes/api.ts';
-import { webhookKeyRoutes } from './routes/webhooks/published-keys.ts';
+import { webhookKeyRoutes } from './routes/webhooks.ts';
 
 const requireKnownRole = requireRole(...knownRoles);
 

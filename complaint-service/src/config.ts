@@ -1,15 +1,7 @@
 import { databaseProblems } from '@countersign/database';
 import { mailConfig, mailProblems } from '@countersign/mail';
-import {
-  assertPrivateKeyFile,
-  ConfigError,
-  callerConfig,
-  commonConfig,
-  type Environment,
-  port,
-  readConfig,
-  wholeNumber,
-} from '@countersign/service-kit';
+import { ConfigError, type Environment, port, readConfig, wholeNumber } from '@countersign/process-kit';
+import { assertPrivateKeyFile, callerConfig, commonConfig } from '@countersign/service-kit';
 import { z } from 'zod';
 
 const schema = z.object({
@@ -35,7 +27,6 @@ const schema = z.object({
   COMPLAINTS_ERASURE_GRACE_MINUTES: wholeNumber(1, 30 * 24 * 60).default(3 * 24 * 60),
 });
 
-/** Every variable that the service reads. */
 export const complaintsVariables: readonly string[] = Object.keys(schema.shape);
 
 export type ComplaintsConfig = z.infer<typeof schema>;

@@ -6,8 +6,8 @@ import {
   entry,
   AppError as KitError,
   ours,
-  preconditionErrors,
-} from '@countersign/service-kit';
+} from '@countersign/process-kit';
+import { preconditionErrors } from '@countersign/service-kit';
 
 /** The error codes of this service. */
 export const errors = {
@@ -55,3 +55,9 @@ export const errors = {
 
 export type Code = keyof typeof errors;
 export const AppError = KitError<Code>;
+
+/** @throws AppError `not_found` for undefined. */
+export function found<T>(row: T | undefined): T {
+  if (row === undefined) throw new AppError('not_found');
+  return row;
+}

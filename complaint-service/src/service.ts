@@ -1,31 +1,27 @@
 import { join } from 'node:path';
 import { locationFrom, openDatabase } from '@countersign/database';
 import { openMailer } from '@countersign/mail';
-import {
-  createLogger,
-  gatewayInternalUrl,
-  type Running,
-  startBehindGateway,
-  tracedCaller,
-} from '@countersign/service-kit';
+import { createLogger, type Running } from '@countersign/process-kit';
+import { gatewayInternalUrl, startBehindGateway, tracedCaller } from '@countersign/service-kit';
 import { v7 as uuidv7 } from 'uuid';
 import { createApp } from './app.ts';
 import { startBackground } from './background.ts';
 import type { ComplaintsConfig } from './config.ts';
 import { createAddressBook, createPeopleDirectory } from './directory/people-directory.ts';
-import { webhookKeys } from './domain/webhooks/webhook-keys.ts';
+import { webhookKeys } from './domain/webhooks/signature.ts';
 import { createAttachmentStore } from './files/attachment-store.ts';
-import { openEventFeed } from './flows/events/event-feed.ts';
-import { OpenStreams } from './flows/events/open-streams.ts';
+import { OpenStreams, openEventFeed } from './flows/events/event-feed.ts';
 import type { FlowParts } from './flows/parts.ts';
 import { webhookMaster } from './outgoing/webhook-master.ts';
-import { isUpload } from './routes/attachments/attachments.ts';
+import { isUpload } from './routes/attachments.ts';
 import { eventSocket } from './routes/events/event-socket.ts';
 import { readSeed, seed } from './seed/seed.ts';
 import { complaintsDatabase } from './store/database.ts';
-import type { ComplaintsSchema } from './store/schema/schema.ts';
+import type { ComplaintsSchema } from './store/schema.ts';
 
 const name = 'complaint-service';
+/** Enough for the reads of one tenant while another is slow. */
+const feedConnections = 2;
 // Short, because a caller is waiting for the response and can retry.
 const nestedCallMs = 3_000;
 
@@ -57,7 +53,7 @@ export async function start(
     ofTenant: config.COMPLAINTS_ATTACHMENT_SPACE_MB * 1024 * 1024,
     ofUserPerDay: config.COMPLAINTS_ATTACHED_PER_DAY_MB * 1024 * 1024,
   };
-  const feed = await openEventFeed(db);
+  const feed = await openEventFeed(db.withOwnPool(feedConnections));
   const flows: FlowParts = {
     db,
     newId: uuidv7,

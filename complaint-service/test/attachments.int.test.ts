@@ -3,9 +3,8 @@ import { Readable } from 'node:stream';
 import { databases } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import sharp from 'sharp';
-import { maxAttachments } from '../src/domain/attachments/attachment-limits.ts';
-import { attachFile } from '../src/flows/attachments/attach-file.ts';
-import { sweepFiles } from '../src/flows/attachments/sweep-files.ts';
+import { maxAttachments } from '../src/domain/attachments/file-types.ts';
+import { attachFile, sweepFiles } from '../src/flows/attachments.ts';
 import { attachmentSpace, complaintsWorld, people } from './world.ts';
 
 const { complainant, neighbour, agent, secondAgent, admin, stranger, strangerComplainant } = people;

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { silentLogger, type TestDatabase } from '@countersign/testing';
 import { afterAll, beforeAll } from '@jest/globals';
-import { runErasures } from '../src/flows/erasure/run-erasures.ts';
+import { runErasures } from '../src/flows/erasure.ts';
 import { complaintsWorld, directoryOf, people } from './world.ts';
 
 const { complainant, agent, admin } = people;

@@ -1,6 +1,6 @@
 import { databases } from '@countersign/testing';
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import { inErasing } from '../src/store/erasure/requests.ts';
+import { inErasing } from '../src/store/erasure/erase.ts';
 import { dayMs, erasureWorld } from './erasure-world.ts';
 import { people } from './world.ts';
 

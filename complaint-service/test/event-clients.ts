@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createServiceServer } from '@countersign/service-kit';
+import { createServiceServer } from '@countersign/process-kit';
 import { asUser, eventually } from '@countersign/testing';
 import { expect } from '@jest/globals';
 import { WebSocket } from 'ws';

@@ -1,6 +1,7 @@
 import { databases, eventually } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { announce } from '../src/flows/events/announce.ts';
+import { asUser } from '../src/store/schema.ts';
 import { eventClients } from './event-clients.ts';
 import { complaintsWorld, people } from './world.ts';
 
@@ -10,7 +11,7 @@ describe.each(databases())('events without a free connection to %s', (_kind, dat
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
   let clients: Awaited<ReturnType<typeof eventClients>>;
   beforeAll(async () => {
-    world = await complaintsWorld(database, undefined, { maxConnections: 1 });
+    world = await complaintsWorld(database, undefined, { feedConnections: 1 });
     clients = await eventClients(world);
   });
   afterAll(async () => {
@@ -27,7 +28,7 @@ describe.each(databases())('events without a free connection to %s', (_kind, dat
 
     const held = Promise.withResolvers<void>();
     const release = Promise.withResolvers<void>();
-    const holding = world.as(agent, async (trx) => {
+    const holding = asUser(world.feedDb, agent, async (trx) => {
       held.resolve();
       await release.promise;
       const complaint = { tenant_id: agent.tenantId, id: filed.id };
@@ -42,7 +43,7 @@ describe.each(databases())('events without a free connection to %s', (_kind, dat
     });
     await held.promise;
     const before = { comments: open.comments(), pings: socket.pings() };
-    // A request waits 2.5 s for a pooled connection. In this test, a quiet stream sends a comment every 300 ms.
+    // A read waits 2.5 s for a pooled connection. In this test, a quiet stream sends a comment every 300 ms.
     await eventually(() => {
       expect(open.comments()).toBeGreaterThan(before.comments + 14);
       expect(socket.pings()).toBeGreaterThan(before.pings + 14);

@@ -5,7 +5,6 @@ import { asUser, databases, eventually } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { WebSocket } from 'ws';
 import { announce } from '../src/flows/events/announce.ts';
-import { maxStreamsPerUser } from '../src/flows/events/open-streams.ts';
 import { eventsPath } from '../src/routes/events/event-stream.ts';
 import { removeExpired } from '../src/store/upkeep.ts';
 import { eventClients } from './event-clients.ts';
@@ -35,7 +34,7 @@ describe.each(databases())('events on %s', (_kind, database) => {
     world.call(who, 'POST', `/v1/complaints/${id}/comments`, { body: { body: 'Secret words', internal } }).expect(201);
 
   test('HEAD gets an immediate response, and does not count as a stream', async () => {
-    for (let at = 0; at <= maxStreamsPerUser; at += 1) {
+    for (let at = 0; at <= 10; at += 1) {
       const signed = world.sign({ method: 'HEAD', target: eventsPath, claims: asUser(neighbour) });
       const sent = request({
         method: 'HEAD',
@@ -170,7 +169,7 @@ describe.each(databases())('events on %s', (_kind, database) => {
   });
 
   test('a user can have up to ten streams, and other users are not affected', async () => {
-    const open = await Promise.all(Array.from({ length: maxStreamsPerUser }, () => stream(neighbour)));
+    const open = await Promise.all(Array.from({ length: 10 }, () => stream(neighbour)));
     const refused = await stream(neighbour);
     expect(refused.status).toBe(429);
     const { closed } = await socket(neighbour);

@@ -1,6 +1,6 @@
 import { databases, eventually, silentLogger } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { startUpkeep } from '../src/flows/upkeep.ts';
+import { startUpkeep } from '../src/background.ts';
 import { complaintsWorld, directoryOf, people } from './world.ts';
 
 const { complainant, neighbour, agent, admin, stranger, strangerComplainant } = people;

@@ -1,7 +1,7 @@
 import { databases, eventually } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import { insertComment } from '../src/store/complaints/comments.ts';
+import { insertComment } from '../src/store/complaints/comments-and-history.ts';
 import { lockComplaint } from '../src/store/complaints/complaints.ts';
 import { complaintsWorld, people } from './world.ts';
 

@@ -1,7 +1,7 @@
 import { smtpMailer } from '@countersign/mail';
 import { databases, eventually, smtpSink, startProcess } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
-import { startMailCourier } from '../src/flows/mail/deliver-mail.ts';
+import { startMailCourier } from '../src/flows/mail.ts';
 import { complaintsWorld, people } from './world.ts';
 
 const { complainant, agent } = people;
@@ -10,7 +10,7 @@ const source = (path: string) => JSON.stringify(new URL(`../src/${path}`, import
 /** Claims emails, then waits for a mail server that never responds. */
 const sendsForEver = `
   import { openDatabase } from '@countersign/database';
-  import { startMailCourier } from ${source('flows/mail/deliver-mail.ts')};
+  import { startMailCourier } from ${source('flows/mail.ts')};
   import { complaintsDatabase } from ${source('store/database.ts')};
   const db = await openDatabase({ ...complaintsDatabase, location: JSON.parse(process.env.LOCATION), name: process.env.NAME });
   const mailer = { send: () => new Promise(() => { console.log('sending'); setInterval(() => {}, 60_000); }), close() {} };

@@ -1,11 +1,11 @@
-import { smtpMailer } from '@countersign/mail';
+import { type Mailer, smtpMailer } from '@countersign/mail';
 import { databases, eventually, type SmtpSink, smtpSink } from '@countersign/testing';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { sql } from 'kysely';
 import type { Addressee } from '../src/domain/people.ts';
-import { runErasures } from '../src/flows/erasure/run-erasures.ts';
-import { startMailCourier } from '../src/flows/mail/deliver-mail.ts';
-import { mailChannel } from '../src/store/mail/outbox.ts';
+import { runErasures } from '../src/flows/erasure.ts';
+import { startMailCourier } from '../src/flows/mail.ts';
+import { mailChannel } from '../src/store/mail.ts';
 import { mailerRole } from '../src/store/roles.ts';
 import { complaintsWorld, directoryOf, people } from './world.ts';
 
@@ -24,8 +24,8 @@ describe.each(databases())('email on %s', (_kind, database) => {
       directory.set(`${tenantId} ${id}`, { id, role, status: 'active', email: `${name}@mail.test` });
     }
   };
-  const start = () => {
-    const mailer = smtpMailer({ url: sink.url, from: 'a@countersign.test', requireTls: false });
+  const bySmtp = () => smtpMailer({ url: sink.url, from: 'a@countersign.test', requireTls: false });
+  const start = (mailer: Mailer = bySmtp()) => {
     return startMailCourier({
       db: world.db,
       logger: world.log.logger,
@@ -181,6 +181,40 @@ describe.each(databases())('email on %s', (_kind, database) => {
     stop = await start();
     await settled();
     expect(sentMails('Lamp 12')).toHaveLength(1);
+  });
+
+  test('an email that is being sent when the service stops has five seconds to end, so that it is not sent twice', async () => {
+    await stop();
+    const sending = Promise.withResolvers<AbortSignal>();
+    const send: Mailer['send'] = (_mail, signal) => {
+      sending.resolve(signal);
+      return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    };
+    const stopHanging = await start({ send, close() {} });
+    await post(agent, `/${await file('Lamp 14')}/comments`, { body: 'Answer' }).expect(201);
+    const signal = await sending.promise;
+    // Everything except `setTimeout`, which ends the time that an email has.
+    const doNotFake = [
+      'Date',
+      'hrtime',
+      'nextTick',
+      'performance',
+      'queueMicrotask',
+      'setImmediate',
+      'setInterval',
+    ] as const;
+    jest.useFakeTimers({ doNotFake: [...doNotFake] });
+    const stopped = stopHanging();
+    jest.advanceTimersByTime(4_999);
+    const before = signal.aborted;
+    jest.advanceTimersByTime(1);
+    jest.useRealTimers();
+    expect([before, signal.aborted]).toEqual([false, true]);
+    await stopped;
+    stop = await start();
+    await retryNow();
+    await settled();
+    expect(sentMails('Lamp 14')).toHaveLength(1);
   });
 
   test('emails to a person are erased with the person', async () => {

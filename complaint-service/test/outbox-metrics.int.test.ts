@@ -1,14 +1,14 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { smtpMailer } from '@countersign/mail';
-import { createMetrics } from '@countersign/service-kit';
+import { createMetrics } from '@countersign/process-kit';
 import { databases, eventually, type SmtpSink, smtpSink } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { deliveryMetrics } from '../src/background.ts';
-import { startMailCourier } from '../src/flows/mail/deliver-mail.ts';
-import { startWebhookCourier } from '../src/flows/webhooks/deliver-webhooks.ts';
-import { mailChannel } from '../src/store/mail/outbox.ts';
+import { startMailCourier } from '../src/flows/mail.ts';
+import { startWebhookCourier } from '../src/flows/webhooks/webhooks.ts';
+import { mailChannel } from '../src/store/mail.ts';
 import { courierRole, mailerRole } from '../src/store/roles.ts';
 import { webhooksChannel } from '../src/store/webhooks/webhooks.ts';
 import { complaintsWorld, people } from './world.ts';

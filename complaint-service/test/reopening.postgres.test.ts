@@ -1,8 +1,8 @@
 import { databases, eventually } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import { applyMembershipUpdate } from '../src/flows/members/apply-membership-update.ts';
-import { holdEvents } from '../src/store/events/events.ts';
+import { applyMembershipUpdate } from '../src/flows/memberships.ts';
+import { holdEvents } from '../src/store/events.ts';
 import { complaintsWorld, people } from './world.ts';
 
 const { complainant, agent, secondAgent } = people;

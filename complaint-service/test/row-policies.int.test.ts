@@ -2,7 +2,7 @@ import { databases } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { appRole, membershipRole, readerRole } from '../src/store/roles.ts';
-import type { Trx } from '../src/store/scope.ts';
+import type { Trx } from '../src/store/schema.ts';
 import { complaintsWorld, directoryOf, people } from './world.ts';
 
 const { complainant, neighbour, agent, secondAgent, admin, stranger } = people;

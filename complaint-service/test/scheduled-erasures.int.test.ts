@@ -1,8 +1,8 @@
 import { databases, eventually, silentLogger } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import { startUpkeep } from '../src/flows/upkeep.ts';
-import { upkeepChannel } from '../src/store/erasure/requests.ts';
+import { startUpkeep } from '../src/background.ts';
+import { upkeepChannel } from '../src/store/erasure/erase.ts';
 import { dayMs, erasureWorld } from './erasure-world.ts';
 import { people } from './world.ts';
 

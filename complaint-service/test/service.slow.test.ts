@@ -80,25 +80,21 @@ const serverUrl = process.env.DATABASE_URL;
 if (serverUrl) afterAll(() => dropDatabases(serverUrl, prefix));
 
 describe.each(databases())('the started service on %s', (kind) => {
-  test.each(redisServers())(
-    'with %s for replays, keeps its complaints across a restart',
-    async (store, redis) => {
-      const where = {
-        DATABASE_URL: kind === 'postgres' ? serverUrl : undefined,
-        DATABASE_PREFIX: `${prefix}_${store}`,
-        COUNTERSIGN_HOME: mkdtempSync(join(home, 'run-')),
-        REDIS_URL: redis.url,
-      };
-      const first = await run(where);
-      expect(await titles(first.port)).toEqual([]);
-      await file(first.port, 'Lamp broken');
-      await first.stop();
-      const second = await run(where);
-      expect(await titles(second.port)).toEqual(['Lamp broken']);
-      await second.stop();
-    },
-    30_000,
-  );
+  test.each(redisServers())('with %s for replays, keeps its complaints across a restart', async (store, redis) => {
+    const where = {
+      DATABASE_URL: kind === 'postgres' ? serverUrl : undefined,
+      DATABASE_PREFIX: `${prefix}_${store}`,
+      COUNTERSIGN_HOME: mkdtempSync(join(home, 'run-')),
+      REDIS_URL: redis.url,
+    };
+    const first = await run(where);
+    expect(await titles(first.port)).toEqual([]);
+    await file(first.port, 'Lamp broken');
+    await first.stop();
+    const second = await run(where);
+    expect(await titles(second.port)).toEqual(['Lamp broken']);
+    await second.stop();
+  });
 });
 
 describeStart({

@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { signDelivery } from '../src/domain/webhooks/signature.ts';
-import { webhookKeys } from '../src/domain/webhooks/webhook-keys.ts';
+import { signDelivery, webhookKeys } from '../src/domain/webhooks/signature.ts';
 
 type Delivery = Readonly<{ url: string; headers: Record<string, string>; body: string; nowSec: number }>;
 

@@ -5,9 +5,8 @@ import { databases, eventually } from '@countersign/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { createVerifier, httpbis } from 'http-message-signatures';
 import { sql } from 'kysely';
-import { maxWebhooks } from '../src/domain/webhooks/retry-rules.ts';
-import { startUpkeep } from '../src/flows/upkeep.ts';
-import { startWebhookCourier } from '../src/flows/webhooks/deliver-webhooks.ts';
+import { startUpkeep } from '../src/background.ts';
+import { startWebhookCourier } from '../src/flows/webhooks/webhooks.ts';
 import { courierRole } from '../src/store/roles.ts';
 import { removeExpired } from '../src/store/upkeep.ts';
 import { webhooksChannel } from '../src/store/webhooks/webhooks.ts';
@@ -31,7 +30,6 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
       logger: world.log.logger,
       now: world.flows.now,
       ...world.flows.webhooks,
-      timeoutMs: 400,
       ...options,
     });
   beforeAll(async () => {
@@ -186,6 +184,41 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     expect(refused.body.code).toBe('webhook_has_no_secret');
   });
 
+  test('a secret that was rotated out signs for a day, and not longer', async () => {
+    const { url, got } = await receiver();
+    const { id, keyid } = await add(url, { signature: 'hmac-sha256' });
+    const day = 24 * 3600_000;
+    const rotated = (await world.call(admin, 'POST', `${base}/${id}/secret`).expect(200)).body;
+    const rotatedAt = world.flows.now();
+    const until = new Date((await read(id)).previous_secret_until).getTime();
+    expect(Math.abs(until - rotatedAt.getTime() - day)).toBeLessThan(60_000);
+    let sent = 0;
+    const keyidsOf = async () => {
+      await world.call(admin, 'POST', `${base}/${id}/ping`).expect(202);
+      sent += 1;
+      await eventually(() => expect(got).toHaveLength(sent));
+      return [...String(got.at(-1)?.headers['signature-input']).matchAll(/keyid="([^"]*)"/g)].map(([, name]) => name);
+    };
+    let movedMs = 0;
+    const moveTo = (ms: number) => {
+      world.moveClock(ms - movedMs);
+      movedMs = ms;
+    };
+    try {
+      moveTo(day - 3600_000);
+      expect(await keyidsOf()).toEqual([rotated.keyid, keyid]);
+      moveTo(day);
+      expect(await keyidsOf()).toEqual([rotated.keyid]);
+      moveTo(30 * day);
+      expect(await keyidsOf()).toEqual([rotated.keyid]);
+      // A second rotation overlaps only with the secret before it.
+      const last = (await world.call(admin, 'POST', `${base}/${id}/secret`).expect(200)).body;
+      expect(await keyidsOf()).toEqual([last.keyid, rotated.keyid]);
+    } finally {
+      moveTo(0);
+    }
+  });
+
   test.each<[string, () => Promise<string>, string | number]>([
     ['hangs', async () => listen(createTcpServer((socket) => socket.on('error', () => {}))), 'timeout'],
     ['disconnects', async () => listen(createTcpServer((socket) => socket.destroy())), 'connection_failed'],
@@ -196,10 +229,15 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
       307,
     ],
   ])('a receiver that %s delays no other, and gets its delivery later', async (_what, bad, result) => {
+    // Otherwise nothing here depends on how fast a receiver answers.
+    if (result === 'timeout') {
+      await stop();
+      stop = await startCourier({ timeoutMs: 1_000 });
+    }
     const good = await receiver();
     const [failing] = [await add(await bad()), await add(good.url)];
     await fileComplaint();
-    await eventually(() => expect(good.types()).toEqual(['complaint.filed']));
+    await eventually(() => expect(new Set(good.types())).toEqual(new Set(['complaint.filed'])));
     await eventually(async () => {
       const [entry] = await log(failing.id);
       expect(entry).toMatchObject({
@@ -406,11 +444,11 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
   });
 
   test('a tenant can have up to 20 webhooks', async () => {
-    const tries = Array.from({ length: maxWebhooks + 2 }, () =>
+    const tries = Array.from({ length: 22 }, () =>
       world.call(admin, 'POST', base, { body: { url: 'https://hooks.example.com/', events: ['complaint.moved'] } }),
     );
     const statuses = (await Promise.all(tries)).map(({ status }) => status);
-    expect(statuses.filter((status) => status === 201)).toHaveLength(maxWebhooks);
+    expect(statuses.filter((status) => status === 201)).toHaveLength(20);
     expect(statuses.filter((status) => status === 409)).toHaveLength(2);
   });
 
@@ -419,7 +457,7 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     const slow = await receiver(() => {
       held += 1;
     });
-    for (let at = 0; at < maxWebhooks; at += 1) await add(slow.url);
+    for (let at = 0; at < 20; at += 1) await add(slow.url);
     await stop();
     stop = await startCourier({ timeoutMs: 20_000 });
     await fileComplaint();

@@ -6,16 +6,14 @@ import { serviceWorld } from '@countersign/testing/service';
 import { v7 as uuidv7 } from 'uuid';
 import { createApp } from '../src/app.ts';
 import type { Member, PeopleDirectory } from '../src/domain/people.ts';
-import { webhookKeys } from '../src/domain/webhooks/webhook-keys.ts';
+import { webhookKeys } from '../src/domain/webhooks/signature.ts';
 import { createAttachmentStore } from '../src/files/attachment-store.ts';
-import { openEventFeed } from '../src/flows/events/event-feed.ts';
-import { OpenStreams } from '../src/flows/events/open-streams.ts';
+import { OpenStreams, openEventFeed } from '../src/flows/events/event-feed.ts';
 import type { FlowParts } from '../src/flows/parts.ts';
 import { api } from '../src/routes/api.ts';
-import { isUpload } from '../src/routes/attachments/attachments.ts';
+import { isUpload } from '../src/routes/attachments.ts';
 import { complaintsDatabase } from '../src/store/database.ts';
-import type { ComplaintsSchema } from '../src/store/schema/schema.ts';
-import { asUser, type ComplaintsDatabase, type Trx } from '../src/store/scope.ts';
+import { asUser, type ComplaintsDatabase, type ComplaintsSchema, type Trx } from '../src/store/schema.ts';
 
 export const audience = 'complaint-service';
 
@@ -39,7 +37,8 @@ export const directoryOf = (
   namesOf: async () => new Map(),
 });
 
-const tables = [
+/** The tables with rows of tenants, which an admin can read. */
+export const tables = [
   'complaints',
   'comments',
   'history',
@@ -67,7 +66,7 @@ const tables = [
 export const attachmentSpace = { ofTenant: 2 * 1024 * 1024, ofUserPerDay: 1024 * 1024 };
 
 /** Short, so that tests see what a quiet stream sends. */
-const quietMs = 300;
+const shortQuietMs = 300;
 
 /** The catalogue of both tenants, unless a test has its own. */
 const usualCategories = ['light', 'noise', 'praise', 'phone', 'house', 'street', 'c'];
@@ -76,16 +75,35 @@ const usualCategories = ['light', 'noise', 'praise', 'phone', 'house', 'street',
 export async function complaintsWorld(
   where: TestDatabase,
   directory: PeopleDirectory = directoryOf(),
-  { categories = usualCategories, ...pool }: Readonly<{ maxConnections?: number; categories?: readonly string[] }> = {},
+  {
+    categories = usualCategories,
+    quietMs = shortQuietMs,
+    feedConnections = 2,
+    ...pool
+  }: Readonly<{
+    maxConnections?: number;
+    categories?: readonly string[];
+    quietMs?: number;
+    feedConnections?: number;
+  }> = {},
 ) {
   const database = await where.open<ComplaintsSchema>({ ...complaintsDatabase, ...pool });
-  let forcedId: string | undefined;
+  let forcedId: (() => string) | undefined;
   let laterMs = 0;
-  const newId = () => forcedId ?? uuidv7();
+  const newId = () => forcedId?.() ?? uuidv7();
   const now = () => new Date(Date.now() + laterMs);
   const attachments = await mkdtemp(join(tmpdir(), 'complaint-attachments-'));
   const files = createAttachmentStore(attachments);
-  const feed = await openEventFeed(database.db, quietMs);
+  const feedDb = database.db.withOwnPool(feedConnections);
+  let feedReads = 0;
+  const counted: ComplaintsDatabase = {
+    ...feedDb,
+    transaction(scope, work) {
+      feedReads += 1;
+      return feedDb.transaction(scope, work);
+    },
+  };
+  const feed = await openEventFeed(counted, quietMs);
   const streams = new OpenStreams();
   const flows = (db: ComplaintsDatabase): FlowParts => ({
     db,
@@ -116,6 +134,10 @@ export async function complaintsWorld(
     database,
     files,
     feed,
+    /** The event feed's connections. */
+    feedDb,
+    /** How many transactions the event feed has begun. */
+    feedReads: () => feedReads,
     flows: flows(database.db),
     /** The directory of the stored files. */
     attachments,
@@ -124,9 +146,9 @@ export async function complaintsWorld(
       await world.close();
       await rm(attachments, { recursive: true });
     },
-    /** Makes every new id equal this one. Undefined restores random ids. */
-    nextIds(id: string | undefined) {
-      forcedId = id;
+    /** Makes every new id equal this one, or what this returns. Undefined restores random ids. */
+    nextIds(id: string | (() => string) | undefined) {
+      forcedId = typeof id === 'string' ? () => id : id;
     },
     /** Moves the service's clock forward or back. */
     moveClock(ms: number) {

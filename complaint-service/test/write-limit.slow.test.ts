@@ -1,6 +1,6 @@
 import { databases } from '@countersign/testing';
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { maxWrites } from '../src/flows/complaints/assert-few-writes.ts';
+import { maxWrites } from '../src/flows/complaints/write.ts';
 import { complaintsWorld, people } from './world.ts';
 
 const { complainant, neighbour, agent, stranger, strangerComplainant } = people;

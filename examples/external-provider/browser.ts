@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import * as client from 'openid-client';
 import { api, webApplication } from './web-application.ts';
 
@@ -52,4 +53,16 @@ export async function logIn(browser: Browser, providerUrl: string) {
   const callback = await browser.browse(page);
   const tokens = await client.authorizationCodeGrant(provider, callback, { pkceCodeVerifier }, { resource: api });
   return { provider, tokens };
+}
+
+/** Calls the API through the gateway, and returns the status and the body. */
+export async function callApi(token?: string): Promise<Readonly<{ status: number; body: string }>> {
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const response = await fetch(`http://127.0.0.1:${process.env.GATEWAY_PORT ?? 8080}/orders`, { headers });
+  const body = await response.text();
+  // In its first second, the service refuses requests, because it cannot rule out replays.
+  const retryAfterSec = Number(response.headers.get('retry-after'));
+  if (response.status !== 503 || !(retryAfterSec > 0)) return { status: response.status, body };
+  await delay(retryAfterSec * 1000);
+  return callApi(token);
 }

@@ -4,10 +4,9 @@ import Provider, { type JWK } from 'oidc-provider';
 import { api, webApplication } from './web-application.ts';
 
 /**
- * Creates an OpenID provider with one user, who logs in without a page. It stands in for Keycloak, Auth0 or any other
- * provider.
+ * Creates an OpenID provider with one user, who logs in without a page.
  *
- * @param backchannelLogoutUri Where it sends a logout token when the user logs out.
+ * @param backchannelLogoutUri The URL that gets a logout token when the user logs out.
  */
 export function startProvider(port: number, backchannelLogoutUri?: string): Server {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -32,7 +31,7 @@ export function startProvider(port: number, backchannelLogoutUri?: string): Serv
       await grant.save();
       return grant;
     },
-    // What an administrator configures at the provider: each user's groups and organization.
+    // An administrator configures each user's groups and organization at the provider.
     extraTokenClaims: () => ({ groups: ['everyone', 'orders-agents'], organization: { id: 'acme' } }),
     features: {
       devInteractions: { enabled: false },
@@ -42,7 +41,7 @@ export function startProvider(port: number, backchannelLogoutUri?: string): Serv
         getResourceServerInfo: () => ({ scope: 'orders.read', audience: 'orders-api', accessTokenFormat: 'jwt' }),
       },
     },
-    // By default, it sends nothing to an address of this machine.
+    // By default, the provider sends no logout token to an address of this machine.
     fetch: (url, { dispatcher: _public, ...options }) => fetch(url, options),
     ttl: { AccessToken: 900, Grant: 3_600, IdToken: 900, Interaction: 600, Session: 3_600 },
   });

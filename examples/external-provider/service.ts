@@ -7,8 +7,9 @@ import express from 'express';
 export function startService(port: number, gatewayKeysUrl: string): Server {
   const keys = gatewayKeys({ url: gatewayKeysUrl });
   keys.start();
-  const app = express();
-  app.use(verifyIdentity({ verifier: createVerifier({ audience: 'orders', keys, replay: memoryReplay() }) }));
+  const app = express().enable('strict routing').enable('case sensitive routing');
+  const verifier = createVerifier({ audience: 'orders', keys, replay: memoryReplay(), agreement: 'memory' });
+  app.use(verifyIdentity({ verifier }));
   app.get('/orders', requireIdentity(), (req, res) => {
     const { userId, role, tenantId, context } = userOf(req);
     res.json({ orders: [], userId, role, tenantId, context });

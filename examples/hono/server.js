@@ -1,15 +1,12 @@
 import { createVerifier, gatewayKeys, memoryReplay } from '@countersign/identity';
-import { requireIdentity, verifyIdentity } from '@countersign/identity/web';
+import { protect, requireIdentity } from '@countersign/identity/web';
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
 
 const keys = gatewayKeys({ url: process.env.GATEWAY_KEYS_URL ?? 'http://127.0.0.1:8090/.well-known/jwks.json' });
 keys.start();
-const verify = verifyIdentity({ verifier: createVerifier({ audience: 'my-service', keys, replay: memoryReplay() }) });
+const verifier = createVerifier({ audience: 'my-service', keys, replay: memoryReplay(), agreement: 'memory' });
 const app = new Hono();
-app.use(async (c, next) => {
-  c.req.raw = await verify(c.req.raw);
-  await next();
-});
 app.get('/hello', (c) => c.json({ hello: requireIdentity(c.req.raw).userId }));
-serve({ fetch: app.fetch, port: Number(process.env.PORT ?? 3000), hostname: '127.0.0.1' });
+const fetch = protect({ verifier }, app.fetch);
+serve({ fetch, port: Number(process.env.PORT ?? 3000), hostname: '127.0.0.1' });

@@ -20,10 +20,7 @@ export function callerOf(identity: Identity): Caller | undefined {
   return { kind, id, tenantId, scopes: context.scope ?? [], actor: context.act };
 }
 
-/**
- * Passes the caller to the MCP SDK, which passes it to every tool. There is no token, because the gateway forwards
- * none.
- */
+/** Passes the caller to the MCP SDK, and so to every tool, without a token: the gateway forwards none. */
 export function toAuthInfo(caller: Caller): AuthInfo {
   return { token: '', clientId: caller.id, scopes: [...caller.scopes], extra: { caller } };
 }

@@ -9,10 +9,7 @@ const notes = new Map<string, Note[]>();
 
 const notesOf = (ctx: ServerContext): Note[] => notes.get(callerIn(ctx).tenantId) ?? [];
 
-/**
- * Creates the MCP server, with three tools for the notes of the caller's tenant. The route requires `notes.read` for
- * all of them.
- */
+/** Creates the MCP server, with tools for the notes of the caller's tenant. The route requires `notes.read`. */
 export function createNotesServer(): McpServer {
   const server = new McpServer({ name: 'notes', version: '1.0.0' });
   server.registerTool(
@@ -50,9 +47,7 @@ export function createNotesServer(): McpServer {
   return server;
 }
 
-/**
- * Names the person or OAuth client, and the agent that acted for the person: an agent's note is not the person's own.
- */
+/** Names the person or OAuth client, and the agent that acted for the person. */
 const authorOf = ({ kind, id, actor }: Caller) => ({ by: `${kind} ${id}`, through: actor?.sub });
 
 const answer = (value: unknown): CallToolResult => ({ content: [{ type: 'text', text: JSON.stringify(value) }] });

@@ -12,7 +12,7 @@ keys.start();
 const withoutSession = toNodeHandler(createMcpHandler(createNotesServer, { legacy: 'reject' }));
 const withSession = serveSessions(createNotesServer);
 
-const app = express();
+const app = express().enable('strict routing').enable('case sensitive routing');
 app.use(verifyIdentity({ verifier: createVerifier({ audience: 'mcp-server', keys, replay: memoryReplay() }) }));
 app.use('/mcp', requireIdentity({ accept: ['user', 'client'] }), requireScope('notes.read'), express.json());
 app.all('/mcp', async (req, res) => {

@@ -10,7 +10,7 @@ from django.urls import path
 
 settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["127.0.0.1", "localhost"], SECRET_KEY="this example signs nothing")
 keys = GatewayKeys(os.environ.get("GATEWAY_KEYS_URL", "http://127.0.0.1:8090/.well-known/jwks.json"))
-verifier = Verifier(audience="my-service", keys=keys, replay=MemoryReplay())
+verifier = Verifier(audience="my-service", keys=keys, replay=MemoryReplay(), agreement="memory")
 application = IdentityMiddleware(get_wsgi_application(), verifier)
 
 

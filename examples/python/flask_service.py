@@ -5,7 +5,7 @@ from countersign_identity.flask import IdentityMiddleware, current_identity, req
 from flask import Flask
 
 keys = GatewayKeys(os.environ.get("GATEWAY_KEYS_URL", "http://127.0.0.1:8090/.well-known/jwks.json"))
-verifier = Verifier(audience="my-service", keys=keys, replay=MemoryReplay())
+verifier = Verifier(audience="my-service", keys=keys, replay=MemoryReplay(), agreement="memory")
 app = Flask(__name__)
 app.wsgi_app = IdentityMiddleware(app.wsgi_app, verifier)
 

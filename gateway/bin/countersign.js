@@ -5,9 +5,16 @@ import module from 'node:module';
 // The published package contains a build. A clone runs from source: Node strips the types, and workspaces resolve to their sources.
 const source = new URL('../src/main.ts', import.meta.url);
 
-if (!existsSync(source)) {
+const isBuilt = !existsSync(source);
+
+if (!module.registerHooks || !(isBuilt || process.features.typescript)) {
+  process.stderr.write(
+    `countersign: needs Node.js 22 (from 22.19), 24, or 26 and later, but this is ${process.version}. In a clone, npx runs the project's own\n`,
+  );
+  process.exitCode = 1;
+} else if (isBuilt) {
   await import('../dist/main.js');
-} else if (process.features.typescript && module.registerHooks) {
+} else {
   if (!process.execArgv.includes('--conditions=source')) {
     module.registerHooks({
       resolve: (specifier, context, next) =>
@@ -15,9 +22,4 @@ if (!existsSync(source)) {
     });
   }
   await import(source.href);
-} else {
-  process.stderr.write(
-    `countersign: needs Node.js 22 (from 22.19), 24, or 26 and later, but this is ${process.version}. In a clone, npx runs the project's own\n`,
-  );
-  process.exitCode = 1;
 }

@@ -5,14 +5,12 @@ import { dirname, join, relative, resolve } from 'node:path';
 // This script copies them to dist, and makes imports of them relative.
 
 const bundled = [
+  'process-kit',
   'service-kit',
   'http1-client',
-  'admin-api',
   'proxy-config',
   'strict-yaml',
-  'ext-authz',
   'conformance',
-  'strict-jwt',
   'revocations',
   'tracing',
   'console',

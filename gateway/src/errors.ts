@@ -6,7 +6,7 @@ import {
   entry,
   AppError as KitError,
   ours,
-} from '@countersign/service-kit';
+} from '@countersign/process-kit';
 
 const upstream = entry('upstream');
 const configuration = entry('configuration');
@@ -50,7 +50,7 @@ export const errorTable = {
   token_tenant_refused: caller(401, "The access token's issuer is not allowed to issue tokens for this tenant."),
   token_role_refused: caller(401, "The access token's issuer is not allowed to assign this role."),
   token_revoked: caller(401, 'The access token has been revoked.'),
-  token_inactive: caller(401, 'The issuer of the access token says that it is not active.'),
+  token_inactive: caller(401, 'The issuer reports that the access token is not active.'),
   token_proof_missing: caller(401, 'The access token is bound to a key, so a DPoP proof is required.'),
   token_certificate_missing: caller(
     401,
@@ -76,6 +76,7 @@ export const errorTable = {
   claim_not_allowed: caller(403, 'The access token lacks a required claim.'),
   no_decision: caller(403, 'This request cannot be authorized through another proxy.'),
   origin_not_allowed: caller(403, 'Requests from this origin are not allowed.'),
+  identity_form_unsupported: caller(403, 'This service does not serve this kind of caller.'),
   tenant_mismatch: caller(403, 'This resource belongs to another tenant.'),
 
   caller_missing: caller(401, "A service's signature is required."),

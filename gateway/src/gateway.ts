@@ -5,7 +5,7 @@ import {
   isPlainHttp,
   type Logger,
   StartupError,
-} from '@countersign/service-kit';
+} from '@countersign/process-kit';
 import { openTracing, type Tracing } from '@countersign/tracing';
 import type { Observations } from './admin/console.ts';
 import { registerScrapedMetrics } from './admin/scraped-metrics.ts';
@@ -13,6 +13,7 @@ import type { GatewayConfig } from './config/config.ts';
 import { loadWhileRunning } from './config/config-loader.ts';
 import { plainHttp } from './config/schema/values/urls.ts';
 import { version } from './config/version.ts';
+import { type PublishedAt, publishedAt } from './keys/published-documents.ts';
 import { missingAgreementKey } from './keys/signing-keys.ts';
 import {
   createProcessResources,
@@ -21,7 +22,7 @@ import {
 } from './reload/process-resources.ts';
 import { readinessChecks } from './reload/readiness.ts';
 import { ConfigReloader, type ReloadTiming } from './reload/reload.ts';
-import { createReplayCheck } from './tokens/dpop.ts';
+import { createReplayCheck } from './tokens/dpop-replay.ts';
 
 export type GatewayOptions = Omit<ProcessResourcesOptions, 'health' | 'tracing'> &
   Readonly<{
@@ -36,10 +37,7 @@ export type GatewayOptions = Omit<ProcessResourcesOptions, 'health' | 'tracing'>
 
 const reviewMs = 1_000;
 
-/**
- * A gateway without listeners: everything that its configuration describes, kept up to date. It lives as long as the
- * process.
- */
+/** A gateway without listeners: all that its configuration describes, kept up to date. */
 export class Gateway {
   readonly health: Health;
   readonly resources: ProcessResources;
@@ -76,11 +74,9 @@ export class Gateway {
   /** Returns the public keys that services verify identity headers with. */
   readonly keySet = () => this.current().gatewayKeys.publicJwks(this.resources.nowSec());
 
-  /**
-   * Starts fetching keys, following revocations, checking upstreams and connecting to Redis.
-   *
-   * @throws StartupError if the journal cannot be written.
-   */
+  readonly published: PublishedAt = (path) => publishedAt(this.current(), path, this.resources.nowSec());
+
+  /** @throws StartupError if the journal cannot be written. */
   start(): void {
     const { connections, limitStore, logger, journal } = this.resources;
     openJournal(journal);

@@ -7,7 +7,7 @@ import {
   type Health,
   type Logger,
   type Registry,
-} from '@countersign/service-kit';
+} from '@countersign/process-kit';
 import type { RequestHandler } from 'express';
 import type { GatewayConfig } from './config/config.ts';
 import { Gateway } from './gateway.ts';
@@ -40,6 +40,8 @@ export type GatewayMiddleware = RequestHandler &
      * Returns the public keys that services verify identity headers with. Serve them at the URL that the services use.
      */
     publicKeys(): unknown;
+    /** Finds a document about identity tokens by its path: their key set, or an upstream's metadata. */
+    published(path: string): object | undefined;
     /** Reads the file again. An invalid file changes nothing, and the result lists its problems. */
     reload(): Promise<ReloadState>;
     /**
@@ -70,7 +72,7 @@ export function countersignGateway(config: GatewayConfig, options: GatewayMiddle
     watch = false,
   } = options;
   const gateway = new Gateway(config, { logger, metrics, nowMs, env, unmatched: 'next' });
-  const { health, reloader, keySet } = gateway;
+  const { health, reloader, keySet, published } = gateway;
   gateway.start();
   if (watch) void reloader.start();
 
@@ -83,6 +85,7 @@ export function countersignGateway(config: GatewayConfig, options: GatewayMiddle
     health,
     metrics,
     publicKeys: keySet,
+    published,
     reload: reloader.reload,
     close() {
       gateway.drain();

@@ -1,11 +1,11 @@
-import { createMetrics, createServiceServer, drainServer, listen, type Running } from '@countersign/service-kit';
+import { createMetrics, createServiceServer, drainServer, listen, type Running } from '@countersign/process-kit';
 import { createAdminApp, createStateReader, stateRoutes } from './admin/admin-app.ts';
 import { requireAdminHost } from './admin/admin-security.ts';
+import type { ConsoleData } from './admin/api/admin-api.ts';
 import { apiAndPages, createConsole, createObservations } from './admin/console.ts';
 import type { GatewayConfig } from './config/config.ts';
 import { version } from './config/version.ts';
 import { buildDecisionListener, listenForProxy } from './decision/decision-listener.ts';
-import { AppError } from './errors.ts';
 import { Gateway, type GatewayOptions } from './gateway.ts';
 import { createListener, type ListenerTimes } from './listen/listener.ts';
 import { createListenerApp } from './listen/request-handler.ts';
@@ -19,9 +19,7 @@ export type GatewayDeps = Pick<GatewayOptions, 'env' | 'logger' | 'reloadTiming'
     /** How long requests in progress may take when the gateway stops. Default: 10 s. */
     shutdownGraceMs?: number;
     listenerTimes?: ListenerTimes;
-    /**
-     * The number of workers. Set only in a worker process, which responds to its primary and has no admin listener.
-     */
+    /** Set only in a worker process, which responds to its primary and has no admin listener. */
     workers?: number | undefined;
   }>;
 
@@ -32,13 +30,6 @@ export type RunningGateway = Running &
     /** Reads the file again, changed or not. */
     reload: ConfigReloader['reload'];
   }>;
-
-/** A gateway that has not started. It has read its files, but does not listen and has not used the network. */
-export type BuiltGateway = Readonly<{
-  /** @throws StartupError if a port is taken. It then closes everything. */
-  start(): Promise<RunningGateway>;
-  stop(): Promise<void>;
-}>;
 
 /**
  * Builds and starts a gateway.
@@ -54,9 +45,10 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
  *
  * Everything created here lives as long as the process. A {@link Snapshot} holds what depends on one configuration.
  *
+ * @returns A gateway that has read its files, but does not listen and has not used the network.
  * @throws StartupError if a file that the configuration names is unusable. It then closes everything.
  */
-export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGateway {
+export function buildGateway(config: GatewayConfig, deps: GatewayDeps) {
   const {
     logger,
     drainDelayMs = 500,
@@ -69,7 +61,7 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
   const metrics = createMetrics();
   const observer = config.admin.console ? createObservations(nowMs) : undefined;
   const gateway = new Gateway(config, { ...deps, metrics, observer, unmatched: 'refuse' });
-  const { resources, reloader, current, health, keySet } = gateway;
+  const { resources, reloader, current, health, published } = gateway;
   const { traffic, tokenOutcomes, connections, limitStore } = resources;
   const operatorConsole =
     observer &&
@@ -89,11 +81,11 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
       },
       logger,
     );
-  const states = createStateReader({ keySet, current, nowMs, reloadState: reloader.state });
+  const states = createStateReader({ published, current, nowMs, reloadState: reloader.state });
   const { data } = operatorConsole ?? {};
-  const routers = [stateRoutes((path) => states[path]()), ...(data === undefined ? [] : apiAndPages(data, nowMs))];
+  const routers = [stateRoutes(states), ...(data === undefined ? [] : apiAndPages(data, nowMs))];
   const servers = {
-    internal: createListener(createListenerApp(reloader, 'internal', keySet), { times }),
+    internal: createListener(createListenerApp(reloader, 'internal', published), { times }),
     admin: createServiceServer(
       createAdminApp({ health, metrics, logger, requireHost: requireAdminHost(config), routers }),
     ),
@@ -119,22 +111,18 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
     }),
   };
 
-  /** How a worker responds to its primary. */
   const answers: WorkerAnswers = {
     alive: () => true,
     ready: health.ready,
     metrics: () => metrics.getMetricsAsJSON(),
-    state: (path) => states[path](),
-    read: async (path, query) => data?.read({ path }, query),
-    async explain(question) {
-      if (data === undefined) throw new AppError('not_found');
-      return data.explain(question);
-    },
+    state: states,
+    // Without a console, the primary does not ask for its data.
+    ...(data as ConsoleData),
   };
 
   async function stop(): Promise<void> {
     gateway.drain();
-    proxied?.http2.drain(shutdownGraceMs);
+    proxied?.drainHttp2(shutdownGraceMs);
     await Promise.all([
       drainServer(servers.public, shutdownGraceMs),
       proxied && drainServer(proxied.server, shutdownGraceMs),
@@ -150,8 +138,9 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
   }
 
   /**
-   * Opens the internal listener first, because services need its key set to become ready and may start at the same
-   * time.
+   * Services need the key set of the internal listener to become ready, and may start at the same time.
+   *
+   * @throws StartupError if a port is taken. It then closes everything.
    */
   async function start(): Promise<RunningGateway> {
     try {

@@ -1,12 +1,12 @@
 import { get } from 'node:http';
-import { createHealth, createServiceServer, listen } from '@countersign/service-kit';
+import { createHealth, createServiceServer, listen } from '@countersign/process-kit';
 import { capturingLogger, rawRequest } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
 import { createAdminApp, stateRoutes } from '../src/admin/admin-app.ts';
 import { requireAdminHost } from '../src/admin/admin-security.ts';
 import { apiAndPages } from '../src/admin/console.ts';
-import { stateOfAny, workersData } from '../src/workers/workers-data.ts';
+import { stateOfAny, workersData } from '../src/workers/worker-channel.ts';
 import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 
 const allowedHosts = ['gateway.internal', 'localhost:9999', '192.0.2.7:80'];

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { newAgreementJwk } from '@countersign/identity';
-import { ConfigError } from '@countersign/service-kit';
+import { ConfigError } from '@countersign/process-kit';
 import { eventually, freePorts } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { runCli } from '../src/cli/cli.ts';
@@ -165,7 +165,7 @@ describe('check', () => {
   const jwks = 'http://127.0.0.1:9/jwks.json';
 
   test('refuses an upstream whose instances publish different keys', async () => {
-    const [one, other] = [await agreedService(), await agreedService()];
+    const [one, other] = [await agreedService('users-service'), await agreedService('users-service')];
     const [first, second] = [newAgreementJwk(), newAgreementJwk()];
     await one.trust(jwks, { keys: [first] });
     await other.trust(jwks, { keys: [second, first] });
@@ -184,8 +184,22 @@ describe('check', () => {
     await one.close();
   });
 
+  test('with --services, notes a service that could agree on a key', async () => {
+    const could = await agreedService('users-service');
+    await could.trust(jwks, { keys: [newAgreementJwk()] });
+    const head = agreedHead(could.url).replace(', identity: { algorithm: agreed }', '');
+    writeFileSync(file, head + exampleRoutes);
+    await run('keys', 'create', '-c', file);
+    const note = 'note: upstreams.users-service: its service publishes a key for `identity: { algorithm: agreed }`';
+    expect(await run('check', file, '--services')).toMatchObject({ code: 0, err: note });
+    expect(await run('check', file)).toMatchObject({ code: 0, err: '' });
+    expect(could.keyFetches()).toBe(1);
+    await could.close();
+    expect(await run('check', file, '--services')).toMatchObject({ code: 0, err: '' });
+  });
+
   test('sends no request for a single target, and warns where the gateway has no key for agreement', async () => {
-    const service = await agreedService();
+    const service = await agreedService('users-service');
     await service.trust(jwks, { keys: [newAgreementJwk()] });
     writeFileSync(file, exampleHead + exampleRoutes);
     await run('keys', 'create', '-c', file);

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { type CertificateAndKey, testAuthority } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type DpopClient, dpopClient } from './dpop-client.ts';
+import { gatewayWithReplay } from './dpop-gateway.ts';
 import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'countersign-client-certificates-'));
@@ -24,15 +26,17 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(home, { recursive: true }));
 
-const listening = (clients: string) =>
-  gatewayUnderTest({
-    edits: [
-      ['listen: {', `listen: { tls: { cert: "${home}/tls.pem", key: "${home}/tls.key"${clients} },`],
-      ['http://gateway.test', 'https://gateway.test'],
-    ],
-  });
+const listenEdits = (clients: string) =>
+  [
+    ['listen: {', `listen: { tls: { cert: "${home}/tls.pem", key: "${home}/tls.key"${clients} },`],
+    ['http://gateway.test', 'https://gateway.test'],
+  ] as const;
+const listening = (clients: string) => gatewayUnderTest({ edits: listenEdits(clients) });
 
-async function ask(gateway: GatewayUnderTest, token: string, certificate: Partial<CertificateAndKey> = {}) {
+const ask = (gateway: GatewayUnderTest, token: string, certificate?: Partial<CertificateAndKey>) =>
+  send(gateway, `Authorization: Bearer ${token}\r\n`, certificate);
+
+async function send(gateway: GatewayUnderTest, lines: string, certificate: Partial<CertificateAndKey> = {}) {
   const socket: TLSSocket = tlsConnect({
     port: gateway.port,
     host: '127.0.0.1',
@@ -46,7 +50,7 @@ async function ask(gateway: GatewayUnderTest, token: string, certificate: Partia
   // A refused certificate ends the connection after the handshake of TLS 1.3.
   socket.on('error', () => socket.destroy());
   socket.write(
-    `GET /v1/things/1 HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer ${token}\r\n` +
+    `GET /v1/things/1 HTTP/1.1\r\nHost: gateway.test\r\n${lines}` +
       'Client-Cert: evil\r\nX-SSL-Client-Verify: evil\r\nX-Forwarded-Client-Cert: evil\r\nConnection: close\r\n\r\n',
   );
   await closed;
@@ -56,12 +60,18 @@ async function ask(gateway: GatewayUnderTest, token: string, certificate: Partia
 
 describe('a listener that asks for client certificates', () => {
   let gateway: GatewayUnderTest;
+  /** As `gateway`, with a memory of used proofs. */
+  let dpop: GatewayUnderTest;
   let bound: string;
   beforeAll(async () => {
     gateway = await listening(`, clients: { ca: "${home}/clients.pem" }`);
+    ({ gateway: dpop } = await gatewayWithReplay({ edits: listenEdits(`, clients: { ca: "${home}/clients.pem" }`) }));
     bound = await gateway.issuer.accessToken({ cnf: { 'x5t#S256': thumbprint(client) } });
   });
-  afterAll(() => gateway.close());
+  afterAll(async () => {
+    await gateway.close();
+    await dpop.close();
+  });
 
   test('accepts a token that is bound to the certificate of the connection', async () => {
     const before = gateway.upstream.requests.length;
@@ -102,6 +112,40 @@ describe('a listener that asks for client certificates', () => {
       401,
       'token_proof_missing',
     ]);
+  });
+
+  describe('checks both bindings of a token: the certificate and the DPoP key', () => {
+    const holder = dpopClient();
+    const jkt = holder.thumbprint;
+    const certificateOnly = { 'x5t#S256': thumbprint(client) };
+    test.each<[string, object, Partial<CertificateAndKey>, DpopClient, number, string | undefined]>([
+      ['both are right', { ...certificateOnly, jkt }, client, holder, 200, undefined],
+      ['no certificate', { ...certificateOnly, jkt }, {}, holder, 401, 'token_certificate_missing'],
+      ['another certificate', { ...certificateOnly, jkt }, otherClient, holder, 401, 'token_certificate_mismatch'],
+      [
+        'a certificate of an unknown CA',
+        { ...certificateOnly, jkt },
+        stranger,
+        holder,
+        401,
+        'token_certificate_missing',
+      ],
+      ['a proof of another key', { ...certificateOnly, jkt }, client, dpopClient(), 401, 'token_key_mismatch'],
+      ['no DPoP key in the token', certificateOnly, client, holder, 401, 'token_unbound'],
+      ['only a DPoP key in the token', { jkt }, {}, holder, 200, undefined],
+    ])('%s', async (_how, cnf, certificate, prover, status, code) => {
+      const token = await dpop.issuer.accessToken({ cnf });
+      const before = dpop.upstream.requests.length;
+      // Twice, because the second request finds the token in the cache.
+      for (const _time of [1, 2]) {
+        const proof = prover.proof({ url: 'https://gateway.test/v1/things/1', token });
+        expect(await send(dpop, `Authorization: DPoP ${token}\r\nDPoP: ${proof}\r\n`, certificate)).toEqual([
+          status,
+          code,
+        ]);
+      }
+      expect(dpop.upstream.requests.length).toBe(before + (status === 200 ? 2 : 0));
+    });
   });
 });
 

@@ -1,6 +1,6 @@
 import { eventually, type TestClock, testClock } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { dpopClient } from '../../packages/strict-jwt/test/dpop-client.ts';
+import { dpopClient } from './dpop-client.ts';
 import { acme, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { callingServices, sendCall, signCall } from './nested-caller.ts';
 
@@ -98,6 +98,8 @@ describe('Explain', () => {
     ['a machine', '/v1/jobs', { ...machine, role: 'batch' }, undefined],
     ['a machine with another role', '/v1/jobs', { ...machine, role: 'none' }, 'insufficient_role'],
     ['a token that is not bound to a key', '/v1/bound', {}, 'token_unbound'],
+    ['a machine, at a public route', '/v1/open/1', machine, undefined],
+    ['a user, at an internal route', '/internal/staff', { role: 'admin' }, 'no_route'],
   ])('decides a request from %s as the gateway did (%s)', async (_caller, path, claims, code) => {
     const token = claims && (await gateway.issuer.accessToken(claims));
     const answer = await gateway.ask(path, token === undefined ? {} : { token });

@@ -1,7 +1,6 @@
 import { connect } from 'node:net';
-import { views } from '@countersign/admin-api';
-import { consoleRoutes } from '@countersign/console';
-import { createServiceServer, listen } from '@countersign/service-kit';
+import { consoleRoutes, views } from '@countersign/console';
+import { createServiceServer, listen } from '@countersign/process-kit';
 import { eventually, rawRequest, type UpstreamOptions } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import express from 'express';
@@ -234,7 +233,7 @@ describe('the console', () => {
     const app = express().use(
       consoleRoutes({
         api: {
-          read: async (path) => poison(await json(filled(path))) as never,
+          read: async ({ path }) => poison(await json(filled(path))) as never,
           explain: () => Promise.reject(new Error('no page of the list asks')),
         },
         inTurn: (work) => work(),
@@ -533,7 +532,7 @@ test('shows a request whose client disconnected as it was logged, not as refused
     { path: '/v1/open/events', status: 200, aborted: true, code: null, detail: {} },
   ]);
   const text = await (await gateway.admin(`/console/requests/${left[0].id}`)).text();
-  expect(text).toContain('<p class="verdict quiet">The client disconnected before a response started.');
+  expect(text).toContain('<p class="card verdict quiet">The client disconnected before a response started.');
   await gateway.close();
 });
 

@@ -11,6 +11,7 @@ const routes = `
   - { name: upload, path: /v1/upload, methods: [POST], upstream: things, auth: required, body: { mode: stream, unsigned: accept }, longLived: accept }
   - { name: limited, path: /v1/limited, methods: [GET], upstream: things, auth: public, limits: [{ requests: 1, per: 1m, by: address }] }
   - { name: socket, path: /v1/socket, methods: [GET], upstream: things, auth: required, websocket: true, longLived: accept }
+  - { name: bearer, path: /v1/bearer, methods: [GET], upstream: bearer, auth: optional }
 `;
 
 let gateway: GatewayUnderTest;
@@ -20,7 +21,15 @@ let bearer: readonly [string, string];
 beforeAll(async () => {
   gateway = await gatewayUnderTest({
     routes,
-    edits: [decisionAt('127.0.0.1:0'), decisionWithSecret('envoy')],
+    edits: [
+      decisionAt('127.0.0.1:0'),
+      decisionWithSecret('envoy'),
+      ['lifetime: 30s }', 'lifetime: 30s, issuer: "http://127.0.0.1:8090" }'],
+    ],
+    hasTokenKey: true,
+    upstreams: (url) => `
+  bearer: { targets: ["${url}"], identity: { token: { header: authorization } } }
+  orders: { targets: ["${url}"], identity: { token: {} } }`,
     env: { DECISION_SECRET: secret },
   });
   session = await openSession(`http://127.0.0.1:${gateway.running.ports.decision}`);
@@ -53,7 +62,8 @@ test('OK comes with a complete signature, and with every name that the proxy rem
   });
   expect(set['signature-input']).toContain('"@method" "@path" "@query"');
   expect(set.signature).toMatch(/^countersign=:/);
-  expect(remove).toEqual(expect.arrayContaining(['authorization', 'cookie', 'dpop', 'x-service-id']));
+  const removed = ['authorization', 'cookie', 'dpop', 'x-service-id', 'countersign-token'];
+  expect(remove).toEqual(expect.arrayContaining(removed));
   expect(remove.filter((name) => name in set)).toEqual([]);
   expect(gateway.log.lines().at(-1)).toMatchObject({
     method: 'GET',
@@ -62,6 +72,18 @@ test('OK comes with a complete signature, and with every name that the proxy rem
     ip: '192.0.2.7',
     client_request_id: 'of-envoy',
   });
+});
+
+test("an identity token replaces the client's Authorization, and an anonymous client's is removed", async () => {
+  const { set, remove } = await ask({ path: '/v1/bearer' });
+  expect([set.authorization, remove.includes('authorization')]).toEqual([
+    expect.stringMatching(/^Bearer [\w-]+(?:\.[\w-]+){2}$/),
+    false,
+  ]);
+  expect(set.authorization).not.toBe(bearer[1]);
+  const anonymous = await sendFrame(session, framed(checkRequest({ path: '/v1/bearer' })), proof);
+  expect([anonymous.code, anonymous.set.authorization]).toEqual([0, undefined]);
+  expect(anonymous.remove).toContain('authorization');
 });
 
 test.each([
@@ -136,6 +158,8 @@ test.each([
   ['the metadata', { path: '/.well-known/oauth-protected-resource' }, 403, 'no_decision'],
   ['an identity header', { headers: [['x-user-id', 'evil']] }, 400, 'decision_call_invalid'],
   ['an alias of one', { headers: [['x!user.id', 'evil']] }, 400, 'decision_call_invalid'],
+  ['an alias of a header that the proxy removes', { headers: [['x_real_ip', 'evil']] }, 400, 'decision_call_invalid'],
+  ['an alias of the header of tokens', { headers: [['countersign_token', 'evil']] }, 400, 'decision_call_invalid'],
   ['a repeated Authorization', { headers: [authorization] }, 400, 'invalid_request'],
   ['a merged list', { isMerged: true, headers: [['content-type', 'a/b,c/d']] }, 400, 'decision_call_invalid'],
   ['both kinds of headers', { more: [[3, Buffer.from('\x0a\x01a')]] }, 400, 'decision_call_invalid'],

@@ -59,7 +59,7 @@ test('a Unix socket needs no other proof, is open to its group, and replaces a s
 
 test('a certificate of the proxy is its proof, and never that of a token', async () => {
   const { edits, proxies, tls } = decisionOverTls(home, 'nginx');
-  const gateway = await gatewayUnderTest({ routes, edits });
+  const gateway = await gatewayUnderTest({ routes, edits, isReadAside: true });
   const ask = async (certificate: Partial<CertificateAndKey>, token: string) => {
     const call = requestTls({
       port: gateway.running.ports.decision,
@@ -78,6 +78,8 @@ test('a certificate of the proxy is its proof, and never that of a token', async
   expect(await ask(proxy, token)).toEqual([200, undefined]);
   expect(await ask({}, token)).toEqual([503, undefined]);
   expect(await ask(testAuthority('strangers').issue(['nginx']), token)).toEqual([503, undefined]);
+  await gateway.reload(edits);
+  expect(await ask(proxy, token)).toEqual([200, undefined]);
   const bound = await gateway.issuer.accessToken({ cnf: { 'x5t#S256': 'A'.repeat(43) } });
   expect(await ask(proxy, bound)).toEqual([401, 'token_certificate_unsupported']);
   await gateway.close();

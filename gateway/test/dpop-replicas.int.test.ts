@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { eventually, type ThrowAwayRedis, throwAwayRedis } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
-import { dpopClient } from '../../packages/strict-jwt/test/dpop-client.ts';
+import { dpopClient } from './dpop-client.ts';
 import { asker, dpopGateway, origin } from './dpop-gateway.ts';
 import type { GatewayUnderTest } from './gateway-under-test.ts';
 

@@ -2,7 +2,7 @@ import { createHmac, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { eventually } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { calculateThumbprint, generateKeyPair as generateDpopKeys, generateProof } from 'dpop';
-import { type DpopClient, dpopClient } from '../../packages/strict-jwt/test/dpop-client.ts';
+import { type DpopClient, dpopClient } from './dpop-client.ts';
 import { type Ask, asker, dpopGateway, origin } from './dpop-gateway.ts';
 import type { GatewayUnderTest } from './gateway-under-test.ts';
 import { feedItem } from './issuer-server.ts';
@@ -667,6 +667,25 @@ describe('a token endpoint', () => {
     expect(contexts[0]).toContain(`jkt="${client.thumbprint}"`);
     expect(contexts[1]).not.toContain('jkt');
     expect((await ask2(['nonsense'])).code).toBe('invalid_dpop_proof');
+  });
+
+  test.each<[string, () => DpopClient]>([
+    ['its own key', () => client],
+    ['another key', () => dpopClient()],
+  ])('refuses a bound token as Bearer, even with a proof by %s', async (_name, signer) => {
+    const before = gateway.upstream.requests.length;
+    const token = await gateway.issuer.accessToken({ cnf: { jkt: client.thumbprint } });
+    const proofs = [signer().proof({ method: 'POST', url: `${origin}/v1/switch`, token })];
+    const asked = {
+      method: 'POST',
+      path: '/v1/switch',
+      auth: `Bearer ${token}`,
+      proofs,
+      lines: 'Content-Length: 0\r\n',
+    };
+    const { status, code } = await ask(asked);
+    expect([status, code]).toEqual([401, 'token_proof_missing']);
+    expect(gateway.upstream.requests.length).toBe(before);
   });
 
   test('a route without forward.dpop drops a proof unread', async () => {

@@ -130,6 +130,28 @@ describe('an event from the provider', () => {
     expect(await gateway.ask(b)).toEqual([200, undefined]);
   });
 
+  test('about a session ends it in the tenant and of the issuer that the event names, and nowhere else', async () => {
+    const { sid } = fresh();
+    const token = await world.token({ sid, tenant_id: 't-1' });
+    const issued = (sub: string, iss: string = world.issuer.issuer) => ({ format: 'iss_sub', iss, sub });
+    const end = async (members: object) => {
+      expect((await gateway.push(await world.signal({ sub_id: { format: 'complex', ...members } }))).status).toBe(202);
+      return gateway.ask(token);
+    };
+    for (const members of [
+      { session: issued(sid), tenant: issued('t-2') },
+      { session: { format: 'opaque', id: sid }, tenant: { format: 'opaque', id: 't-2' } },
+      { session: issued(sid, 'https://evil.test') },
+      { session: issued(sid), tenant: issued('t-1', 'https://evil.test') },
+      { tenant: issued('t-1', 'https://evil.test') },
+    ]) {
+      expect([members, await end(members)]).toEqual([members, [200, undefined]]);
+    }
+    const before = world.upstream.requests.length;
+    expect(await end({ session: issued(sid), tenant: issued('t-1') })).toEqual([401, 'token_revoked']);
+    expect(world.upstream.requests.length).toBe(before);
+  });
+
   test.each([
     ['an access token', () => world.token()],
     ['an event', () => world.signal()],

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mintIssuer, type TestIssuer, testAuthority } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { dpopClient } from '../../packages/strict-jwt/test/dpop-client.ts';
 import { runCli } from '../src/cli/cli.ts';
 import type { Header } from '../src/explain/dry-run.ts';
+import { dpopClient } from './dpop-client.ts';
 import { dpopGateway, origin } from './dpop-gateway.ts';
 import { acme, edited, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 

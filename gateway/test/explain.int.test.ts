@@ -53,6 +53,8 @@ async function served({ line, role, headers = [], body = '' }: Asked) {
 test.each<Asked>([
   { line: 'GET /v1/nowhere' },
   { line: 'GET /v1/open/../admin' },
+  { line: 'GET /v1/admin/' },
+  { line: 'GET /v1/Admin' },
   { line: 'DELETE /v1/admin', role: 'admin' },
   { line: 'TRACE /v1/admin' },
   { line: 'BREW /v1/admin' },

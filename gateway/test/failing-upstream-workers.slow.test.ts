@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { Answers } from '@countersign/admin-api';
+import type { Answers } from '@countersign/console';
 import { eventually, freePorts } from '@countersign/testing';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { request } from 'undici';

@@ -47,6 +47,8 @@ type Edits = readonly (readonly [from: string, to: string])[];
 export type GatewayOptions = Readonly<{
   /** The file's routes, instead of the default ones. */
   routes?: string;
+  /** Further upstreams, at the recording upstream's URL, as lines of YAML. */
+  upstreams?: (url: string) => string;
   /** Further variables that the file may use. */
   env?: Readonly<Record<string, string>>;
   upstream?: UpstreamOptions;
@@ -69,6 +71,8 @@ export type GatewayOptions = Readonly<{
   redis?: string;
   /** Whether the gateway has an X25519 key too. Default: false. */
   hasAgreementKey?: boolean;
+  /** Whether the gateway has an ES256 key for identity tokens too. Default: false. */
+  hasTokenKey?: boolean;
   /** If false, returns the gateway before it has read its keys and revocations. */
   isIssuerHealthy?: boolean;
   isFeedHealthy?: boolean;
@@ -121,6 +125,7 @@ export async function gatewayUnderTest(options: GatewayOptions = {}): Promise<Ga
   const nowMs = options.nowMs ?? Date.now;
   createKey('ed25519', join(home, 'keys'), Math.floor(nowMs() / 1000) - 60);
   if (options.hasAgreementKey === true) createKey('x25519', join(home, 'keys'), Math.floor(nowMs() / 1000) - 60);
+  if (options.hasTokenKey === true) createKey('es256', join(home, 'keys'), Math.floor(nowMs() / 1000) - 60);
   const issuer = await mintIssuer({ nowMs });
   const auth = await issuerServer(issuer, options.batchSize);
   auth.setHealthy(options.isIssuerHealthy ?? true);
@@ -145,6 +150,7 @@ upstreams:
   auth: { targets: ["${auth.url}"] }
   things: { targets: ["${upstream.url}"], timeouts: { connect: 1s, response: 2s, idle: 2s } }
   hashed: { targets: ["${upstream.url}"], identity: { algorithm: hmac-sha256, secret: "\${HASHED_SECRET}" } }
+${options.upstreams?.(upstream.url) ?? ''}
 routes:${options.routes ?? routes}
 `;
   const env = { ...options.env, REDIS_URL: options.redis, HASHED_SECRET: hmacSecret };

@@ -1,4 +1,4 @@
-import { createLogger, runProcess } from '@countersign/service-kit';
+import { createLogger, runProcess } from '@countersign/process-kit';
 import { loadConfig } from '../src/config/load.ts';
 import type { ListenerTimes } from '../src/listen/listener.ts';
 import { startGateway } from '../src/start-gateway.ts';

@@ -105,6 +105,11 @@ describe('a nested call', () => {
     expect(parseAnswer(answer)).toMatchObject({ status: 400, code });
   });
 
+  test("another spelling of a route's path is refused", async () => {
+    await expectRefused(make({ target: '/internal/STAFF' }), 400, 'invalid_target');
+    await expectRefused(make({ target: '/internal/lookup/1/' }), 400, 'invalid_target');
+  });
+
   test('arrives with a new signature that names the calling service and the user', async () => {
     const call = { method: 'POST', target: '/internal/lookup/7?a=b', body: '{"a":1}', contentType: 'application/json' };
     const { status } = await make(call);

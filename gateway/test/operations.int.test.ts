@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import type { Answers } from '@countersign/admin-api';
+import type { Answers } from '@countersign/console';
 import { eventually, rawRequest } from '@countersign/testing';
 import { describe, expect, test } from '@jest/globals';
+import { errorTable } from '../src/errors.ts';
 import { gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 import { feedItem } from './issuer-server.ts';
 import { thingsAt } from './kit/raw-service.ts';
@@ -112,6 +113,46 @@ describe('a gateway in operation', () => {
     const all = [...types].map(([, name = '', type]) => ({ name, type }));
     expect(all.filter(({ name }) => !page.includes(`| \`${name}\` |`))).toEqual([]);
     expect(all.filter(({ name, type }) => name.endsWith('_total') !== (type === 'counter'))).toEqual([]);
+    await gateway.close();
+  });
+
+  test('labels metrics by what gateway.yaml and the error table name, never by what a request says', async () => {
+    const gateway = await gatewayUnderTest();
+    const { issuer } = gateway;
+    const names = (kind: string) => [...gateway.yaml.matchAll(new RegExp(kind, 'gm'))].map(([, name]) => name);
+    const allowed: Record<string, readonly unknown[]> = {
+      route: [...names('{ name: ([\\w-]+),'), 'none'],
+      upstream: [...names('^  (\\w+): \\{ targets'), 'none'],
+      issuer: [issuer.issuer],
+      code: Object.keys(errorTable),
+      fault: Object.values(errorTable).map(({ fault }) => fault),
+      status: ['200', '400', '401', '403', '404', '405', '421', '429'],
+    };
+    const askWith = async (mark: string) => {
+      const claims = { user_id: mark, sub: mark, client_id: mark, sid: mark, jti: mark, tenant_id: mark };
+      const token = await issuer.accessToken(claims);
+      const headers = { 'x-request-id': mark, 'user-agent': mark, origin: `http://${mark}.test`, cookie: `${mark}=1` };
+      const paths = ['things', 'open', 'tenants', 'maybe', 'admin', 'limited', 'limited-user', 'nothing', mark];
+      for (const path of paths) await gateway.ask(`/v1/${path}/${mark}?a=${mark}`, { token, headers });
+      for (const path of paths) await gateway.ask(`/v1/${path}?${mark}`, { token, headers, method: 'POST' });
+      await gateway.ask(`/v1/things/${mark}`, { token: await issuer.accessToken({ iss: `https://${mark}.test` }) });
+      await gateway.ask(`/v1/things/${mark}`, { token: `${mark}.${mark}.${mark}` });
+      await gateway.raw(`GET /v1/things/${mark} HTTP/1.1\r\nHost: ${mark}.test\r\n<close>\r\n\r\n`);
+      await gateway.raw(`GET /v1/%zz${mark} HTTP/1.1\r\n<host>\r\n<close>\r\n\r\n`);
+      const text = await (await gateway.admin('/metrics')).text();
+      return text.split('\n').filter((line) => line.startsWith('countersign_'));
+    };
+    await askWith('first-mark');
+    const lines = await askWith('other-mark');
+    expect(lines.filter((line) => /-mark|\/v1/i.test(line))).toEqual([]);
+    for (const [label, values] of Object.entries(allowed)) {
+      const seen = new Set(lines.flatMap((line) => new RegExp(`[{,]${label}="([^"]*)"`).exec(line)?.[1] ?? []));
+      expect(seen.size).toBeGreaterThan(0);
+      expect([label, [...seen].filter((value) => !values.includes(value))]).toEqual([label, []]);
+    }
+    // More requests of the same kinds add no series.
+    const seriesOf = (text: readonly string[]) => text.map((line) => line.replace(/ \S+$/, ''));
+    expect(seriesOf(await askWith('third-mark'))).toEqual(seriesOf(lines));
     await gateway.close();
   });
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
@@ -45,6 +45,23 @@ describe('a new configuration', () => {
     await client.close();
   });
 
+  test('applies while its file is written all the time', async () => {
+    await start({ reloadTiming: { checkEveryMs: 10 } });
+    const closed = gateway.yaml.replace(openPath, closedPath);
+    let count = 0;
+    // Renamed, so that no check reads half a file. More often than the checks, so that each sees another one.
+    const writing = setInterval(() => {
+      count += 1;
+      writeFileSync(`${gateway.file}.new`, `${closed}# ${count}\n`);
+      renameSync(`${gateway.file}.new`, gateway.file);
+    }, 3);
+    try {
+      await eventually(async () => expect(await codeOf('/v1/open/1')).toBe('token_missing'));
+    } finally {
+      clearInterval(writing);
+    }
+  });
+
   test('lets a request in progress finish under the old configuration, even if its upstream was removed', async () => {
     const waiting: ServerResponse[] = [];
     await start({
@@ -66,9 +83,14 @@ describe('a new configuration', () => {
     await start();
     const token = await gateway.issuer.accessToken({ role: 'agent' });
     expect(await codeOf('/v1/things/1', token)).toBe(200);
-    const things =
-      'path: "/v1/things/**", methods: [GET, POST, PUT, PATCH, DELETE, OPTIONS], upstream: things, auth: required';
-    await gateway.reload([[things, `${things}, allow: { roles: [admin] }`]]);
+    const things = 'upstream: things, auth: required, body: { mode: digest, maxBytes: 64KiB }';
+    // `moved` reaches the same paths, so it needs the same rules.
+    const moved = 'upstream: things, auth: required, rewrite:';
+    const allow = 'allow: { roles: [admin] }';
+    await gateway.reload([
+      [things, `${allow}, ${things}`],
+      [moved, `${allow}, ${moved}`],
+    ]);
     expect(await codeOf('/v1/things/1', token)).toBe('insufficient_role');
     await gateway.reload([['audience: complaints-api', 'audience: another-api']]);
     expect(await codeOf('/v1/things/1', token)).toBe('token_audience_refused');

@@ -95,4 +95,4 @@ function documentedFiles(): readonly string[] {
     .sort();
 }
 
-const packages = new Set(['http1-client', 'identity', 'jwks', 'revocations', 'service-kit']);
+const packages = new Set(['http1-client', 'identity', 'jwks', 'process-kit', 'revocations', 'service-kit']);

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { eventually, mintIssuer } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
@@ -64,21 +67,20 @@ describe('a revoked token', () => {
     const token = await gateway.issuer.accessToken({ sid: 's-1' });
     expect(await ask(token)).toEqual([200, undefined]);
     const before = gateway.upstream.requests.length;
-    let finish: () => void = () => {};
-    const slow = new ReadableStream<Uint8Array>({
-      start(controller) {
-        controller.enqueue(Buffer.from('half '));
-        finish = () => {
-          controller.enqueue(Buffer.from('and half'));
-          controller.close();
-        };
-      },
+    const slow = request({
+      port: gateway.port,
+      method: 'POST',
+      path: '/v1/things',
+      headers: { host: 'gateway.test', authorization: `Bearer ${token}`, expect: '100-continue', 'content-length': 4 },
     });
-    const answer = gateway.ask('/v1/things', { token, method: 'POST', body: slow });
+    slow.flushHeaders();
+    // The gateway asks for the body once it has accepted the token.
+    await once(slow, 'continue');
     gateway.issuerServer.revoke(feedItem('session', { sid: 's-1' }));
     await eventually(async () => expect((await ask(token))[1]).toBe('token_revoked'));
-    finish();
-    expect(await answer).toMatchObject({ status: 401, code: 'token_revoked' });
+    slow.end('body');
+    const [answer] = (await once(slow, 'response')) as [IncomingMessage];
+    expect([answer.statusCode, JSON.parse(await text(answer)).code]).toEqual([401, 'token_revoked']);
     expect(gateway.upstream.requests.length).toBe(before);
   });
 

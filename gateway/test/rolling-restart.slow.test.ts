@@ -17,6 +17,7 @@ import { type GatewayProcess, gatewayProcess, loadOn } from './gateway-process.t
 const bin = fileURLToPath(new URL('../bin/countersign.js', import.meta.url));
 const page = resolve(import.meta.dirname, '../../docs/operations/workers.md');
 const [, printed = ''] = /<!-- haproxy.cfg -->\n```\n(.*?)```/s.exec(readFileSync(page, 'utf8')) ?? [];
+const [, origins = ''] = /<!-- gateway.yaml -->\n```yaml\n(.*?)```/s.exec(readFileSync(page, 'utf8')) ?? [];
 
 let place: GatewayProcess;
 const running: StartedProcess[] = [];
@@ -79,7 +80,11 @@ function follow(url: string, headers: Readonly<Record<string, string>>) {
     const listen =
       // biome-ignore lint/suspicious/noTemplateCurlyInString: variables of gateway.yaml
       'listen: { public: "127.0.0.1:${PUBLIC}", admin: "127.0.0.1:${ADMIN}", internal: "127.0.0.1:${INTERNAL}" }';
-    place.write(place.yaml.replace(/^listen: .*$/m, listen));
+    expect(origins).toContain('publicOrigins');
+    place.write(
+      origins.replace('127.0.0.1:8000', `127.0.0.1:${bind}`) +
+        place.yaml.replace(/^listen: .*$/m, listen).replaceAll(/^(?:publicOrigins|trustedProxies): .*\n/gm, ''),
+    );
     const members = [0, 3, 6].map((at): Member => {
       const [PUBLIC, ADMIN, INTERNAL] = ports.slice(at, at + 3).map(String);
       return {

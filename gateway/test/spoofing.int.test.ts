@@ -37,6 +37,30 @@ const ofOtherProxies = [
   'CF-Access-Jwt-Assertion',
   'Impersonate-User',
   'Impersonate-Extra-Scopes',
+  'Remote-Groups',
+  'Remote-Email',
+  'Remote-Name',
+  'X-Remote-Group',
+  'X-Remote-Extra-Scopes',
+  'X-WEBAUTH-USER',
+  'X-Consumer-Username',
+  'X-Credential-Identifier',
+  'X-Authenticated-Userid',
+  'X-Authentik-Username',
+  'X-Pomerium-Claim-Email',
+  'Tailscale-User-Login',
+  'OIDC_CLAIM_sub',
+  'SM_USER',
+  'iv-user',
+  'X-SSL-Cert',
+  'X-TLS-Client-Cert',
+  'X-JWT-Assertion',
+  'X-Access-Token',
+  'X-Token-User-Email',
+  'X-Userinfo',
+  'X-Amzn-Mtls-Clientcert',
+  'X-Countersign-Status',
+  'X-Countersign-Upgrade',
 ];
 const upgrade =
   'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
@@ -194,6 +218,67 @@ describe('identity headers of a client', () => {
     expect(headers.x_mine).toBeUndefined();
   });
 
+  const endToEnd = [
+    ['Cookie', '__Host-rt=refresh'],
+    ['Origin', 'http://gateway.test'],
+    ['Content-Type', 'text/plain'],
+    ['Accept-Language', 'en'],
+    ['If-None-Match', '"v1"'],
+  ] as const;
+  const post = (connection: string) =>
+    gateway.raw(
+      `POST /v1/open/1 HTTP/1.1\r\n<host>\r\n${endToEnd.map(([name, value]) => `${name}: ${value}\r\n`).join('')}${connection}Content-Length: 3\r\n<close>\r\n\r\nabc`,
+    );
+
+  test.each(endToEnd.map(([name]) => name.toLowerCase()))(
+    'Connection removes %s, which the gateway reads or forwards, and nothing else',
+    async (name) => {
+      await post('');
+      const { headers: whole } = arrived();
+      expect(whole[name]).toBe(endToEnd.find(([each]) => each.toLowerCase() === name)?.[1]);
+      for (const spelling of [name, name.toUpperCase(), name.replace('-', '_'), ` close,\t${name} , te`]) {
+        seen = gateway.upstream.requests.length;
+        expect((await post(`Connection: ${spelling}\r\n`)).status).toBe(200);
+        const { headers, body } = arrived();
+        const others = endToEnd.flatMap(([each]) => (each.toLowerCase() === name ? [] : [each.toLowerCase()]));
+        expect(headers[name]).toBeUndefined();
+        expect(others.filter((each) => headers[each] === undefined)).toEqual([]);
+        expect(body.toString()).toBe('abc');
+      }
+    },
+  );
+
+  test.each(['authorization', 'Authorization', 'x-mine, AUTHORIZATION'])(
+    'Connection: %s removes the token, so a route that requires one refuses the request',
+    async (connection) => {
+      const { status, code } = await send(`Connection: ${connection}\r\n`);
+      expect([status, code]).toEqual([401, 'token_missing']);
+      expect(gateway.upstream.requests.length).toBe(seen);
+      expect((await send(`Connection: ${connection}\r\n`, '/v1/maybe')).status).toBe(200);
+      expect(arrived().headers['x-identity']).toBe('anonymous');
+    },
+  );
+
+  test.each([
+    ['content-length', 'Content-Length: 3\r\n', 'abc'],
+    ['transfer-encoding', 'Transfer-Encoding: chunked\r\n', '3\r\nabc\r\n0\r\n\r\n'],
+    ['host', 'Content-Length: 3\r\n', 'abc'],
+  ])('Connection: %s does not change where the body ends', async (name, framing, body) => {
+    const { status } = await gateway.raw(
+      `POST /v1/things HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\n${framing}Connection: ${name}\r\n<close>\r\n\r\n${body}`,
+    );
+    expect(status).toBe(200);
+    expect(arrived().body.toString()).toBe('abc');
+  });
+
+  test('Connection: content-encoding does not hide that a body is compressed', async () => {
+    const { status, code } = await gateway.raw(
+      `POST /v1/things HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\nConnection: content-encoding\r\n<close>\r\n\r\nabc`,
+    );
+    expect([status, code]).toEqual([415, 'unsupported_media_type']);
+    expect(gateway.upstream.requests.length).toBe(seen);
+  });
+
   test('are replaced by an anonymous identity on a public route', async () => {
     const { status } = await send(
       'X-User-Id: evil\r\nX_User_Role: evil\r\nX-Identity: user\r\nSignature: evil\r\n',
@@ -246,6 +331,27 @@ describe('identity headers of a client', () => {
     expect(arrived().headers.cookie).toBe('lang=en; __Host-rt=r1');
   });
 
+  test.each([
+    '\xa0__Host-rt',
+    '__Host-rt\xa0',
+    '\xc2\xa0__Host-rt',
+    '\x85__Host-rt',
+    '\xef\xbb\xbf__Host-rt',
+    '__host-rt',
+  ])('a cookie %j is not forwarded as the refresh cookie, nor instead of it', async (name) => {
+    await send(`Cookie: lang=en; ${name}=evil; __Host-rt=r1\r\n`, '/v1/open/1');
+    expect(arrived().headers.cookie).toBe('lang=en; __Host-rt=r1');
+    seen += 1;
+    await send(`Cookie: lang=en; ${name}=evil\r\n`);
+    expect(arrived().headers.cookie).toBe('lang=en');
+  });
+
+  test.each(['\x0b', '\x0c', '\x1c'])('a cookie name with %j is refused', async (char) => {
+    const { status, code } = await send(`Cookie: ${char}__Host-rt=evil\r\n`, '/v1/open/1');
+    expect([status, code]).toEqual([400, 'invalid_request']);
+    expect(gateway.upstream.requests.length).toBe(seen);
+  });
+
   test.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])(
     'a header named %s has no effect',
     async (name) => {
@@ -270,6 +376,7 @@ describe("a service's headers and refusals", () => {
     gateway = await gatewayUnderTest({
       upstream: {
         answer(request, res) {
+          res.writeEarlyHints({ link: '</evil>', 'x-countersign-status': 'evil', 'x-user-id': 'evil' });
           if (request.target.endsWith('/redirect')) {
             res.writeHead(307, { location: 'http://evil.test/steal' }).end();
           } else if (request.target.endsWith('/refused')) {
@@ -304,8 +411,15 @@ describe("a service's headers and refusals", () => {
                 ['Set-Cookie', '__Host-rt=evil; Path=/; Secure'],
                 ['Set-Cookie', 'b=2; Path=/'],
                 ['X-Mine', 'yes'],
+                ['Transfer-Encoding', 'chunked'],
+                ['Trailer', 'X-Countersign-Status'],
+                ...ofOtherProxies.flatMap((name) => [
+                  [name, 'evil'],
+                  [name.replaceAll('-', '_'), 'evil'],
+                ]),
               ].flat(),
             );
+            res.addTrailers({ 'X-Countersign-Status': 'evil', 'X-User-Id': 'evil' });
             res.end('ok');
           }
         },
@@ -379,4 +493,13 @@ describe("a service's headers and refusals", () => {
     const { status, headers, body } = await get('/v1/things/denied');
     expect([status, headers['www-authenticate'], body]).toEqual([401, 'Basic', 'mine']);
   });
+});
+
+test('headers.strip also removes headers that the gateway reads', async () => {
+  const gateway = await gatewayUnderTest({ edits: [['trustedProxies: []', 'headers: { strip: [Cookie] }']] });
+  const { status } = await gateway.raw('GET /v1/open/1 HTTP/1.1\r\n<host>\r\nCookie: theme=dark\r\n<close>\r\n\r\n');
+  const { headers } = gateway.upstream.last();
+  await gateway.close();
+  expect(status).toBe(200);
+  expect(headers).not.toHaveProperty('cookie');
 });

@@ -56,10 +56,11 @@ describe("a request's target and host", () => {
   });
 
   test.each([
-    ['GET /V1/ADMIN', 404, 'no_route'],
-    ['GET /v1/admin/', 404, 'no_route'],
-    ['GET /v1/admin.', 404, 'no_route'],
-    ['GET /v1/admin%20', 404, 'no_route'],
+    ['GET /V1/ADMIN', 400, 'invalid_target'],
+    ['GET /v1/admin/', 400, 'invalid_target'],
+    ['GET /v1/admin.', 400, 'invalid_target'],
+    ['GET /v1/admin%20', 400, 'invalid_target'],
+    ['GET /HEALTHZ', 400, 'invalid_target'],
     ['GET /v1/thingsandmore', 404, 'no_route'],
     ['GET /v1/%252e%252e/admin', 404, 'no_route'],
     ['GET /healthz', 404, 'no_route'],
@@ -141,4 +142,18 @@ describe("a request's target and host", () => {
       'headers_too_large',
     ]);
   });
+});
+
+test('only a host with the port of the one public origin is accepted', async () => {
+  const gateway = await gatewayUnderTest({ edits: [['"http://gateway.test"', '"http://gateway.test:8080"']] });
+  const hosts = ['gateway.test:8080', 'gateway.test', 'gateway.test:80', 'evil.test:8080'];
+  const statuses: number[] = [];
+  for (const host of hosts) {
+    const { status } = await gateway.raw(`GET /v1/open/1 HTTP/1.1\r\nHost: ${host}\r\n<close>\r\n\r\n`);
+    statuses.push(status);
+  }
+  const arrived = gateway.upstream.requests.length;
+  await gateway.close();
+  expect(statuses).toEqual([200, 421, 421, 421]);
+  expect(arrived).toBe(1);
 });

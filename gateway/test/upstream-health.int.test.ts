@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Answers } from '@countersign/admin-api';
+import type { Answers } from '@countersign/console';
 import { eventually } from '@countersign/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
@@ -193,6 +193,23 @@ describe('without health checks, an upstream whose process is killed', () => {
     service.server.close();
     service.server.closeAllConnections();
   });
+});
+
+test.each([
+  ['its replay store is down', 503, 'x-identity-unavailable', 'replay_unavailable', '1'],
+  ['it has just started', 401, 'x-identity-refused', 'created_before_start', '1'],
+  ['its own source gives no reason', 503, 'x-identity-unavailable', 'unavailable', '1'],
+  ["it cannot fetch the gateway's keys", 503, 'x-identity-unavailable', 'keys_unavailable', '0'],
+  ['its clock is wrong', 401, 'x-identity-refused', 'expired', '0'],
+])('a target that refuses because %s: the metric of its health', async (_why, status, header, reason, gauge) => {
+  const gateway = await gatewayUnderTest({
+    upstream: { answer: (_request, res) => res.writeHead(status, { [header]: reason }).end() },
+  });
+  for (let count = 0; count < 4; count += 1)
+    expect((await gateway.ask('/v1/open/1')).code).toMatch(/^identity_(refused|unavailable)$/);
+  const metrics = await (await gateway.admin('/metrics')).text();
+  expect(metrics).toMatch(new RegExp(`^countersign_upstream_target_healthy\\{upstream="things".*\\} ${gauge}$`, 'm'));
+  await gateway.close();
 });
 
 describe('GET /upstreams', () => {

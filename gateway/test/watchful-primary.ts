@@ -1,4 +1,4 @@
-import { createLogger, runProcess } from '@countersign/service-kit';
+import { createLogger, runProcess } from '@countersign/process-kit';
 import { loadConfig } from '../src/config/load.ts';
 import { startGateway } from '../src/start-gateway.ts';
 import { startPrimary } from '../src/workers/primary.ts';

@@ -1,5 +1,6 @@
 import { databaseProblems } from '@countersign/database';
-import { ConfigError, commonConfig, type Environment, port, readConfig } from '@countersign/service-kit';
+import { ConfigError, type Environment, port, readConfig } from '@countersign/process-kit';
+import { commonConfig } from '@countersign/service-kit';
 import { z } from 'zod';
 
 const schema = z.object({

@@ -1,10 +1,5 @@
-import {
-  caller,
-  commonErrors,
-  type ErrorTable,
-  AppError as KitError,
-  preconditionErrors,
-} from '@countersign/service-kit';
+import { caller, commonErrors, type ErrorTable, AppError as KitError } from '@countersign/process-kit';
+import { preconditionErrors } from '@countersign/service-kit';
 
 /** The error codes of this service. */
 export const errors = {

@@ -1,4 +1,4 @@
-import { runProcess } from '@countersign/service-kit';
+import { runProcess } from '@countersign/process-kit';
 import { readUsersConfig } from './config.ts';
 import { start } from './service.ts';
 

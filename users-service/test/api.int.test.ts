@@ -1,9 +1,8 @@
-import { createHealth, createMetrics } from '@countersign/service-kit';
+import { createHealth, createMetrics } from '@countersign/process-kit';
 import { databases, silentLogger } from '@countersign/testing';
 import { servedRoutes } from '@countersign/testing/service';
 import { expect, test } from '@jest/globals';
-import { createApp } from '../src/app.ts';
-import { api } from '../src/routes/api.ts';
+import { api, createApp } from '../src/routes/api.ts';
 import { type UsersSchema, usersDatabase } from '../src/store/schema.ts';
 
 test('the OpenAPI description lists exactly the served routes', async () => {

@@ -1,9 +1,8 @@
 import { databases, people, tablesWithoutForcedRowSecurity } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import { inTenant, type Trx } from '../src/store/in-tenant.ts';
 import { applyMembershipUpdate } from '../src/store/members.ts';
-import { appRole, identityRole, membershipRole } from '../src/store/schema.ts';
+import { appRole, identityRole, inTenant, membershipRole, type Trx } from '../src/store/schema.ts';
 import { usersWorld } from './world.ts';
 
 const { agent, stranger } = people;

@@ -2,9 +2,8 @@ import type { IdentityClaims } from '@countersign/identity';
 import { asUser, databases, eventually, people, tenants } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import { inTenant, type Trx } from '../src/store/in-tenant.ts';
 import { applyMembershipUpdate } from '../src/store/members.ts';
-import { membershipRole } from '../src/store/schema.ts';
+import { inTenant, membershipRole, type Trx } from '../src/store/schema.ts';
 import { usersWorld } from './world.ts';
 
 const { agent, admin } = people;

@@ -1,8 +1,7 @@
 import { people, type TestDatabase, tenants } from '@countersign/testing';
 import { serviceWorld } from '@countersign/testing/service';
-import { createApp } from '../src/app.ts';
-import { api } from '../src/routes/api.ts';
-import { type Seed, seedMembers } from '../src/seed.ts';
+import { api, createApp } from '../src/routes/api.ts';
+import { type Seed, seedMembers } from '../src/service.ts';
 import { type UsersSchema, usersDatabase } from '../src/store/schema.ts';
 
 export const audience = 'users-service';

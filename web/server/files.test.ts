@@ -1,7 +1,8 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { commonErrors, createHealth, createLogger, createMetrics, createServiceApp } from '@countersign/service-kit';
+import { commonErrors, createHealth, createLogger, createMetrics } from '@countersign/process-kit';
+import { createServiceApp } from '@countersign/service-kit';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import request from 'supertest';
 import { fileRoutes } from './files.ts';

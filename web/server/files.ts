@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
-import { AppError, createRouter } from '@countersign/service-kit';
+import { AppError, createRouter } from '@countersign/process-kit';
 import type { RequestHandler, Router } from 'express';
 
 /**
@@ -18,7 +18,8 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-const headers = {
+/** The headers of every page. */
+export const pageHeaders = {
   'content-security-policy': contentSecurityPolicy,
   'cross-origin-opener-policy': 'same-origin',
   'permissions-policy': 'geolocation=(self), camera=(), microphone=()',
@@ -26,7 +27,7 @@ const headers = {
   'x-content-type-options': 'nosniff',
 };
 
-export type FilesOptions = Readonly<{
+type FilesOptions = Readonly<{
   /** The output of `npm run build`. */
   directory: string;
   /** The URL of the operators' console. If undefined, the pages do not link to it. */
@@ -37,7 +38,7 @@ export type FilesOptions = Readonly<{
 export function fileRoutes({ directory, consoleUrl }: FilesOptions): Router {
   const router = createRouter();
   router.use('/app', (_req, res, next) => {
-    res.set(headers);
+    res.set(pageHeaders);
     next();
   });
   router.get('/', (_req, res) => res.redirect('/app/'));

@@ -1,12 +1,28 @@
+import { queryOptions, useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useRouterState } from '@tanstack/react-router';
 import { lazy, Suspense, useEffect, useRef } from 'react';
-import { beginPage, isStaff, lastRequestId } from './client.ts';
-import { useConfig } from './config.ts';
-import { useLiveEvents } from './live.ts';
-import { useSession } from './session.ts';
+import { useLiveEvents } from './queries.ts';
+import { beginPage, isStaff, lastRequestId, useSession } from './session.ts';
 import { useStored } from './store.ts';
 import { useTexts } from './texts/texts.ts';
 import { AccountMenu } from './ui/account-menu.tsx';
+
+/** The installation's settings, from the server that serves these files. */
+export type Config = Readonly<{
+  /** The URL of the operators' console. Undefined if users have no access to it. */
+  console?: string;
+}>;
+
+const configQuery = queryOptions({
+  queryKey: ['config'],
+  staleTime: Number.POSITIVE_INFINITY,
+  queryFn: async ({ signal }): Promise<Config> => {
+    const response = await fetch('/app/config.json', { signal });
+    return response.ok ? response.json() : {};
+  },
+});
+
+const useConfig = (): Config => useQuery(configQuery).data ?? {};
 
 const StaffBar = lazy(() => import('./staff/staff-bar.tsx').then(({ StaffBar: bar }) => ({ default: bar })));
 
@@ -61,7 +77,7 @@ export function Layout() {
         )}
         <AccountMenu />
       </header>
-      <main id="main" ref={main} tabIndex={-1}>
+      <main id="main" className="stack" ref={main} tabIndex={-1}>
         <Outlet />
       </main>
       <GatewayLink />

@@ -1,14 +1,13 @@
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
 import { createRoot } from 'react-dom/client';
-import { client, session } from './client.ts';
 import { isFinal } from './failure.ts';
 import { router } from './router.tsx';
-import { returnToPage } from './session.ts';
-import { SignedOut } from './signed-out.tsx';
+import { client, returnToPage, session } from './session.ts';
 import { useStored } from './store.ts';
-import './style.css';
+import { SignedOut } from './ui/account-menu.tsx';
 import { ErrorNotice } from './ui/state.tsx';
+import './style.css';
 
 const queries = new QueryClient({
   defaultOptions: {
@@ -42,14 +41,14 @@ const signedIn = '__Host-signed-in';
 
 async function start(): Promise<void> {
   try {
-    if (document.cookie.includes(`${signedIn}=`)) {
+    if (document.cookie.split('; ').includes(`${signedIn}=1`)) {
       if ((await client.resume()) === undefined) await cookieStore.delete(signedIn);
       else returnToPage();
     }
     page.render(<App />);
   } catch (error) {
     page.render(
-      <main className="narrow">
+      <main className="narrow stack">
         <ErrorNotice error={error} onRetry={() => void start()} />
       </main>,
     );

@@ -6,12 +6,12 @@ import {
   lazyRouteComponent,
   redirect,
 } from '@tanstack/react-router';
-import { isStaff, session } from './client.ts';
 import { ComplaintPage } from './complaints/complaint-page.tsx';
 import { MyComplaints } from './complaints/my-complaints.tsx';
+import { readStep } from './filing/draft.ts';
 import { NewComplaint } from './filing/new-complaint.tsx';
-import { readStep } from './filing/steps.ts';
 import { Layout } from './layout.tsx';
+import { isStaff, session } from './session.ts';
 import { readFilters } from './staff/filters.ts';
 import { useTexts } from './texts/texts.ts';
 import { ErrorNotice } from './ui/state.tsx';

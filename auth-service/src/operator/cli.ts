@@ -16,13 +16,8 @@ export async function runOperatorCli(args: readonly string[], env = process.env)
   if (findCommand(args) === undefined) return say(`${usage()}\n`, 2);
   const path = operatorSocketPath(env);
   if (path === undefined) return say('countersign-auth: operator commands are disabled\n', 1);
-  try {
-    const { ok, lines } = await sendCommand(path, args);
-    return say(`${lines.join('\n')}\n`, ok ? 0 : 1);
-  } catch (error) {
-    if (error instanceof NotReached) return say(`countersign-auth: ${error.message}\n`, 1);
-    throw error;
-  }
+  const { ok, lines } = await sendCommand(path, args);
+  return say(`${lines.join('\n')}\n`, ok ? 0 : 1);
 }
 
 function say(text: string, exitCode: number): number {
@@ -34,12 +29,11 @@ function say(text: string, exitCode: number): number {
   return exitCode;
 }
 
-export class NotReached extends Error {}
-
-export type OperatorAnswer = Readonly<{ ok: boolean; lines: readonly string[] }>;
-
-/** Sends a command to the running service. @throws NotReached if no service listens on the socket. */
-export async function sendCommand(socketPath: string, command: readonly string[]): Promise<OperatorAnswer> {
+/** Sends a command to the running service. `ok` is false if it failed, or if no service listens on the socket. */
+export async function sendCommand(
+  socketPath: string,
+  command: readonly string[],
+): Promise<Readonly<{ ok: boolean; lines: readonly string[] }>> {
   const body = JSON.stringify({ command });
   const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
   const sent = request({ socketPath, method: 'POST', path: '/', headers }).end(body);
@@ -48,9 +42,8 @@ export async function sendCommand(socketPath: string, command: readonly string[]
     [response] = (await once(sent, 'response')) as [IncomingMessage];
   } catch (error) {
     const { code = 'error' } = error as NodeJS.ErrnoException;
-    throw new NotReached(
-      `no auth-service listens at ${socketPath} (${code}). Is it running with this COUNTERSIGN_HOME?`,
-    );
+    const advice = 'Is it running with this COUNTERSIGN_HOME?';
+    return { ok: false, lines: [`countersign-auth: no auth-service listens at ${socketPath} (${code}). ${advice}`] };
   }
   const answer = JSON.parse(await text(response)) as {
     lines?: string[];

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
-import { type Logger, notFound, requestIdOf, requestLog, respondWithProblem } from '@countersign/service-kit';
+import { type Logger, notFound, requestIdOf, requestLog, respondWithProblem } from '@countersign/process-kit';
 import express from 'express';
 import { z } from 'zod';
 import { AppError, errors } from '../errors.ts';
@@ -81,10 +81,7 @@ function operatorApp(parts: OperatorParts, logger: Logger): RequestListener {
   return app;
 }
 
-/**
- * Creates the directory, or requires mode 0700 of an existing directory. It might be a shared directory such as /run,
- * so its mode must not be changed.
- */
+/** An existing directory must have mode 0700. It may be shared, such as /run, so its mode must not be changed. */
 function assertOwnDirectory(directory: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   if ((statSync(directory).mode & 0o077) !== 0)

@@ -2,16 +2,8 @@ import { lineField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { AppError } from '../errors.ts';
 import { type ChainReport, verifyAudit } from '../flows/audit/verify-audit.ts';
-import { type KeyParts, listKeys, revokeKey, rewrapSecrets, rotateKeys } from '../flows/keys/manage-keys.ts';
-import { disableUser, enableUser, endAllSessions, resetSecondFactor } from '../flows/operator/operate.ts';
-import {
-  createTenant,
-  disableTenant,
-  enableTenant,
-  everyTenant,
-  inviteAdministrator,
-} from '../flows/operator/operate-tenants.ts';
-
+import { type KeyParts, listKeys, revokeKey, rewrapSecrets, rotateKeys } from '../flows/keys/signing-keys.ts';
+import * as flows from '../flows/operator/operate.ts';
 import { type Command, tableLines } from './commands.ts';
 
 export type OperatorParts = KeyParts;
@@ -47,41 +39,41 @@ export const run: Readonly<Record<Command, Run>> = {
     return [`encrypted with "${kekId}": ${signingKeys} signing keys, ${secondFactors} second factors`];
   },
   async 'sessions end-all'({ db }, _given, requestId) {
-    const { ended, tenants } = await endAllSessions(db, requestId);
+    const { ended, tenants } = await flows.endAllSessions(db, requestId);
     return [`${ended} sessions ended in ${tenants} tenants; gateways refuse all earlier access tokens`];
   },
   async 'tenants list'({ db }) {
-    const rows = (await everyTenant(db)).map(({ id, slug, name, status }) => [id, slug, status, name]);
+    const rows = (await flows.everyTenant(db)).map(({ id, slug, name, status }) => [id, slug, status, name]);
     return tableLines([['ID', 'SLUG', 'STATE', 'NAME'], ...rows]);
   },
   async 'tenants create SLUG NAME'({ db }, [SLUG, NAME], requestId) {
     const { SLUG: slug, NAME: name } = newTenant.parse({ SLUG, NAME });
-    const { id } = await createTenant(db, { slug, name }, requestId);
+    const { id } = await flows.createTenant(db, { slug, name }, requestId);
     return [`created ${slug} with id ${id}; run tenants invite ${slug} EMAIL to invite its first administrator`];
   },
   async 'tenants invite SLUG EMAIL'({ db }, [SLUG, EMAIL], requestId) {
     const { SLUG: slug, EMAIL: email } = invited.parse({ SLUG, EMAIL });
-    await inviteAdministrator(db, { slug, email }, requestId);
+    await flows.inviteAdministrator(db, { slug, email }, requestId);
     return [`invitation sent to ${email}, to administer ${slug}`];
   },
   async 'tenants disable SLUG'({ db }, [slug = ''], requestId) {
-    const { ended } = await disableTenant(db, slug, requestId);
+    const { ended } = await flows.disableTenant(db, slug, requestId);
     return [`${slug} is disabled; ${ended} sessions ended`];
   },
   async 'tenants enable SLUG'({ db }, [slug = ''], requestId) {
-    await enableTenant(db, slug, requestId);
+    await flows.enableTenant(db, slug, requestId);
     return [`${slug} is enabled`];
   },
   async 'users disable EMAIL'({ db }, [email = ''], requestId) {
-    const { ended } = await disableUser(db, email, requestId);
+    const { ended } = await flows.disableUser(db, email, requestId);
     return [`${email} is disabled; ${ended} sessions ended`];
   },
   async 'users enable EMAIL'({ db }, [email = ''], requestId) {
-    await enableUser(db, email, requestId);
+    await flows.enableUser(db, email, requestId);
     return [`${email} is enabled`];
   },
   async 'mfa reset EMAIL'({ db }, [email = ''], requestId) {
-    await resetSecondFactor(db, email, requestId);
+    await flows.resetSecondFactor(db, email, requestId);
     return [`${email} can log in with the password alone until they set up a second factor again`];
   },
   async 'audit verify'({ db }) {

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 
-export type SocketSettings = Readonly<{
+type SocketSettings = Readonly<{
   AUTH_OPERATOR_SOCKET?: string | undefined;
   COUNTERSIGN_HOME?: string | undefined;
 }>;

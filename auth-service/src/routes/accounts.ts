@@ -1,93 +1,76 @@
 import { z } from 'zod';
 import { maxPasswordLength } from '../domain/accounts/passwords.ts';
-import { changePassword } from '../flows/accounts/change-password.ts';
+import { changePassword, resetPassword } from '../flows/accounts/passwords.ts';
 import { register, requestLink, verifyEmail } from '../flows/accounts/register.ts';
-import { resetPassword } from '../flows/accounts/reset-password.ts';
-import { callerOf, sessionOf } from './caller.ts';
 import { emailAddress, mailedToken, newPassword, secretText } from './fields.ts';
-import { route } from './route.ts';
+import { callerOf, route, sessionOf } from './route.ts';
 
-const publicForm = { method: 'post', tag: 'Accounts', callers: ['anonymous', 'user'] } as const;
+const publicForm = { tag: 'Accounts', callers: ['anonymous', 'user'] } as const;
+const byAddress = { ...publicForm, body: z.strictObject({ email: emailAddress }), responses: { 202: null } } as const;
+const byLink = {
+  ...publicForm,
+  body: z.strictObject({ token: mailedToken, password: newPassword }),
+  responses: { 204: null },
+  errors: ['invalid_token', 'too_many_attempts', 'login_busy'],
+} as const;
 
-export const registrationRoutes = [
-  route({
-    ...publicForm,
-    path: '/v1/auth/register',
+export const accountRoutes = [
+  route('POST /v1/auth/register', {
+    ...byAddress,
     operationId: 'register',
     summary: 'Register an email address',
     description:
       'Sends an email with a link to the next step. The response is the same whether or not the address has an account.',
-    body: z.strictObject({ email: emailAddress }),
-    responses: { 202: null },
     errors: ['registration_off', 'too_many_attempts'],
   }).handle(async ({ req, res, identity, body, reply }, parts) => {
     await register(parts, body.email, callerOf(req, res, identity));
     reply(202);
   }),
 
-  route({
-    ...publicForm,
-    path: '/v1/auth/email/verify',
+  route('POST /v1/auth/email/verify', {
+    ...byLink,
     operationId: 'verifyEmail',
     summary: 'Confirm an email address and choose a password',
     description: 'Creates the account. Send the token from the email.',
-    body: z.strictObject({ token: mailedToken, password: newPassword }),
-    responses: { 204: null },
-    errors: ['invalid_token', 'too_many_attempts', 'login_busy'],
   }).handle(async ({ req, res, identity, body, reply }, parts) => {
     await verifyEmail(parts, body, callerOf(req, res, identity));
     reply(204);
   }),
 
-  route({
-    ...publicForm,
-    path: '/v1/auth/email/resend',
+  route('POST /v1/auth/email/resend', {
+    ...byAddress,
     operationId: 'resendVerification',
     summary: 'Resend the confirmation email',
     description: 'Sends the email only if a registration is pending. The response is always the same.',
-    body: z.strictObject({ email: emailAddress }),
-    responses: { 202: null },
     errors: ['too_many_attempts'],
   }).handle(async ({ req, res, identity, body, reply }, parts) => {
     await requestLink(parts, 'verification_again', body.email, callerOf(req, res, identity));
     reply(202);
   }),
-];
-
-export const passwordRoutes = [
-  route({
-    ...publicForm,
-    path: '/v1/auth/password/forgot',
+  route('POST /v1/auth/password/forgot', {
+    ...byAddress,
     operationId: 'forgotPassword',
     summary: 'Request a password reset link',
     description: 'The response is the same whether or not the address has an account.',
-    body: z.strictObject({ email: emailAddress }),
-    responses: { 202: null },
     errors: ['too_many_attempts'],
   }).handle(async ({ req, res, identity, body, reply }, parts) => {
     await requestLink(parts, 'password_reset', body.email, callerOf(req, res, identity));
     reply(202);
   }),
 
-  route({
-    ...publicForm,
-    path: '/v1/auth/password/reset',
+  route('POST /v1/auth/password/reset', {
+    ...byLink,
     operationId: 'resetPassword',
     summary: 'Choose a new password with an emailed token',
     description: 'Ends all your sessions.',
-    body: z.strictObject({ token: mailedToken, password: newPassword }),
-    responses: { 204: null },
-    errors: ['invalid_token', 'too_many_attempts', 'login_busy'],
   }).handle(async ({ req, res, identity, body, reply }, parts) => {
     await resetPassword(parts, body, callerOf(req, res, identity));
     reply(204);
   }),
 
-  route({
-    method: 'post',
-    path: '/v1/auth/password/change',
+  route('POST /v1/auth/password/change', {
+    ...publicForm,
     operationId: 'changePassword',
-    tag: 'Accounts',
     summary: 'Change your password',
     description: 'Ends all your other sessions.',
     callers: ['user'],

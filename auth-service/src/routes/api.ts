@@ -1,43 +1,30 @@
+import { docsPage } from '@countersign/process-kit';
 import type { Api } from '@countersign/service-kit';
 import { errors } from '../errors.ts';
-import { passwordRoutes, registrationRoutes } from './accounts.ts';
-import { authorizeRoutes } from './clients/authorize.ts';
+import { accountRoutes } from './accounts.ts';
 import { oauthClientRoutes } from './clients/clients.ts';
 import { delegationRoutes } from './clients/delegations.ts';
 import { tokenRoutes } from './clients/token.ts';
 import { secondFactorRoutes } from './second-factor/second-factor.ts';
-import { loginRoutes } from './sessions/login.ts';
-import { logoutRoutes } from './sessions/logout.ts';
-import { refreshRoutes } from './sessions/refresh.ts';
 import { revocationRoutes } from './sessions/revocations.ts';
 import { sessionRoutes } from './sessions/sessions.ts';
 import { admissionProblemMembers } from './sessions/token-answer.ts';
-import { auditRoutes } from './tenants/audit.ts';
-import { invitationRoutes } from './tenants/invitations.ts';
-import { memberRoutes } from './tenants/members.ts';
+import { tenantRoutes } from './tenants/tenants.ts';
 
 export const routes = [
-  ...registrationRoutes,
-  ...loginRoutes,
-  ...refreshRoutes,
-  ...logoutRoutes,
+  ...accountRoutes,
   ...sessionRoutes,
-  ...passwordRoutes,
   ...secondFactorRoutes,
-  ...invitationRoutes,
-  ...memberRoutes,
-  ...auditRoutes,
+  ...tenantRoutes,
   ...oauthClientRoutes,
   ...tokenRoutes,
   ...delegationRoutes,
-  ...authorizeRoutes,
   ...revocationRoutes,
 ];
 
 export const api: Api = {
   title: 'Countersign auth-service',
-  description:
-    'Manages accounts, logins, tokens and sessions. All requests go through the gateway, which adds its own error codes (docs/errors.md).',
+  description: `Manages accounts, logins, tokens and sessions. All requests go through the gateway, which adds [its own error codes](${docsPage('errors.md')}).`,
   tags: [
     { name: 'Accounts', description: 'Registration, email confirmation and passwords.' },
     { name: 'Sessions', description: 'Logins, tokens and your sessions.' },

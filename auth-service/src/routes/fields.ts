@@ -2,10 +2,7 @@ import { z } from 'zod';
 import { minPasswordLength } from '../domain/accounts/password-policy.ts';
 import { maxPasswordLength } from '../domain/accounts/passwords.ts';
 
-/**
- * Refuses lone surrogates, because they all encode to the same bytes. Allows NUL in passwords, which are hashed before
- * bcrypt sees them.
- */
+/** Refuses lone surrogates, which all encode to the same bytes. Allows NUL: passwords are hashed before bcrypt. */
 export const secretText = (maxLength: number) =>
   z
     .string()

@@ -1,11 +1,15 @@
-import { createRouter } from '@countersign/service-kit';
+import { createRouter } from '@countersign/process-kit';
 import type { Router } from 'express';
-import { assertionAlgorithms } from '../domain/clients/client-keys.ts';
-import { grantTypes } from '../domain/clients/client-rules.ts';
-import { authorizationPath, publicUrl, tokenPath } from '../domain/clients/token-endpoint.ts';
+import {
+  assertionAlgorithms,
+  authorizationPath,
+  grantTypes,
+  publicUrl,
+  tokenPath,
+} from '../domain/clients/client-rules.ts';
 import type { SigningKeys } from '../flows/keys/signing-keys.ts';
 
-export const metadataPath = '/.well-known/oauth-authorization-server';
+const metadataPath = '/.well-known/oauth-authorization-server';
 
 type MetadataParts = Readonly<{ issuer: Readonly<{ issuer: string }>; scopes: readonly string[] }>;
 
@@ -29,10 +33,7 @@ export function metadataRoutes({ issuer: { issuer }, scopes }: MetadataParts): R
   });
 }
 
-/**
- * Publishes the public keys that verify access tokens. The route accepts requests without an identity, because
- * verifiers need the keys first.
- */
+/** Accepts requests without an identity, because verifiers need these keys first. */
 export function keySetRoutes(signingKeys: SigningKeys): Router {
   return createRouter().get('/.well-known/jwks.json', (_req, res) => {
     const { body, etag } = signingKeys.published();

@@ -1,12 +1,11 @@
-import type { Database, Migration, OpenOptions } from '@countersign/database';
+import type { Migration, OpenOptions } from '@countersign/database';
 import { accountTables } from './migrations/schema/accounts.ts';
 import { clientTables } from './migrations/schema/clients.ts';
 import { keyAndLogTables } from './migrations/schema/keys-and-logs.ts';
 import { mailTables } from './migrations/schema/mail.ts';
 import { secondFactorTables } from './migrations/schema/second-factors.ts';
 import { sessionTables } from './migrations/schema/sessions.ts';
-import { roles } from './roles.ts';
-import type { AuthSchema } from './schema.ts';
+import { roles } from './transaction.ts';
 
 /** All migrations in order. Released statements never change. */
 export const migrations: readonly Migration[] = [
@@ -22,8 +21,6 @@ export const migrations: readonly Migration[] = [
     ],
   },
 ];
-
-export type AuthDatabase = Database<AuthSchema>;
 
 /** Our database settings, except the location. */
 export const authDatabase: Omit<OpenOptions, 'location' | 'name'> = {

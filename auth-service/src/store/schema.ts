@@ -1,12 +1,11 @@
 import type { ColumnType, Generated, Selectable } from 'kysely';
 import type { GrantType } from '../domain/clients/client-rules.ts';
+import type { KeyTimes } from '../domain/keys/signing-key-lifecycle.ts';
 import type { Transport } from '../domain/sessions/session-rules.ts';
 
 type Status = 'active' | 'disabled';
 /** Set by the database, so that all times come from its clock. */
 type DatabaseTime = ColumnType<Date, never, Date>;
-
-export type RevocationKind = 'session' | 'member' | 'user' | 'tenant' | 'key' | 'client';
 
 export type MailedTokenPurpose = 'email_verification' | 'password_reset' | 'invitation';
 
@@ -54,18 +53,7 @@ export type AuthSchema = {
     created_at: DatabaseTime;
     last_used_at: DatabaseTime;
   };
-  signing_keys: {
-    kid: string;
-    alg: string;
-    public_jwk: string;
-    private_enc: Buffer;
-    kek_id: string;
-    publish_at: Date;
-    activate_at: Date;
-    retire_at: Date;
-    remove_at: Date;
-    revoked_at: Date | null;
-  };
+  signing_keys: KeyTimes & { kid: string; alg: string; public_jwk: string; private_enc: Buffer; kek_id: string };
   one_time_tokens: {
     hash: Buffer;
     purpose: 'tenant_selection' | 'mfa';
@@ -90,7 +78,7 @@ export type AuthSchema = {
   login_attempts: { key: string; count: number; window_ends_at: Date };
   revocations: {
     seq: ColumnType<number, never, never>;
-    kind: RevocationKind;
+    kind: 'session' | 'member' | 'user' | 'tenant' | 'key' | 'client';
     sid: string | null;
     user_id: string | null;
     tenant_id: string | null;

@@ -1,13 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { AuthDatabase } from './database.ts';
-import { tryLock } from './locks.ts';
-import { roles } from './roles.ts';
-import type { Trx } from './scope.ts';
+import { type AuthDatabase, roles, type Trx, tryLock } from './transaction.ts';
 
-/**
- * The maximum number of rows per transaction, which takes tens of milliseconds. The server aborts a statement after 10
- * s.
- */
+/** A batch takes tens of milliseconds. The server aborts a statement after 10 s. */
 export const batchRows = 1_000;
 
 // Limits each run, so that every table gets its turn. The next run continues where this one stopped.
@@ -16,10 +10,7 @@ const maxBatches = 200;
 /** Deletes or clears up to `batchRows` rows. @returns The number of rows. */
 type Batch = (trx: Trx) => Promise<number>;
 
-/**
- * Repeats the conditions of the role's policies, but with now(): the policies' clock_timestamp() prevents the use of an
- * index.
- */
+/** Repeats the policies' conditions with now(): their clock_timestamp() prevents the use of an index. */
 const batches: readonly Batch[] = [
   unseal,
   deleting('sessions', 'absolute_expires_at'),

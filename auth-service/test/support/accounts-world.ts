@@ -12,8 +12,8 @@ import {
 } from '@countersign/testing';
 import request from 'supertest';
 import { v7 as uuidv7 } from 'uuid';
+import { addMember } from '../../src/flows/accounts/seed.ts';
 import type { RunningService } from '../../src/service.ts';
-import { addMember } from '../../src/store/accounts/seed.ts';
 import type { AuthSchema } from '../../src/store/schema.ts';
 import { type Call, type TestGateway, testGateway } from './gateway.ts';
 import { makeTenant, password, type Tenant, testPasswords } from './people.ts';
@@ -42,7 +42,7 @@ export async function accountsWorld(
   });
   const passwords = await testPasswords();
   const acme = await makeTenant(store.db, 'acme');
-  const hash = await passwords.hash(password);
+  const hash = await passwords.hash(password, { address: 'test' });
 
   const call = (method: 'GET' | 'POST' | 'PATCH' | 'DELETE', target: string, options: Call = {}) =>
     gateway.call(service.port, method, target, { ip: freshAddress(), ...options });

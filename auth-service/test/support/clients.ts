@@ -1,7 +1,7 @@
 import type { IdentityClaims } from '@countersign/identity';
 import { decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
-import { assertionType } from '../../src/domain/clients/client-assertion.ts';
+import { assertionType } from '../../src/domain/clients/client-authentication.ts';
 import type { Account, AccountsWorld } from './accounts-world.ts';
 import { issuer } from './service.ts';
 

@@ -1,9 +1,8 @@
 import type { Database } from '@countersign/database';
 import { v7 as uuidv7 } from 'uuid';
-import { createHashQueue } from '../../src/domain/accounts/hash-queue.ts';
-import { createPasswords, type Passwords } from '../../src/domain/accounts/passwords.ts';
+import { createHashQueue, createPasswords, type Passwords } from '../../src/domain/accounts/passwords.ts';
 import { parseKeyRing } from '../../src/domain/keys/key-ring.ts';
-import { addMember, addTenant } from '../../src/store/accounts/seed.ts';
+import { addMember, addTenant } from '../../src/flows/accounts/seed.ts';
 import type { AuthSchema } from '../../src/store/schema.ts';
 
 export const ring = (id: string, fill: number) => `${id}:${Buffer.alloc(32, fill).toString('base64url')}`;
@@ -35,7 +34,7 @@ export async function makePerson(
 ): Promise<Person> {
   const userId = uuidv7();
   const email = `${userId}@acme.test`;
-  const stored = await passwords.hash(password);
+  const stored = await passwords.hash(password, { address: 'test' });
   for (const { id } of tenants) {
     await addMember(db, { tenantId: id, userId, email, role: 'agent', password: stored });
   }

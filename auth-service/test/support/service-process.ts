@@ -1,5 +1,5 @@
 import { openDatabase } from '@countersign/database';
-import { createLogger, runProcess } from '@countersign/service-kit';
+import { createLogger, runProcess } from '@countersign/process-kit';
 import { databaseLocation, readAuthConfig } from '../../src/config.ts';
 import { startOn } from '../../src/service.ts';
 import type { AuthSchema } from '../../src/store/schema.ts';

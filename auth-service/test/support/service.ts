@@ -1,11 +1,11 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Logger } from '@countersign/service-kit';
+import type { Logger } from '@countersign/process-kit';
 import { eventually } from '@countersign/testing';
 import request from 'supertest';
 import { readAuthConfig } from '../../src/config.ts';
 import { type RunningService, startOn } from '../../src/service.ts';
-import type { AuthDatabase } from '../../src/store/database.ts';
+import type { AuthDatabase } from '../../src/store/transaction.ts';
 import type { TestGateway } from './gateway.ts';
 import { peppers, ring } from './people.ts';
 import { testServiceKey } from './service-key.ts';

@@ -1,5 +1,5 @@
 import type { CallService, UserIdentity } from '@countersign/identity';
-import type { Logger } from '@countersign/service-kit';
+import type { Logger } from '@countersign/process-kit';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import type { PeopleDirectory } from '../domain/people.ts';

@@ -1,5 +1,5 @@
 import type { CallService } from '@countersign/identity';
-import type { Logger } from '@countersign/service-kit';
+import type { Logger } from '@countersign/process-kit';
 import { z } from 'zod';
 import type { AddressBook, PeopleDirectory } from '../domain/people.ts';
 import { AppError } from '../errors.ts';

@@ -31,7 +31,6 @@ const reservedIds: readonly string[] = [erasedId, ...Object.values(serviceActors
 /** Whether an id can belong to a person. Erasing a reserved id would change every erased person's rows. */
 export const isPersonId = (id: string): boolean => !reservedIds.includes(id);
 
-/** A member with their email address. */
 export type Addressee = Member & Readonly<{ email: string }>;
 
 /**

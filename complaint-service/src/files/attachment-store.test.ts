@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { crc32, deflateSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import sharp from 'sharp';
 import { type AttachmentStore, createAttachmentStore } from './attachment-store.ts';
 
@@ -67,7 +68,7 @@ describe('an image', () => {
       const stored = await buffer((await store.open(id)) ?? Readable.from([]));
       expect(stored.length).toBe(file.bytes);
       expect(stored.includes('Nosy Camera')).toBe(false);
-      const { exif, orientation, xmp, icc } = await sharp(join(directory, 'files', 'f1', id)).metadata();
+      const { exif, orientation, xmp, icc } = await sharp(stored).metadata();
       expect({ exif, orientation, xmp, icc }).toEqual({});
     }
   });
@@ -165,22 +166,63 @@ describe('any file', () => {
   });
 });
 
+const text = (bytes: number) => Readable.from([Buffer.alloc(bytes, 'text\n')]);
+
+test('a disk that refuses everything gives 503', async () => {
+  const broken = createAttachmentStore(join(import.meta.filename, 'not-a-directory'));
+  const outage = { code: 'unavailable', cause: { code: 'ENOTDIR' } };
+  await expect(broken.receive(text(9), most, turn)).rejects.toMatchObject(outage);
+  await expect(broken.open(id)).rejects.toMatchObject(outage);
+  await expect(broken.remove(id)).rejects.toMatchObject(outage);
+});
+
 // Only root can mount a small disk.
-(process.getuid?.() === 0 ? test : test.skip)(
-  'a full disk gives 503 until it has space, and leaves no partial file',
-  async () => {
-    const disk = await mkdtemp(join(tmpdir(), 'attachments-full-'));
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk]);
-    try {
-      const small = createAttachmentStore(disk);
-      const text = (bytes: number) => Readable.from([Buffer.alloc(bytes, 'text\n')]);
-      await expect(small.receive(text(100_000), most, turn)).rejects.toMatchObject({ code: 'unavailable' });
-      expect(await readdir(join(disk, 'incoming'))).toEqual([]);
-      await (await small.receive(text(1_000), most, turn)).keepAs(id);
-      expect(await buffer((await small.open(id)) as Readable)).toHaveLength(1_000);
-    } finally {
-      execFileSync('umount', [disk]);
-      await rm(disk, { recursive: true });
-    }
-  },
-);
+describe('a disk', () => {
+  const onRoot = process.getuid?.() === 0 ? test : test.skip;
+  let disk: string;
+  let small: AttachmentStore;
+  const mount = (...options: readonly string[]) =>
+    execFileSync('mount', ['-t', 'tmpfs', '-o', ['size=64k', ...options].join(), 'tmpfs', disk]);
+  beforeEach(async () => {
+    disk = await mkdtemp(join(tmpdir(), 'attachments-full-'));
+    small = createAttachmentStore(disk);
+  });
+  afterEach(async () => {
+    if (process.getuid?.() === 0) execFileSync('umount', [disk]);
+    await rm(disk, { recursive: true });
+  });
+
+  /** Its encoding at our quality is larger than the disk. */
+  const noise = async () =>
+    sharp(randomBytes(500 * 500 * 3), { raw: { width: 500, height: 500, channels: 3 } })
+      .jpeg({ quality: 20 })
+      .toBuffer();
+  onRoot.each<[string, () => Promise<Readable> | Readable]>([
+    ['a body', () => text(100_000)],
+    ['an encoded image', async () => Readable.from([await noise()])],
+  ])('that is too small for %s gives 503 until it has space, and keeps no partial file', async (_what, body) => {
+    mount();
+    await expect(small.receive(await body(), most, turn)).rejects.toMatchObject({
+      code: 'unavailable',
+      cause: { code: 'ENOSPC' },
+    });
+    expect(await readdir(join(disk, 'incoming'))).toEqual([]);
+    await (await small.receive(text(1_000), most, turn)).keepAs(id);
+    expect(await buffer((await small.open(id)) as Readable)).toHaveLength(1_000);
+  });
+
+  onRoot('that is read-only gives 503 to every change, and still sends files', async () => {
+    mount();
+    await (await small.receive(text(1_000), most, turn)).keepAs(id);
+    const received = await small.receive(text(1_000), most, turn);
+    mount('remount', 'ro');
+    const outage = { code: 'unavailable', cause: { code: 'EROFS' } };
+    await expect(small.receive(text(9), most, turn)).rejects.toMatchObject(outage);
+    const otherFolder = '0197c2a0-0000-7000-8000-0000000000a2';
+    await expect(received.keepAs(otherFolder)).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(received.keepAs(id)).rejects.toMatchObject(outage);
+    await expect(received.discard()).rejects.toMatchObject(outage);
+    await expect(small.remove(id)).rejects.toMatchObject(outage);
+    expect(await buffer((await small.open(id)) as Readable)).toHaveLength(1_000);
+  });
+});

@@ -1,78 +1,106 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { ReadStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { type FileType, isWhole, startBytes, typeByStart } from '../domain/attachments/file-types.ts';
+import sharp from 'sharp';
+import {
+  type FileType,
+  isWhole,
+  maxImagePixels,
+  maxImageSide,
+  startBytes,
+  typeByStart,
+} from '../domain/attachments/file-types.ts';
 import { AppError } from '../errors.ts';
-import { encodeAgain } from './image-encoder.ts';
 import { createSlots, type Turn } from './slots.ts';
 
-/** A received file in its final form, under a temporary name. */
-export type ReceivedFile = Readonly<{
-  type: FileType;
-  bytes: number;
-  /** SHA-256 hash of the received body, in hexadecimal. */
-  digest: string;
-  /** Only for images. */
-  width: number | null;
-  height: number | null;
-  /** Renames the file to its final name, which is the id of its row. */
-  keepAs(id: string): Promise<void>;
-  /** Removes the temporary file, unless `keepAs` was called. */
-  discard(): Promise<void>;
-}>;
+// Only these decoders can run. Otherwise the content could make libvips choose SVG, PDF, TIFF or others.
+sharp.block({ operation: ['VipsForeignLoad'] });
+sharp.unblock({ operation: ['VipsForeignLoadJpegBuffer', 'VipsForeignLoadPngBuffer', 'VipsForeignLoadWebpBuffer'] });
+sharp.cache(false);
+sharp.concurrency(1);
 
-/** Stored files, named by the ids of their rows. The sender's file name is never part of a path. */
-export type AttachmentStore = Readonly<{
-  /**
-   * Reads a body to its end. If this throws, it leaves nothing on disk.
-   *
-   * @throws AppError `payload_too_large`, `unsupported_file_type`, `unreadable_image`, `attachments_busy`,
-   *   `unavailable` if the disk is full, or `invalid_request` if the client stops early. Nothing is then left on disk.
-   */
-  receive(body: Readable, maxBytes: number, turn: Turn): Promise<ReceivedFile>;
-  /** Opens a stored file. Undefined if it does not exist. */
-  open(id: string): Promise<ReadStream | undefined>;
-  /** Removes a file, if it exists. */
-  remove(id: string): Promise<void>;
-  /** Removes abandoned uploads that last changed before `olderThanMs`, then yields the ids of stored files that did. */
-  oldFiles(olderThanMs: number): AsyncIterable<string>;
-}>;
+const timeoutSec = 15;
+const quality = 85;
+
+type EncodedImage = Readonly<{ data: Buffer; width: number; height: number }>;
+
+/**
+ * Decodes an image and encodes it as the same type: upright, at most {@link maxImageSide} pixels on each side, in sRGB,
+ * one frame, without metadata such as the location. Hidden bytes in the original are lost. Reads and writes no file, so
+ * that an error is always about the image: libvips reports a full disk only as text.
+ *
+ * @throws AppError `unreadable_image` if the image is damaged, too large, or takes too long.
+ */
+async function encodeAgain(original: Buffer, { mediaType }: FileType): Promise<EncodedImage> {
+  const image = sharp(original, { limitInputPixels: maxImagePixels, failOn: 'error', sequentialRead: true })
+    .timeout({ seconds: timeoutSec })
+    .autoOrient()
+    .resize({ width: maxImageSide, height: maxImageSide, fit: 'inside', withoutEnlargement: true });
+  const encoded = { 'image/png': () => image.png(), 'image/webp': () => image.webp({ quality }) }[mediaType as string];
+  try {
+    const { data, info } = await (encoded?.() ?? image.jpeg({ quality })).toBuffer({ resolveWithObject: true });
+    return { data, width: info.width, height: info.height };
+  } catch (cause) {
+    throw new AppError('unreadable_image', { cause });
+  }
+}
+
+/** What is known of a body once it was read. `digest` is the SHA-256 hash of the body, in hexadecimal. */
+type Written = Readonly<{ type: FileType; bytes: number; digest: string }>;
+
+export type AttachmentStore = ReturnType<typeof createAttachmentStore>;
+export type ReceivedFile = Awaited<ReturnType<AttachmentStore['receive']>>;
 
 const decoding = createSlots({ atOnce: 2, maxWaiting: 16, maxWaitMs: 10_000, perUser: 2, perTenant: 4 });
 const mode = { directory: 0o700, file: 0o600 };
 
-/** @param directory Shared by all instances of the service. */
-export function createAttachmentStore(directory: string): AttachmentStore {
+/**
+ * Stored files, named by the ids of their rows. The sender's file name is never part of a path. Whatever the disk
+ * refuses, such as when it is full, read-only or broken, is AppError `unavailable`.
+ *
+ * @param directory Shared by all instances of the service.
+ */
+export function createAttachmentStore(directory: string) {
   const incoming = join(directory, 'incoming');
   // The last characters of a UUIDv7 are random, so the folders fill evenly.
   const pathOf = (id: string) => join(directory, 'files', id.slice(-2), id);
 
   return {
-    async receive(body, maxBytes, turn) {
-      await mkdir(incoming, { recursive: true, mode: mode.directory });
-      const raw = join(incoming, randomUUID());
-      const encoded = `${raw}.image`;
+    /**
+     * Reads a body to its end.
+     *
+     * @throws AppError `payload_too_large`, `unsupported_file_type`, `unreadable_image`, `attachments_busy`, or
+     *   `invalid_request` if the client stops early. Nothing is then left on a disk that can be written.
+     */
+    async receive(body: Readable, maxBytes: number, turn: Turn) {
+      const path = join(incoming, randomUUID());
       try {
-        const { type, bytes, digest } = await writeBody(body, raw, maxBytes);
+        await onDisk(() => mkdir(incoming, { recursive: true, mode: mode.directory }));
+        const { type, bytes, digest } = await writeBody(body, path, maxBytes);
         if (type.kind === 'document') {
-          if (!isWhole(type, await readFile(raw))) throw new AppError('unsupported_file_type');
-          return received(raw, { type, bytes, digest, width: null, height: null });
+          if (!isWhole(type, await onDisk(() => readFile(path)))) throw new AppError('unsupported_file_type');
+          return received(path, { type, bytes, digest, width: null, height: null });
         }
-        const image = await decoding(turn, () => encodeAgain(raw, encoded, type));
-        await rm(raw);
-        return received(encoded, { type, digest, ...image });
+        // Reads the file only in its turn, so that waiting images take no memory.
+        const { data, ...size } = await decoding(turn, async () => {
+          const image = await encodeAgain(await onDisk(() => readFile(path)), type);
+          await onDisk(() => writeFile(path, image.data));
+          return image;
+        });
+        return received(path, { type, digest, bytes: data.length, ...size });
       } catch (error) {
-        await Promise.all([rm(raw, { force: true }), rm(encoded, { force: true })]);
-        throw outageOf(error);
+        await discard(path);
+        throw error;
       }
     },
-    async open(id) {
-      return (await unlessMissing(open(pathOf(id))))?.createReadStream();
+    async open(id: string): Promise<ReadStream | undefined> {
+      return (await onDisk(() => unlessMissing(open(pathOf(id)))))?.createReadStream();
     },
-    remove: (id) => rm(pathOf(id), { force: true }),
-    async *oldFiles(olderThanMs) {
+    remove: (id: string) => onDisk(() => rm(pathOf(id), { force: true })),
+    /** Removes abandoned uploads that last changed before `olderThanMs`, then yields the ids of stored files that did. */
+    async *oldFiles(olderThanMs: number) {
       for (const path of await namesIn(incoming)) {
         if ((await changedAtMs(path)) < olderThanMs) await rm(path, { force: true });
       }
@@ -82,31 +110,27 @@ export function createAttachmentStore(directory: string): AttachmentStore {
     },
   };
 
-  function received(path: string, file: Omit<ReceivedFile, 'keepAs' | 'discard'>): ReceivedFile {
+  /** A received file in its final form, under a temporary name. Only images have a width and a height. */
+  function received(path: string, file: Written & Readonly<{ width: number | null; height: number | null }>) {
     return {
       ...file,
-      async keepAs(id) {
-        try {
+      /** Renames the file to its final name, which is the id of its row. */
+      keepAs: (id: string) =>
+        onDisk(async () => {
           await mkdir(dirname(pathOf(id)), { recursive: true, mode: mode.directory });
           await flush(path);
           await rename(path, pathOf(id));
           await flush(dirname(pathOf(id)));
-        } catch (error) {
-          throw outageOf(error);
-        }
-      },
-      discard: () => rm(path, { force: true }),
+        }),
+      /** Removes the temporary file, unless `keepAs` was called. */
+      discard: () => discard(path),
     };
   }
 }
 
 /** Writes a body to a new file. Checks its type as soon as the first bytes arrive. */
-async function writeBody(
-  body: Readable,
-  path: string,
-  maxBytes: number,
-): Promise<Pick<ReceivedFile, 'type' | 'bytes' | 'digest'>> {
-  const file = await open(path, 'wx', mode.file);
+async function writeBody(body: Readable, path: string, maxBytes: number): Promise<Written> {
+  const file = await onDisk(() => open(path, 'wx', mode.file));
   try {
     let start = Buffer.alloc(0);
     let type: FileType | undefined;
@@ -120,18 +144,26 @@ async function writeBody(
         type = start.length < startBytes ? undefined : detectType(start);
       }
       hash.update(chunk);
-      await file.appendFile(chunk);
+      await onDisk(() => file.appendFile(chunk));
     }
     return { type: type ?? detectType(start), bytes, digest: hash.digest('hex') };
   } finally {
-    await file.close();
+    await onDisk(() => file.close());
   }
 }
 
-/** Once the disk has space again, the same upload succeeds. */
-function outageOf(error: unknown): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === 'ENOSPC' || code === 'EDQUOT' ? new AppError('unavailable', { cause: error }) : error;
+const discard = (path: string) => onDisk(() => rm(path, { force: true }));
+
+/**
+ * Once the disk works again, the same request succeeds. Codes do not matter: Node reports a read-only disk as ENOENT from
+ * a recursive `mkdir`.
+ */
+async function onDisk<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    throw new AppError('unavailable', { cause });
+  }
 }
 
 /** Does not destroy a request that is refused before its end, because the response uses the same socket. */

@@ -63,6 +63,21 @@ describe('an encoder slot', () => {
     await Promise.all([...ofAcme, other]);
   });
 
+  test('a user with the same id in another tenant has a limit of their own', async () => {
+    const both = ['acme', 'globex'].flatMap((tenant) =>
+      [1, 2].map((at) => run(`${tenant} ${at}`, turnOf(tenant, 'ann'))),
+    );
+    for (const tenant of ['acme', 'globex']) {
+      await expect(run('more', turnOf(tenant, 'ann'))).rejects.toMatchObject({ code: 'attachments_busy' });
+    }
+    for (const name of ['acme 1', 'globex 1', 'acme 2', 'globex 2']) {
+      finish.get(name)?.();
+      await settled();
+    }
+    await Promise.all(both);
+    expect(started).toEqual(['acme 1', 'globex 1', 'acme 2', 'globex 2']);
+  });
+
   test('work that has waited too long is refused', async () => {
     jest.useFakeTimers();
     const running = run('first', turnOf('acme', 'ann'));

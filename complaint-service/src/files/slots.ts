@@ -11,7 +11,7 @@ export type Turn = Readonly<{ tenantId: string; userId: string; signal: AbortSig
  */
 export type Slots = <T>(turn: Turn, work: () => Promise<T>) => Promise<T>;
 
-export type SlotLimits = Readonly<{
+type SlotLimits = Readonly<{
   atOnce: number;
   maxWaiting: number;
   maxWaitMs: number;

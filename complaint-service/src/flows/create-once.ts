@@ -1,13 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { UserIdentity } from '@countersign/identity';
 import { AppError } from '../errors.ts';
-import { claimKey, keepAnswer } from '../store/idempotency/keys.ts';
-import type { Trx } from '../store/scope.ts';
+import { claimKey, keepAnswer } from '../store/idempotency-keys.ts';
+import type { Trx } from '../store/schema.ts';
 import type { FlowParts } from './parts.ts';
 
 const keptMs = 24 * 3_600_000;
 
-/** A request's idempotency key, and a description of the request. */
 export type Idempotent = Readonly<{
   /** Undefined if the request has no key, so that it cannot be repeated safely. */
   key: string | undefined;
@@ -15,7 +14,6 @@ export type Idempotent = Readonly<{
   request: readonly unknown[];
 }>;
 
-/** The response as JSON, and the complaint that it belongs to. */
 export type Created<Answer> = Readonly<{ complaintId: string; answer: Answer }>;
 
 /**

@@ -1,12 +1,11 @@
 import type { PeopleDirectory } from '../domain/people.ts';
 import type { AllowedReceivers } from '../domain/webhooks/addresses.ts';
-import type { WebhookKeys } from '../domain/webhooks/webhook-keys.ts';
+import type { WebhookKeys } from '../domain/webhooks/signature.ts';
 import type { AttachmentStore } from '../files/attachment-store.ts';
-import type { ComplaintsDatabase } from '../store/scope.ts';
-import type { EventFeed } from './events/event-feed.ts';
-import type { OpenStreams } from './events/open-streams.ts';
+import type { ComplaintsDatabase } from '../store/schema.ts';
+import type { EventFeed, OpenStreams } from './events/event-feed.ts';
 
-/** The dependencies of all use cases. */
+/** The dependencies of all use cases, which throw the errors that their routes list. */
 export type FlowParts = Readonly<{
   db: ComplaintsDatabase;
   /** Returns a new UUIDv7 for a row or a revision. */

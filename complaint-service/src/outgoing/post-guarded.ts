@@ -6,7 +6,7 @@ import { isIP, type LookupFunction } from 'node:net';
 import { type AllowedReceivers, mayConnectTo } from '../domain/webhooks/addresses.ts';
 import type { PostFailure, PostResult } from '../domain/webhooks/retry-rules.ts';
 
-export type GuardedPost = Readonly<{
+type GuardedPost = Readonly<{
   url: string;
   headers: Readonly<Record<string, string>>;
   body: Buffer;

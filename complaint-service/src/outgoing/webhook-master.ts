@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createFile } from '@countersign/service-kit';
+import { createFile } from '@countersign/process-kit';
 
 /**
  * Returns the master secret for webhook keys: the configured one, or one in a file that is created once.

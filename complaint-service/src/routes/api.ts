@@ -1,53 +1,34 @@
+import { docsPage } from '@countersign/process-kit';
 import type { Api } from '@countersign/service-kit';
 import { errors } from '../errors.ts';
-import { attachmentRoutes } from './attachments/attachments.ts';
-import { downloadRoutes } from './attachments/download.ts';
-import { categoryRoutes } from './catalogue/categories.ts';
-import { settingsRoutes } from './catalogue/settings.ts';
-import { teamRoutes } from './catalogue/teams.ts';
-import { commentRoutes } from './complaints/comments.ts';
-import { exportRoutes } from './complaints/export.ts';
+import { attachmentRoutes } from './attachments.ts';
+import { catalogueRoutes } from './catalogue.ts';
+import { commentRoutes } from './complaints/comments-and-history.ts';
 import { filingRoutes } from './complaints/filing.ts';
-import { historyRoutes } from './complaints/history.ts';
-import { listRoutes } from './complaints/list.ts';
-import { statisticsRoutes } from './complaints/statistics.ts';
-import { watcherRoutes } from './complaints/watchers.ts';
-import { assignRoutes, transitionRoutes } from './complaints/work.ts';
-import { erasureRoutes } from './erasure/erasure.ts';
-import { retentionRoutes } from './erasure/retention.ts';
+import { queryRoutes } from './complaints/queries.ts';
+import { workRoutes } from './complaints/work.ts';
+import { erasureRoutes } from './erasure.ts';
 import { eventRoutes } from './events/event-stream.ts';
-import { membershipRoutes } from './members/memberships.ts';
-import { deliveryRoutes } from './webhooks/deliveries.ts';
-import { webhookRoutes } from './webhooks/webhooks.ts';
+import { membershipRoutes } from './memberships.ts';
+import { webhookRoutes } from './webhooks.ts';
 
 /** All routes. A path such as `/v1/complaints/export` must come before a path in which `export` would be an id. */
 export const routes = [
-  ...listRoutes,
-  ...exportRoutes,
+  ...queryRoutes,
   ...eventRoutes,
-  ...statisticsRoutes,
-  ...retentionRoutes,
   ...erasureRoutes,
   ...webhookRoutes,
-  ...deliveryRoutes,
   ...filingRoutes,
-  ...transitionRoutes,
-  ...assignRoutes,
+  ...workRoutes,
   ...commentRoutes,
-  ...historyRoutes,
   ...attachmentRoutes,
-  ...downloadRoutes,
-  ...watcherRoutes,
-  ...categoryRoutes,
-  ...teamRoutes,
-  ...settingsRoutes,
+  ...catalogueRoutes,
   ...membershipRoutes,
 ];
 
 export const api: Api = {
   title: 'Countersign complaint-service',
-  description:
-    'Manages complaints, their workflow, comments and history. All requests go through the gateway, which adds its own error codes (docs/errors.md).',
+  description: `Manages complaints, their workflow, comments and history. All requests go through the gateway, which adds [its own error codes](${docsPage('errors.md')}).`,
   tags: [
     { name: 'Complaints', description: 'File, find, read and edit complaints.' },
     { name: 'Comments', description: 'Public comments and internal notes.' },

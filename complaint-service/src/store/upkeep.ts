@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { upkeepRole } from './roles.ts';
-import type { ComplaintsDatabase } from './scope.ts';
+import type { ComplaintsDatabase } from './schema.ts';
 
 /** Removes expired rows in all tenants. The role's policies hide all other rows. @returns The number of rows. */
 export async function removeExpired(

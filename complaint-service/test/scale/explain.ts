@@ -1,6 +1,6 @@
 import type { CompiledQuery } from 'kysely';
 import { sql } from 'kysely';
-import { asUser, type ComplaintsDatabase, type ScopeUser, type Trx } from '../../src/store/scope.ts';
+import { asUser, type ComplaintsDatabase, type ScopeUser, type Trx } from '../../src/store/schema.ts';
 
 export type Explained = Readonly<{
   plan: string;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { type ComplaintFilter, type ListWanted, listComplaints } from '../../src/store/complaints/list-complaints.ts';
-import type { ComplaintsDatabase, ScopeUser, Trx } from '../../src/store/scope.ts';
-import { readByAge, readByStatus, readTimes } from '../../src/store/statistics/statistics.ts';
+import { type ComplaintFilter, type ListWanted, listComplaints } from '../../src/store/complaints/complaints.ts';
+import type { ComplaintsDatabase, ScopeUser, Trx } from '../../src/store/schema.ts';
+import { readByAge, readByStatus, readTimes } from '../../src/store/statistics.ts';
 import { removeExpired } from '../../src/store/upkeep.ts';
 import { dueWebhooks, giveUpWaiting, nextDelivery } from '../../src/store/webhooks/courier.ts';
 

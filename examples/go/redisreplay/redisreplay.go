@@ -1,5 +1,5 @@
-// Package redisreplay remembers nonces in Redis, for a service with several instances. It speaks to Redis over one
-// connection, without TLS or a password: with a Redis client of your own, only Store.do changes.
+// Package redisreplay remembers nonces in Redis, for a service with several instances. It uses one
+// connection to Redis, without TLS or a password. To use your own Redis client, change only Store.do.
 package redisreplay
 
 import (
@@ -10,10 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/countersign/countersign/packages/verifiers/go/identity"
@@ -26,7 +28,7 @@ const (
 )
 
 // claimScript claims a nonce in one step. KEYS: nonce, since. ARGV: the second of its creation, its lifetime in
-// milliseconds. Without `since`, Redis lost its data, so nonces from before are unknown.
+// milliseconds. If `since` is missing, Redis lost its data, so older nonces are unknown.
 const claimScript = `
 local since = redis.call('GET', KEYS[2])
 if not since then
@@ -41,19 +43,43 @@ return 'fresh'`
 const startScript = `redis.call('SET', KEYS[1], redis.call('TIME')[1] + 1)`
 
 var claimSHA = func() string {
-	sum := sha1.Sum([]byte(claimScript)) // Redis names scripts so.
+	sum := sha1.Sum([]byte(claimScript)) // EVALSHA names a script by its SHA-1.
 	return hex.EncodeToString(sum[:])
 }()
+
+// OnUnavailable decides about requests while Redis does not answer, and about requests older than the nonces in Redis.
+type OnUnavailable int
+
+const (
+	// Reads accepts GET and HEAD that this process has not accepted, and refuses other requests with 503. A captured GET
+	// can then be replayed once in each other process, until it expires.
+	Reads OnUnavailable = iota
+	// Refuse refuses all requests with 503.
+	Refuse
+	// Memory accepts every request that this process has not accepted.
+	Memory
+)
+
+// retryAfter is the pause after Redis did not answer. Then one claim tries Redis, and no other claim waits for it.
+const retryAfter = 200 * time.Millisecond
+
+var errDown = errors.New("redis did not answer a moment ago")
 
 // Store is an identity.ReplayStore. Redis must not evict keys (maxmemory-policy noeviction).
 type Store struct {
 	// Address is the host and port of Redis.
 	Address string
-	// Timeout is how long a claim waits for Redis. Then the request is answered 503.
+	// Timeout is how long a claim waits for Redis.
 	Timeout time.Duration
-	// GatewayAhead is how far the gateway's clock may be ahead of that of Redis. After Redis lost its data, requests are
-	// refused for that much longer.
+	// OnUnavailable is by default Reads.
+	OnUnavailable OnUnavailable
+	// GatewayAhead is the maximum by which the gateway's clock is ahead of Redis' clock. After Redis lost its data,
+	// requests are refused for this time longer.
 	GatewayAhead time.Duration
+
+	once    sync.Once
+	memory  *identity.MemoryReplay // Receives every claim, so that this process accepts no nonce twice.
+	retryAt atomic.Int64           // In Unix nanoseconds. 0 while Redis answers.
 
 	mu         sync.Mutex
 	connection net.Conn
@@ -62,8 +88,51 @@ type Store struct {
 
 // Claim implements identity.ReplayStore.
 func (s *Store) Claim(ctx context.Context, c identity.Claim) error {
+	s.once.Do(func() { s.memory = identity.NewMemoryReplay() })
+	alone := s.memory.Claim(ctx, c)
+	if alone != nil && !errors.Is(alone, identity.ErrCreatedBeforeStart) {
+		return alone
+	}
+	err := s.claimUnlessDown(ctx, c)
+	isCertain := err == nil || errors.Is(err, identity.ErrReplayed)
+	if !isCertain && (s.OnUnavailable == Memory || s.OnUnavailable == Reads && c.IsRead) {
+		return alone
+	}
+	return err
+}
+
+func (s *Store) claimUnlessDown(ctx context.Context, c identity.Claim) error {
+	retryAt := s.retryAt.Load()
+	if retryAt != 0 {
+		now := time.Now()
+		// The claim that tries Redis moves the time, so that other claims need not wait.
+		next := now.Add(s.Timeout + retryAfter).UnixNano()
+		if now.UnixNano() < retryAt || !s.retryAt.CompareAndSwap(retryAt, next) {
+			return errDown
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if retryAt == 0 && s.retryAt.Load() != 0 {
+		return errDown // Redis failed while this claim waited for its turn.
+	}
+	err := s.claimInRedis(ctx, c)
+	var refused identity.RefusedError
+	if err == nil || errors.As(err, &refused) {
+		if retryAt != 0 {
+			slog.Info("Redis answers again: nonces are shared")
+			s.retryAt.Store(0)
+		}
+		return err
+	}
+	if retryAt == 0 {
+		slog.Warn("Redis does not answer: nonces are not shared", "onUnavailable", s.OnUnavailable, "error", err)
+	}
+	s.retryAt.Store(time.Now().Add(retryAfter).UnixNano())
+	return err
+}
+
+func (s *Store) claimInRedis(ctx context.Context, c identity.Claim) error {
 	created := c.Created - int64(s.GatewayAhead/time.Second)
 	lifetime := (c.KeepUntil - c.Now + 1) * 1000
 	claim := []string{
@@ -72,8 +141,8 @@ func (s *Store) Claim(ctx context.Context, c identity.Claim) error {
 	}
 	verdict, err := s.do(ctx, claim...)
 	if isNoScript(err) {
-		// The script does not survive a restart of Redis, and then older nonces may be gone. In this order, so that
-		// another instance that finds the script also finds the new beginning.
+		// A restart of Redis removes the script, and may lose older nonces. The order ensures that another instance that
+		// finds the script also finds the new beginning.
 		if _, err := s.do(ctx, "EVAL", startScript, "1", since); err != nil {
 			return err
 		}
@@ -95,7 +164,7 @@ func (s *Store) Claim(ctx context.Context, c identity.Claim) error {
 	return fmt.Errorf("redis answered %q", verdict)
 }
 
-// replyError is an error that Redis answered. The connection is still good.
+// replyError is an error reply of Redis. The connection stays usable.
 type replyError string
 
 func (e replyError) Error() string { return "redis: " + string(e) }
@@ -108,7 +177,7 @@ func isNoScript(err error) bool {
 // do sends one command and returns its reply.
 func (s *Store) do(ctx context.Context, command ...string) (string, error) {
 	reply, err := s.exchange(ctx, command)
-	// After an error of its own, Redis reads the next command. After another one, the connection may hold half a reply.
+	// After an error reply, Redis reads the next command. After other errors, the connection may hold half a reply.
 	var answered replyError
 	if err != nil && !errors.As(err, &answered) && s.connection != nil {
 		s.connection.Close()
@@ -121,7 +190,8 @@ func (s *Store) exchange(ctx context.Context, command []string) (string, error) 
 	deadline := time.Now().Add(s.Timeout)
 	if s.connection == nil {
 		dialer := net.Dialer{Deadline: deadline}
-		connection, err := dialer.DialContext(ctx, "tcp", s.Address)
+		// A caller that disconnects does not mean that Redis is down.
+		connection, err := dialer.DialContext(context.WithoutCancel(ctx), "tcp", s.Address)
 		if err != nil {
 			return "", err
 		}

@@ -7,46 +7,38 @@ import {
   notFound,
   requestLog,
   respondWithProblem,
-} from '@countersign/service-kit';
+} from '@countersign/process-kit';
 import { type RequestHandler, Router } from 'express';
-import { keySetPath } from '../config/own-paths.ts';
 import { errorTable } from '../errors.ts';
-import { bareApp, keySetRouter } from '../listen/express-app.ts';
-import type { ReloadState } from '../reload/reload.ts';
-import type { Snapshot } from '../reload/snapshot.ts';
+import type { PublishedAt } from '../keys/published-documents.ts';
+import { bareApp, publishedRouter } from '../listen/express-app.ts';
 import { adminHeaders, adminListener, refuseCrossSite, requirePath, requireWellFormed } from './admin-security.ts';
 import { describeConfig, describeIssuer, describeRoute, describeUpstream } from './describe.ts';
+import type { ConsoleSources } from './sources.ts';
 
-export type AdminOptions = Readonly<{
+/** The admin listener's app. Never expose it to the public: it holds no secret, but it reveals the network. */
+export function createAdminApp({
+  health,
+  metrics,
+  logger,
+  requireHost,
+  routers,
+}: Readonly<{
   health: Health;
   metrics: MetricsSource;
   logger: Logger;
   requireHost: RequestHandler;
   routers: readonly Router[];
-}>;
-
-/**
- * Creates the app of the admin listener, for operators and the orchestrator. Never expose this listener to the public:
- * it holds no secret, but it reveals the network.
- */
-export function createAdminApp(options: AdminOptions): RequestListener {
-  const { health, metrics, logger, requireHost, routers } = options;
+}>): RequestListener {
   const app = bareApp();
   app.use(requestLog(logger), adminHeaders, requireWellFormed, requireHost, requirePath, refuseCrossSite);
   app.use(healthRoutes(health, metrics), ...routers, notFound, respondWithProblem(errorTable));
   return adminListener(app);
 }
 
-export type StateOptions = Readonly<{
-  keySet(): unknown;
-  current(): Pick<Snapshot, 'config' | 'upstreams' | 'trust' | 'gatewayKeys'>;
-  nowMs(): number;
-  reloadState(): ReloadState;
-}>;
+type StateOptions = Pick<ConsoleSources, 'current' | 'nowMs' | 'reloadState'> & Readonly<{ published: PublishedAt }>;
 
-/** Returns what the admin listener shows about the current configuration, by path. */
-export const createStateReader = ({ keySet, current, nowMs, reloadState }: StateOptions) => ({
-  [keySetPath]: keySet,
+const createStates = ({ current, nowMs, reloadState }: StateOptions) => ({
   '/config': () => describeConfig(current().config, reloadState()),
   '/routes': () => ({ routes: current().config.routes.map(describeRoute) }),
   '/upstreams'() {
@@ -59,13 +51,23 @@ export const createStateReader = ({ keySet, current, nowMs, reloadState }: State
   },
 });
 
-export type StatePath = keyof ReturnType<typeof createStateReader>;
+const statePaths = ['/config', '/routes', '/upstreams'] as const satisfies readonly (keyof ReturnType<
+  typeof createStates
+>)[];
+
+/** Reads the state, or a published document, of this process. Undefined if there is none at this path. */
+export type ReadState = (path: string) => unknown;
+
+export function createStateReader(options: StateOptions): ReadState {
+  const states = createStates(options);
+  return (path) => (Object.hasOwn(states, path) ? states[path as keyof typeof states]() : options.published(path));
+}
 
 /** @param read Reads the state of this process, or of one worker. */
-export function stateRoutes(read: (path: StatePath) => unknown): Router {
+export function stateRoutes(read: ReadState): Router {
   const router = Router({ caseSensitive: true, strict: true });
-  router.use(keySetRouter(() => read(keySetPath)));
-  for (const path of ['/config', '/routes', '/upstreams'] as const) {
+  router.use(publishedRouter(read));
+  for (const path of statePaths) {
     router.get(path, async (_req, res) => void res.json(await read(path)));
   }
   return router;

@@ -4,10 +4,7 @@ import helmet from 'helmet';
 import type { GatewayConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 
-/**
- * Security headers for the admin listener. Its pages load only what this listener serves, and have no inline scripts
- * or styles.
- */
+/** Pages of the admin listener load only what it serves, and have no inline scripts or styles. */
 export const adminHeaders: RequestHandler = helmet({
   contentSecurityPolicy: {
     useDefaults: false,
@@ -112,12 +109,7 @@ export const requirePath: RequestHandler = (req, _res, next) => {
   next(refused.has(req) ? new AppError('invalid_target') : undefined);
 };
 
-/**
- * Checks `Host` and `Expect` on the admin listener. Node's own checks are turned off there: they respond without a
- * request id.
- *
- * The middleware passes on AppError `invalid_host` (RFC 9112 section 3.2), `expectation_failed`.
- */
+/** Checks `Host` (RFC 9112 section 3.2) and `Expect`, because Node's own checks respond without a request id. */
 export const requireWellFormed: RequestHandler = ({ headers, headersDistinct, httpVersion }, _res, next) => {
   const hosts = headersDistinct.host?.length ?? 0;
   if (hosts > 1 || (hosts === 0 && httpVersion !== '1.0')) next(new AppError('invalid_host'));

@@ -1,16 +1,15 @@
-import type { Lag } from '@countersign/admin-api';
+import type { Lag } from '@countersign/console';
 import { consoleRoutes } from '@countersign/console';
-import type { Logger } from '@countersign/service-kit';
+import type { Logger } from '@countersign/process-kit';
 import type { Router } from 'express';
 import { version } from '../config/version.ts';
-import { type ConsoleData, ownData } from './api/admin-api.ts';
-import { apiOfPages, apiRoutes } from './api/api-routes.ts';
-import type { ConsoleSources } from './api/sources.ts';
+import { apiOfPages, apiRoutes, type ConsoleData, ownData } from './api/admin-api.ts';
 import { timeOf } from './describe.ts';
 import { createTurns } from './in-turn.ts';
 import { observeStates } from './observe/observe-states.ts';
 import { ReloadLog } from './observe/reload-log.ts';
 import { StateHistory } from './observe/state-history.ts';
+import type { ConsoleSources } from './sources.ts';
 
 /** What the console records while the gateway runs. It is created before the parts that report to it. */
 export type Observations = Readonly<ReturnType<typeof createObservations>>;
@@ -54,7 +53,6 @@ export function createConsole(sources: ConsoleSources, logger: Logger) {
 
   return {
     data: ownData(sources),
-    /** Samples traffic and component states once a second. */
     start() {
       void observe();
       timer = setInterval(() => void observe(), observeEveryMs).unref();

@@ -1,5 +1,6 @@
 import type { GatewayConfig, Route } from '../config/config.ts';
 import { servedMethods } from '../config/path-pattern.ts';
+import { tokenText } from '../explain/route-text.ts';
 import type { ReloadState } from '../reload/reload.ts';
 import type { TrustedIssuer } from '../tokens/verified-tokens.ts';
 import type { OpenUpstream } from '../upstreams/pool/open-upstream.ts';
@@ -59,11 +60,7 @@ export function describeRoute(route: Route) {
   };
 }
 
-/**
- * An upstream in `GET /upstreams`.
- *
- * @param gatewayKid The gateway's X25519 key that is used now.
- */
+/** An upstream in `GET /upstreams`. `gatewayKid` names the X25519 key that is used now. */
 export function describeUpstream(opened: OpenUpstream, gatewayKid: string | undefined) {
   const { upstream, targets, breaker, tls, stats, nowMs } = opened;
   const now = nowMs();
@@ -81,13 +78,13 @@ export function describeUpstream(opened: OpenUpstream, gatewayKid: string | unde
         }
       : null,
     retries: { made: stats.retries, over_budget: stats.retriesRefused },
-    identity: describeIdentity(opened, gatewayKid),
+    identity: { headers: upstream.identity.headers, ...describeIdentity(opened, gatewayKid) },
+    identity_token: describeToken(opened),
     tls: tls === undefined ? null : { trouble: tls.failure() ?? null },
     targets: targets.map((target) => describeTarget(target, now)),
   };
 }
 
-/** Describes how requests to an upstream are signed now. */
 function describeIdentity({ upstream, agreement, nowMs }: OpenUpstream, gatewayKid: string | undefined) {
   const { algorithm } = upstream.identity;
   if (agreement === undefined) return { algorithm, uses: algorithm };
@@ -112,6 +109,15 @@ function describeIdentity({ upstream, agreement, nowMs }: OpenUpstream, gatewayK
   };
 }
 
+function describeToken({ upstream, signatures: { tokens } }: OpenUpstream) {
+  const summary = tokenText(upstream);
+  if (upstream.identity.token === undefined || summary === undefined) return null;
+  const { header, callers, bind, lifetimeSec } = upstream.identity.token;
+  const { claimsLeftOut, ...issued } = tokens;
+  const settings = { summary, header, callers: [...callers], bind, lifetime_sec: lifetimeSec };
+  return { ...settings, ...issued, claims_left_out: claimsLeftOut };
+}
+
 /** True if the last request succeeded, the checks do not fail, and the target is neither full nor ejected. */
 export const isHealthy = (target: Target, nowMs: number): boolean =>
   target.failing === undefined && target.isAvailable(nowMs);
@@ -130,10 +136,7 @@ function describeTarget(target: Target, nowMs: number) {
   };
 }
 
-/**
- * Describes the failed requests since the last success, and when that success was. Returns null if the last request
- * succeeded or there was none.
- */
+/** The failed requests since the last success, and when that was. Null if the last request did not fail. */
 export const describeOutcomes = ({ failing, lastSuccessMs }: Target) => ({
   failing: failing
     ? { since: timeOf(failing.sinceMs), last: timeOf(failing.lastMs), code: failing.code, requests: failing.count }

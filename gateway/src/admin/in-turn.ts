@@ -13,12 +13,7 @@ const pause = (ms: number): Promise<void> => delay(ms, undefined, { ref: false }
 
 export type InTurn = <Result>(work: () => Promise<Result>) => Promise<Result>;
 
-/**
- * Runs one task at a time, so that readers of the console do not slow down the public listener.
- *
- * @returns A function that runs its task after the earlier ones. It throws AppError `console_busy` when sixteen others
- *   wait.
- */
+/** Runs one task at a time, to keep the public listener fast. Throws `console_busy` if sixteen others wait. */
 export function createTurns(): InTurn {
   let last = Promise.resolve();
   let waiting = 0;

@@ -1,24 +1,23 @@
-import { ConfigError, createLogger, StartupError } from '@countersign/service-kit';
+import { ConfigError, createLogger, StartupError } from '@countersign/process-kit';
 import type { GatewayConfig, Issuer, Route, Upstream, ValueSource } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { servedMethods } from '../config/path-pattern.ts';
-import { limitText } from '../explain/route-text.ts';
+import { limitText, tokenText } from '../explain/route-text.ts';
 import { readAgreementKeys } from '../keys/key-files.ts';
 import { missingAgreementKey } from '../keys/signing-keys.ts';
 import { compilePolicy } from '../routing/policy.ts';
-import { pathText } from '../tokens/claim-mapping/claim-path.ts';
-import { conditionsText } from '../tokens/claim-mapping/conditions.ts';
+import { conditionsText, pathText } from '../tokens/claim-mapping/claim-path.ts';
 import {
   type Command,
   configFile,
   configOption,
   readServeSettings,
+  type Terminal,
   type Values,
   workersOf,
   workersOption,
 } from './command.ts';
-import { findingOf, formatOf, printReport, reportOptions } from './report.ts';
-import type { Terminal } from './terminal.ts';
+import { entryOf, formatOf, printReport, reportOptions } from './report.ts';
 
 const fetchTimeoutMs = 5_000;
 
@@ -29,6 +28,7 @@ export const check: Command = {
   options: [
     configOption,
     workersOption,
+    ['--services', 'ask each service for its key set, and name those that could use `algorithm: agreed`'],
     ['--routes', 'print each route with its rules, including the keys it inherits from groups'],
     ...reportOptions,
   ],
@@ -43,9 +43,9 @@ export async function checkGateway(
 ): Promise<number> {
   const file = configFile(values, positionals);
   const format = formatOf(values);
-  const { config, problems, warnings } = await examine(file, terminal, workersOf(values));
+  const { config, problems, warnings } = await examine(file, terminal, values);
   if (format !== 'text') {
-    const report = { problems: problems.map(findingOf), warnings: warnings.map(findingOf) };
+    const report = { problems: problems.map(entryOf), warnings: warnings.map(entryOf) };
     return printReport(terminal, 'check', format, report);
   }
   for (const warning of warnings) terminal.err(warning);
@@ -58,17 +58,19 @@ export async function checkGateway(
     counted(config.tests.length, 'test'),
   ];
   terminal.out(`${terminal.paint('good', 'good')} ${file}: ${counts.join(', ')}`);
-  for (const line of [...presetLines(config.issuers), ...eventLines(config.issuers)])
+  const tokens = [...config.upstreams.values()].flatMap((upstream) => {
+    const line = tokenText(upstream);
+    return line === undefined ? [] : [`  ${upstream.name}: ${line}`];
+  });
+  for (const line of [...presetLines(config.issuers), ...eventLines(config.issuers), ...tokens])
     terminal.out(terminal.paint('quiet', line));
   if (values.routes === true) for (const line of routeLines(config.routes)) terminal.out(line);
   return 0;
 }
 
-/** @returns `config` is undefined if the file has problems. */
-async function examine(file: string, terminal: Terminal, workers: number) {
+async function examine(file: string, terminal: Terminal, values: Values) {
   const problems: string[] = [];
   const warnings: string[] = [];
-  /** @returns Undefined if there are problems. */
   const collect = async <T>(build: () => T | Promise<T>): Promise<T | undefined> => {
     try {
       return await build();
@@ -81,7 +83,7 @@ async function examine(file: string, terminal: Terminal, workers: number) {
   };
   await collect(() => readServeSettings(terminal.env));
   const onWarnings = (lines: readonly string[]) => void warnings.push(...lines);
-  const config = await collect(() => loadConfig(file, terminal.env, { workers, onWarnings }));
+  const config = await collect(() => loadConfig(file, terminal.env, { workers: workersOf(values), onWarnings }));
   if (config !== undefined) {
     await collect(() => buildAndStop(config, terminal));
     const differences = await Promise.all([...config.upstreams.values()].map(differenceOf));
@@ -91,6 +93,8 @@ async function examine(file: string, terminal: Terminal, workers: number) {
     const { keysDir, keyFiles } = config.identity;
     const missing = missingAgreementKey(config, readAgreementKeys(keysDir, keyFiles));
     if (missing !== undefined) warnings.push(`warning: ${missing}`);
+    if (values.services === true)
+      warnings.push(...(await Promise.all([...config.upstreams.values()].map(notesOf))).flat());
   }
   return { config, problems, warnings };
 }
@@ -107,28 +111,40 @@ async function buildAndStop(config: GatewayConfig, { env, nowMs }: Terminal): Pr
  */
 async function differenceOf(upstream: Upstream): Promise<string | undefined> {
   if (upstream.identity.algorithm !== 'agreed' || upstream.targets.length < 2) return undefined;
+  const [first, ...others] = (await publishedBy(upstream)).filter(({ kids }) => kids.length > 0);
+  if (first === undefined || first.kids.some((kid) => others.every(({ kids }) => kids.includes(kid)))) return undefined;
+  const list = [first, ...others].map(({ origin, kids }) => `${origin} ${kids.join(' ')}`).join(', ');
+  return `upstreams.${upstream.name}: its targets publish different key agreement keys (${list}): give them all the same key`;
+}
+
+/** Says that a service publishes a key which the gateway does not use. `serve` never asks such a service. */
+async function notesOf(upstream: Upstream): Promise<readonly string[]> {
+  if (upstream.identity.algorithm !== 'ed25519' || !upstream.identity.headers) return [];
+  const published = await publishedBy(upstream);
+  return published.every(({ kids }) => kids.length > 0)
+    ? [`note: upstreams.${upstream.name}: its service publishes a key for \`identity: { algorithm: agreed }\``]
+    : [];
+}
+
+/** Fetches the keys for agreement that each target publishes. None from a target that does not respond. */
+async function publishedBy(upstream: Upstream) {
   const { OpenUpstream } = await import('../upstreams/pool/open-upstream.ts');
-  const opened = new OpenUpstream(upstream, { logger: createLogger('gateway', 'silent') });
+  const asked = { ...upstream, identity: { ...upstream.identity, algorithm: 'agreed' as const } };
+  const opened = new OpenUpstream(asked, { logger: createLogger('gateway', 'silent') });
   try {
-    const answers = await Promise.all(
+    return await Promise.all(
       (opened.agreement?.targets ?? []).map(async (target) => {
         const keys = await target.fetchOnce(fetchTimeoutMs);
         return { origin: target.origin, kids: keys?.map(({ kid }) => kid) ?? [] };
       }),
     );
-    const [first, ...others] = answers.filter(({ kids }) => kids.length > 0);
-    if (first === undefined || first.kids.some((kid) => others.every(({ kids }) => kids.includes(kid))))
-      return undefined;
-    const list = [first, ...others].map(({ origin, kids }) => `${origin} ${kids.join(' ')}`).join(', ');
-    return `upstreams.${upstream.name}: its targets publish different key agreement keys (${list}): give them all the same key`;
   } finally {
     await opened.stop();
   }
 }
 
-const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
+export const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
-/** The paths that providers call. */
 function eventLines(issuers: readonly Issuer[]): readonly string[] {
   const paths = issuers.flatMap(({ name, events }) => [
     ...(events?.backchannelLogout ? [`/.well-known/countersign/backchannel-logout/${name}`] : []),
@@ -155,7 +171,7 @@ function presetLines(issuers: readonly Issuer[]): readonly string[] {
 
 function linesOf(issuer: Issuer): readonly string[] {
   const { claims, machines } = issuer;
-  const machineText = conditionsText(machines.when) || 'the subject is the OAuth client';
+  const clientText = conditionsText(machines.when) || 'the subject is the OAuth client';
   const keys = issuer.discovery ? "from the issuer's metadata" : issuer.shownJwks;
   return [
     `  ${issuer.issuer} (${issuer.provider})`,
@@ -165,7 +181,7 @@ function linesOf(issuer: Issuer): readonly string[] {
     `    user       ${pathText(claims.userId)}`,
     `    role       ${sourceText(claims.role)}`,
     `    tenant     ${sourceText(claims.tenantId)}`,
-    `    client     ${claims.client.join(' or ')}; a machine: ${machineText}, ${machines.isAccepted ? 'accepted' : 'refused'}`,
+    `    client     ${claims.client.join(' or ')}; an OAuth client: ${clientText}, ${machines.isAccepted ? 'accepted' : 'refused'}`,
   ];
 }
 

@@ -8,7 +8,7 @@ import { parse } from 'yaml';
 import { exampleHead, exampleRoutes } from '../../test/kit/example-config.ts';
 import { readKeys } from '../keys/key-files.ts';
 import { overview, runCli } from './cli.ts';
-import type { Terminal } from './terminal.ts';
+import type { Terminal } from './command.ts';
 
 let directory = '';
 let file = '';
@@ -74,6 +74,7 @@ describe('countersign', () => {
     [['--audience', 'orders'], 'name one URL'],
     [['https://127.0.0.1', '--audience', 'orders'], 'is not an http URL'],
     [['http://orders.example.test', '--audience', 'orders'], '--allow-host permits it'],
+    [['http://127.0.0.1:3000', '--audience', 'orders', '--form', 'jwt'], '--form must be headers or token'],
     [['http://127.0.0.1:3000', '--audience', 'orders', '--keys', ':'], '--keys must be HOST:PORT'],
   ])('conformance %j is a wrong command line', async (args, message) => {
     const { code, err } = await run('conformance', ...args);
@@ -115,11 +116,17 @@ describe('countersign', () => {
 test.each([
   [['check', '--confg', 'x'], 'check: unknown option --confg; did you mean --config?'],
   [['serve', '--log-fromat=text'], 'serve: unknown option --log-fromat; did you mean --log-format?'],
-  [['check', '--fast'], 'check: unknown option --fast; known: --config, --workers, --routes, --json, --junit, --help'],
-  [['check', '-x'], 'check: unknown option -x; known: --config, --workers, --routes, --json, --junit, --help'],
+  [
+    ['check', '--fast'],
+    'check: unknown option --fast; known: --config, --workers, --services, --routes, --json, --junit, --help',
+  ],
+  [
+    ['check', '-x'],
+    'check: unknown option -x; known: --config, --workers, --services, --routes, --json, --junit, --help',
+  ],
   [
     ['check', '--constructor'],
-    'check: unknown option --constructor; known: --config, --workers, --routes, --json, --junit, --help',
+    'check: unknown option --constructor; known: --config, --workers, --services, --routes, --json, --junit, --help',
   ],
   [['check', '--config'], 'check: --config needs a value'],
   [['check', '-c', '--workers', '2'], 'check: -c needs a value; if it begins with "-", write --config=VALUE'],
@@ -296,7 +303,7 @@ describe('test', () => {
     expect(out.split('\n').slice(1)).toEqual([
       `FAIL GET /v1/users/me as anonymous  ${file}:15:5`,
       '       expected  status: 403',
-      '       got       status: 401',
+      '       got       status: 401  (401 token_missing: the caller is anonymous)',
       '',
       '1 passed, 1 failed',
     ]);
@@ -312,6 +319,12 @@ describe('test', () => {
     expect(out).toContain('       got       allowed: false  (404 no_route: no route has this path)\n');
     expect(out).toContain('2 passed, 1 failed');
     expect((await run('test', '-c', file, more)).out).toBe(out);
+    writeFileSync(
+      more,
+      'tests:\n  - request: { method: GET, path: /v1/users/Me }\n    expect: { allowed: false, status: 404 }\n',
+    );
+    const why = '(400 invalid_target: another spelling of /v1/users/me)';
+    expect((await run('test', file, more)).out).toContain(`       got       status: 400  ${why}\n`);
   });
 
   test('shows the problems in an additional test file', async () => {
@@ -486,6 +499,12 @@ describe('explain', () => {
     ['DELETE', settings, 'answer    405 method_not_allowed', 'allow: GET, HEAD, PUT'],
     ['GET', '/v1/nowhere', 'answer    404 no_route', 'no route has this path'],
     ['GET', '/v1/../x', 'answer    400 invalid_target', 'a dot segment'],
+    [
+      'GET',
+      '/V1/tenants/acme/settings',
+      'answer    400 invalid_target',
+      'another spelling of /v1/tenants/:tenantId/settings',
+    ],
     ['GET', settings, 'answer    401 token_missing', 'the caller is anonymous'],
   ])('%s %s: %s', async (method, path, answer, why) => {
     const { out } = await run('explain', method, path, '-c', file);

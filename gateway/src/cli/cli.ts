@@ -1,17 +1,27 @@
-import { ConfigError, StartupError } from '@countersign/service-kit';
+import { ConfigError, StartupError } from '@countersign/process-kit';
+import { editorSchema, referenceTable } from '../config/schema/json-schema.ts';
 import { version } from '../config/version.ts';
 import { check } from './check.ts';
-import { type Command, helpOption, parseCommandLine, UsageError } from './command.ts';
+import { type Command, helpOption, parseCommandLine, type Terminal, UsageError } from './command.ts';
 import { conformance } from './conformance.ts';
-import { explain } from './explain.ts';
+import { explain } from './explain-command.ts';
 import { init } from './init.ts';
 import { integrate } from './integrate.ts';
 import { keys } from './keys.ts';
-import { schema } from './schema.ts';
 import { serve } from './serve.ts';
-import type { Terminal } from './terminal.ts';
 import { test } from './test-command.ts';
 import { token } from './token.ts';
+
+const schema: Command = {
+  name: 'schema',
+  usage: '',
+  summary: 'print the JSON Schema of the configuration, for editors',
+  options: [['--table', 'print a Markdown table of every key instead']],
+  run(terminal, values) {
+    terminal.out(values.table === true ? referenceTable() : JSON.stringify(editorSchema(), null, 2));
+    return 0;
+  },
+};
 
 const commands: readonly Command[] = [init, serve, check, test, explain, token, schema, keys, integrate, conformance];
 
@@ -52,15 +62,10 @@ async function runCommand(command: Command, args: readonly string[], terminal: T
       terminal.err(`countersign ${command.name}: ${error.message}\nHelp: countersign ${command.name} --help`);
       return 2;
     }
-    if (error instanceof ConfigError) {
-      for (const problem of error.problems) terminal.err(problem);
-      return 1;
-    }
-    if (error instanceof StartupError) {
-      terminal.err(`countersign ${command.name}: ${error.message}`);
-      return 1;
-    }
-    throw error;
+    if (error instanceof ConfigError) for (const problem of error.problems) terminal.err(problem);
+    else if (error instanceof StartupError) terminal.err(`countersign ${command.name}: ${error.message}`);
+    else throw error;
+    return 1;
   }
 }
 

@@ -1,11 +1,10 @@
 import { availableParallelism } from 'node:os';
-import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
-import { commonConfig, type Environment, readConfig } from '@countersign/service-kit';
+import { type ParseArgsOptionsConfig, parseArgs, styleText } from 'node:util';
+import { type Environment, processConfig, readConfig } from '@countersign/process-kit';
 import { closest } from '@countersign/strict-yaml';
 import { z } from 'zod';
 import type { GatewayConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import type { Terminal } from './terminal.ts';
 
 type OptionValue = string | boolean | undefined;
 export type Values = Readonly<Record<string, OptionValue | readonly (string | boolean)[]>>;
@@ -23,7 +22,6 @@ export type Command = Readonly<{
   name: string;
   /** What follows the command name, such as `METHOD PATH`. */
   usage: string;
-  /** One line. */
   summary: string;
   options: readonly Option[];
   run(terminal: Terminal, values: Values, positionals: readonly string[]): Promise<number> | number;
@@ -94,16 +92,38 @@ export function workersOf(values: Values): number {
   return count;
 }
 
-const { LOG_LEVEL, DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS } = commonConfig;
+const { LOG_LEVEL, DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS } = processConfig;
 const settings = z.object({ LOG_LEVEL, DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS });
 
-/**
- * The settings that `serve` reads from the environment, apart from the variables that the configuration file uses.
- *
- * @throws ConfigError that lists every invalid variable.
- */
+/** The settings that `serve` reads from the environment, apart from the variables in the configuration file. */
 export const readServeSettings = (env: Environment) => readConfig(settings, env);
 
 export function text(value: Values[string]): string | undefined {
   return typeof value === 'string' ? value : undefined;
+}
+
+const formats = { good: 'green', bad: 'red', quiet: 'dim', strong: 'bold' } as const;
+
+export type Terminal = Readonly<ReturnType<typeof processTerminal>>;
+
+/** Standard output and error. Colors only on a terminal, and never with NO_COLOR (https://no-color.org). */
+export function processTerminal(env: Environment) {
+  // A reader such as `head -3` may close the pipe early. That must not change the exit code.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreClosedPipe);
+  const isInteractive = process.stdout.isTTY === true;
+  const isColored = isInteractive && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb';
+  return {
+    out: (line: string) => void process.stdout.write(`${line}\n`),
+    err: (line: string) => void process.stderr.write(`${line}\n`),
+    /** Colors text for `out`, if `out` is a terminal. `err` has no colors, because people redirect it to files. */
+    paint: (style: keyof typeof formats, text: string): string =>
+      isColored ? styleText(formats[style], text, { validateStream: false }) : text,
+    isInteractive,
+    env,
+    nowMs: Date.now,
+  };
+}
+
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
 }

@@ -1,13 +1,13 @@
+import { getFips } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { ConfigError, createFile } from '@countersign/service-kit';
+import { ConfigError, createFile, docsPage } from '@countersign/process-kit';
 import { providers } from '../config/config.ts';
 import { parseConfig } from '../config/load.ts';
 import { endsWithSlash, presetOf } from '../config/presets.ts';
 import { editorSchema } from '../config/schema/json-schema.ts';
 import { createKey, hasGatewayKeys } from '../keys/key-files.ts';
-import { type Command, text, UsageError, type Values } from './command.ts';
-import type { Terminal } from './terminal.ts';
+import { type Command, type Terminal, text, UsageError, type Values } from './command.ts';
 
 export const init: Command = {
   name: 'init',
@@ -24,7 +24,7 @@ export const init: Command = {
     ['--insecure-transport', 'trust the network: allow plain http to other machines'],
     [
       '--in-cluster',
-      'write the file for Kubernetes: listen on all addresses, trust the network, and read keys from a Secret',
+      'write the file for a container or Kubernetes: listen on all addresses, trust the network, and read keys from /etc/gateway-keys',
     ],
     ['--dir DIRECTORY', 'where to write; default: this directory'],
   ],
@@ -33,6 +33,9 @@ export const init: Command = {
     return write(terminal, values);
   },
 };
+
+/** Node then has no X25519. */
+const isFips = getFips() === 1;
 
 function write(terminal: Terminal, values: Values): number {
   const file = resolve(text(values.dir) ?? '.', 'gateway.yaml');
@@ -55,7 +58,11 @@ function write(terminal: Terminal, values: Values): number {
   }
   createFile(join(directory, 'gateway.schema.json'), `${JSON.stringify(editorSchema(), null, 2)}\n`, 0o644);
   const keys = join(directory, 'gateway-keys');
-  if (!hasGatewayKeys(keys)) createKey('ed25519', keys, Math.floor(terminal.nowMs() / 1000));
+  if (!hasGatewayKeys(keys)) {
+    const nowSec = Math.floor(terminal.nowMs() / 1000);
+    createKey('ed25519', keys, nowSec);
+    if (!isFips) createKey('x25519', keys, nowSec);
+  }
   createFile(join(keys, '.gitignore'), '*\n', 0o600);
   for (const line of answers.isInCluster ? stepsInCluster(directory) : nextSteps(directory, portsFor(answers).public))
     terminal.out(line);
@@ -80,9 +87,12 @@ const stepsInCluster = (directory: string): readonly string[] => [
   `${directory}: gateway.yaml, its schema, and gateway-keys/, which becomes a Secret`,
   '',
   'Next:',
-  '  kubectl create secret generic gateway-keys --from-file=gateway-keys',
-  '  kubectl create configmap gateway --from-file=gateway.yaml',
-  '  apply a Deployment that mounts them: docs/operations/kubernetes.md',
+  '  kubectl create namespace countersign',
+  '  kubectl -n countersign create secret generic gateway-keys --from-file=gateway-keys',
+  '  kubectl -n countersign apply -k .',
+  '',
+  'The last command needs the manifests that read gateway.yaml, in the same directory:',
+  `  ${docsPage('operations/kubernetes.md#the-gateway-for-your-services')}`,
 ];
 
 function required(values: Values, name: string): string {
@@ -111,11 +121,7 @@ function originOf(given: string): string {
   return url.origin;
 }
 
-/**
- * Refuses options that would lead to a file that `check` refuses.
- *
- * @throws ConfigError with the problems by option, because there is no file yet.
- */
+/** @throws ConfigError with the problems by option, because there is no file yet. */
 function refuseProblems(yaml: string, file: string, { env }: Terminal): void {
   try {
     parseConfig(yaml, { file, env });
@@ -165,6 +171,7 @@ function portsFor(answers: Answers): Readonly<{ public: number; admin: number; i
 function fileFor(answers: Answers): string {
   const values: Readonly<Record<string, string | number>> = {
     ...portsFor(answers),
+    reference: docsPage('gateway-yaml.md'),
     host: answers.isInCluster ? '0.0.0.0' : '127.0.0.1',
     keys: answers.isInCluster ? '/etc/gateway-keys' : './gateway-keys',
     keyFiles: answers.isInCluster ? '\n  keyFiles: group # of a Secret: root owns its files' : '',
@@ -175,6 +182,7 @@ function fileFor(answers: Answers): string {
       .map((line, at) => `  ${at === 0 ? '-' : ' '} ${line}`)
       .join('\n'),
     upstream: quoted(answers.upstream),
+    algorithm: isFips ? 'ed25519' : 'agreed',
   };
   const template = readFileSync(new URL('./init.template', import.meta.url), 'utf8');
   return template.replaceAll(/\{\{(\w+)\}\}/g, (_, name: string) => String(values[name]));

@@ -1,13 +1,21 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { type Printed, type ProxyPlan, printers, probe } from '@countersign/proxy-config';
-import { replaceFile } from '@countersign/service-kit';
+import { dirname, join, resolve } from 'node:path';
+import { replaceFile, StartupError } from '@countersign/process-kit';
+import {
+  type Locations,
+  nginxLocations,
+  type Printed,
+  type ProxyPlan,
+  printers,
+  probe,
+} from '@countersign/proxy-config';
 import type { GatewayConfig } from '../config/config.ts';
 import { parsePattern, type Segment, servedMethods } from '../config/path-pattern.ts';
 import { errorTable } from '../errors.ts';
 import { exposed } from '../pipeline/cors.ts';
-import { type Command, configOption, loadNamed, text, UsageError } from './command.ts';
-import type { Terminal } from './terminal.ts';
+import { counted } from './check.ts';
+import { type Command, configOption, loadNamed, type Terminal, text, UsageError } from './command.ts';
 
 export const integrate: Command = {
   name: 'integrate',
@@ -17,8 +25,12 @@ export const integrate: Command = {
     configOption,
     ['--listen ADDRESS', 'the address that the proxy listens on; default: 127.0.0.1:8000'],
     ['--gateway HOST', 'the host name of the gateway for the proxy; default: the hosts in `listen`'],
-    ['--out DIR', 'write the files to this directory; default: print the main file'],
-    ['--probe URL', 'test that every location of the proxy at this address asks the gateway'],
+    ['--out DIR', 'write the files to this directory; default: print them'],
+    [
+      '--probe URL',
+      'test that the proxy at this address asks the gateway: at each route, and at each path of an nginx',
+    ],
+    ['--conf FILE', "with --probe: nginx's main file; default: the one that `nginx -T` reads"],
   ],
   run(terminal, values, [proxy, ...more]) {
     if (proxy === undefined || more.length > 0) throw new UsageError('one proxy is required');
@@ -28,17 +40,20 @@ export const integrate: Command = {
     const config = loadNamed(terminal, values);
     if (config.decision?.proxy !== proxy) throw new UsageError(`${config.file} needs decision: { proxy: ${proxy} }`);
     const plan = planOf(config, text(values.listen) ?? '127.0.0.1:8000', text(values.gateway));
-    const origin = text(values.probe);
-    return origin === undefined
-      ? write(terminal, print(plan), text(values.out))
-      : tryLive(terminal, plan, origin, config.publicOrigins[0]);
+    const [origin, conf] = [text(values.probe), text(values.conf)];
+    if (conf !== undefined && (origin === undefined || proxy !== 'nginx'))
+      throw new UsageError('--conf needs --probe and nginx');
+    if (origin === undefined) return write(terminal, print(plan), text(values.out));
+    const own =
+      proxy === 'nginx' ? readNginx(conf) : { unknown: `paths that only the configuration of ${proxy} names` };
+    return tryLive(terminal, plan, origin, own, config.publicOrigins[0]);
   },
 };
 
 function write(terminal: Terminal, files: Printed, directory: string | undefined): number {
   if (directory === undefined) {
-    const [first] = Object.values(files);
-    terminal.out(first?.text.trimEnd() ?? '');
+    const all = Object.entries(files);
+    for (const [name, file] of all) terminal.out(`${all.length > 1 ? `==> ${name} <==\n` : ''}${file.text.trimEnd()}`);
     return 0;
   }
   mkdirSync(directory, { recursive: true });
@@ -49,14 +64,40 @@ function write(terminal: Terminal, files: Printed, directory: string | undefined
   return 0;
 }
 
-async function tryLive(terminal: Terminal, plan: ProxyPlan, origin: string, publicOrigin = origin): Promise<number> {
-  if (!/^https?:\/\/[^/]+$/.test(origin))
+type OwnPaths = (Locations & Readonly<{ file: string }>) | Readonly<{ unknown: string }>;
+
+/** Reads nginx's own locations, if this user may. */
+function readNginx(conf: string | undefined): OwnPaths {
+  const args = conf === undefined ? [] : ['-p', dirname(resolve(conf)), '-c', resolve(conf)];
+  const { stdout, stderr, error } = spawnSync('nginx', ['-T', ...args], { encoding: 'utf8', maxBuffer: 2 ** 26 });
+  const [, file] = /^# configuration file (.*):$/m.exec(stdout ?? '') ?? [];
+  if (file !== undefined) return { file, ...nginxLocations(stdout) };
+  return { unknown: `locations of nginx: \`nginx -T\` failed (${error?.message ?? stderr.trim()})` };
+}
+
+async function tryLive(
+  terminal: Terminal,
+  plan: ProxyPlan,
+  given: string,
+  own: OwnPaths,
+  publicOrigin: string | undefined,
+): Promise<number> {
+  const url = URL.parse(given);
+  if (url === null || !/^https?:$/.test(url.protocol) || url.href !== `${url.origin}/`)
     throw new UsageError('--probe needs an origin, such as http://127.0.0.1:8000');
-  const findings = await probe(plan, origin, new URL(publicOrigin).host);
-  for (const { request, problem } of findings) terminal.out(`${terminal.paint('bad', 'bad')} ${request}: ${problem}`);
-  if (findings.length > 0) return 1;
-  terminal.out(`${terminal.paint('good', 'good')} ${origin}: every location asks the gateway`);
-  return 0;
+  const host = new URL(publicOrigin ?? url).host;
+  const paths = 'file' in own ? own.paths : [];
+  const problems = await probe(plan, url.origin, host, paths).catch((cause: NodeJS.ErrnoException) => {
+    throw new StartupError(`no answer from ${url.origin}: ${cause.code ?? cause.message}`, { cause });
+  });
+  for (const { request, problem } of problems) terminal.out(`${terminal.paint('bad', 'bad')} ${request}: ${problem}`);
+  const tried = [counted(plan.routes.length, 'route')];
+  if ('file' in own) tried.push(`${counted(paths.length, 'location')} of ${own.file}`);
+  const result = problems.length === 0 ? `${terminal.paint('good', 'good')} ${url.origin} asks the gateway: ` : '';
+  terminal.out(`${result}tried ${tried.join(' and ')}, with Host: ${host}`);
+  for (const what of 'file' in own ? own.patterns.map((pattern) => `location ${pattern}`) : [own.unknown])
+    terminal.out(`not tried: ${what}`);
+  return problems.length === 0 ? 0 : 1;
 }
 
 /** @throws UsageError for a secret that the proxies' files cannot contain unquoted. */

@@ -1,23 +1,10 @@
 import { basename, resolve } from 'node:path';
 import { secretKeyid } from '@countersign/identity';
+import { z } from 'zod';
 import type { GatewayConfig } from '../config/config.ts';
-import { keyInUse } from '../keys/gateway-keys.ts';
-import {
-  createKey,
-  hasGatewayKeys,
-  type KeyFile,
-  type KeyFileAccess,
-  type KeyKind,
-  keyFileOf,
-  type ManagedKey,
-  newKeyFile,
-  readAllKeys,
-  removeKey,
-  retireKey,
-} from '../keys/key-files.ts';
-import { type Command, configOption, loadNamed, text, UsageError } from './command.ts';
-import { adminUrl, askIdentities } from './running-gateway.ts';
-import type { Terminal } from './terminal.ts';
+import { keyInUse } from '../keys/key-directory.ts';
+import * as keyFiles from '../keys/key-files.ts';
+import { type Command, configOption, loadNamed, type Terminal, text, UsageError } from './command.ts';
 
 /** Services fetch the key set again after at most 10 minutes. The rest is time for changes to reach the gateway. */
 const publishAheadSec = 15 * 60;
@@ -34,6 +21,7 @@ export const keys: Command = {
   options: [
     configOption,
     ['--dir DIRECTORY', 'the key directory, instead of a configuration file'],
+    ['--algorithm NAME', 'with create, the kind of key: ed25519, x25519, or ES256 for identity tokens'],
     ['--to-stdout', 'with rotate, print a Kubernetes Secret that also contains the next key, and change no files'],
     ['--now', 'with rotate, sign with the new key within 15 s; with retire, remove the key immediately'],
   ],
@@ -50,26 +38,36 @@ export const keys: Command = {
     const isToStdout = values['to-stdout'] === true;
     if (isToStdout && action !== 'rotate') throw new UsageError('--to-stdout works only with rotate');
     const access = config?.identity.keyFiles ?? 'group';
-    return act({ terminal, config, directory, access, isNow: values.now === true, isToStdout, nowSec, keyid });
+    const kind = kindOf(text(values.algorithm), action);
+    return act({ terminal, config, directory, access, isNow: values.now === true, isToStdout, nowSec, keyid, kind });
   },
 };
 
-/** `config` is undefined if only the directory is known. */
 type Asked = Readonly<{
   terminal: Terminal;
   config: GatewayConfig | undefined;
   directory: string;
-  access: KeyFileAccess;
+  access: keyFiles.KeyFileAccess;
   isNow: boolean;
   isToStdout: boolean;
   nowSec: number;
   keyid: string | undefined;
+  /** The kind to create. Undefined: every kind that the configuration needs. */
+  kind: keyFiles.KeyKind | undefined;
 }>;
+
+function kindOf(algorithm: string | undefined, action: string): keyFiles.KeyKind | undefined {
+  if (algorithm === undefined) return undefined;
+  if (action !== 'create') throw new UsageError('--algorithm works only with create');
+  const kind = algorithm.toLowerCase();
+  if (Object.hasOwn(useOf, kind)) return kind as keyFiles.KeyKind;
+  throw new UsageError(`unknown algorithm "${algorithm}"; known: ed25519, x25519, ES256`);
+}
 
 const actions = { list, create, rotate, retire } as const;
 
 async function list({ terminal, config, directory, access, nowSec }: Asked): Promise<number> {
-  const all = readAllKeys(directory, access);
+  const all = keyFiles.readAllKeys(directory, access);
   for (const key of all) terminal.out(`${key.kid}  ${key.kind}  ${stateOf(key, all, nowSec)}`);
   if (config === undefined) return 0;
   for (const { name, identity } of config.upstreams.values()) {
@@ -95,18 +93,29 @@ async function list({ terminal, config, directory, access, nowSec }: Asked): Pro
 const agreedUpstreams = ({ upstreams }: GatewayConfig) =>
   [...upstreams.values()].filter(({ identity }) => identity.algorithm === 'agreed');
 
-function create({ terminal, config, directory, access, nowSec }: Asked): number {
-  // Only upstreams with `algorithm: agreed` need x25519. Without a configuration file, the upstreams are unknown.
-  const needsAgreement = config === undefined || agreedUpstreams(config).length > 0;
-  const wanted: readonly KeyKind[] = needsAgreement ? ['ed25519', 'x25519'] : ['ed25519'];
-  const existing = hasGatewayKeys(directory) ? readAllKeys(directory, access).map(({ kind }) => kind) : [];
+/** Without a configuration file, it is unknown which upstreams need x25519. */
+function neededBy(config: GatewayConfig | undefined): readonly keyFiles.KeyKind[] {
+  const tokens = config !== undefined && [...config.upstreams.values()].some(({ identity }) => identity.token);
+  return [
+    'ed25519',
+    ...(config === undefined || agreedUpstreams(config).length > 0 ? (['x25519'] as const) : []),
+    ...(tokens ? (['es256'] as const) : []),
+  ];
+}
+
+function create({ terminal, config, directory, access, nowSec, kind: asked }: Asked): number {
+  const wanted = asked === undefined ? neededBy(config) : [asked];
+  const existing = keyFiles.hasGatewayKeys(directory)
+    ? keyFiles.readAllKeys(directory, access).map(({ kind }) => kind)
+    : [];
   const missing = wanted.filter((kind) => !existing.includes(kind));
   if (missing.length === 0) {
     terminal.err(`${directory} already has keys. To replace them, run countersign keys rotate`);
     return 1;
   }
   for (const kind of missing) {
-    if (existing.length === 0) terminal.out(`${createKey(kind, directory, nowSec)}  ${useOf[kind].now} from now on`);
+    if (existing.length === 0 || kind === 'es256')
+      terminal.out(`${keyFiles.createKey(kind, directory, nowSec)}  ${useOf[kind].now} from now on`);
     // Services have already cached the other keys in this directory, but not this one.
     else publish(terminal, kind, directory, nowSec + publishAheadSec);
   }
@@ -114,19 +123,21 @@ function create({ terminal, config, directory, access, nowSec }: Asked): number 
 }
 
 function rotate({ terminal, directory, access, isNow, isToStdout, nowSec }: Asked): number {
-  const all = readAllKeys(directory, access);
+  const all = keyFiles.readAllKeys(directory, access);
   const kinds = new Set(all.map((key) => key.kind));
   if (isToStdout) {
     const fromSec = isNow ? nowSec : nowSec + publishAheadSec;
-    const kept = all.filter((key) => isNeeded(key, all, nowSec)).map((key) => keyFileOf(directory, key));
-    const added = [...kinds].map((kind) => newKeyFile(kind, fromSec));
+    const kept = all.filter((key) => isNeeded(key, all, nowSec)).map((key) => keyFiles.keyFileOf(directory, key));
+    const added = [...kinds].map((kind) => keyFiles.newKeyFile(kind, fromSec));
     for (const line of secretLines(basename(directory), [...kept, ...added])) terminal.out(line);
     for (const { kid } of added) terminal.err(`${kid}  used from ${time(fromSec)}, so apply this Secret before then`);
     return 0;
   }
   for (const kind of kinds) {
     if (isNow)
-      terminal.out(`${createKey(kind, directory, nowSec)}  published within 5 s, ${useOf[kind].now} within 15 s`);
+      terminal.out(
+        `${keyFiles.createKey(kind, directory, nowSec)}  published within 5 s, ${useOf[kind].now} within 15 s`,
+      );
     else publish(terminal, kind, directory, nowSec + publishAheadSec);
   }
   if (isNow)
@@ -135,13 +146,13 @@ function rotate({ terminal, directory, access, isNow, isToStdout, nowSec }: Aske
 }
 
 /** Whether the gateway may still receive or send requests that this key signs. */
-function isNeeded(key: ManagedKey, all: readonly ManagedKey[], nowSec: number): boolean {
+function isNeeded(key: keyFiles.ManagedKey, all: readonly keyFiles.ManagedKey[], nowSec: number): boolean {
   const newerSec = inUse(all, key.kind, nowSec)?.notBeforeSec ?? 0;
   const endSec = Math.min(key.expiresSec ?? Infinity, key.notBeforeSec < newerSec ? newerSec : Infinity);
   return nowSec < endSec + runOutSec;
 }
 
-const secretLines = (name: string, files: readonly KeyFile[]): readonly string[] => [
+const secretLines = (name: string, files: readonly keyFiles.KeyFile[]): readonly string[] => [
   'apiVersion: v1',
   'kind: Secret',
   `metadata: { name: ${name} }`,
@@ -150,13 +161,15 @@ const secretLines = (name: string, files: readonly KeyFile[]): readonly string[]
   ...files.map((file) => `  ${file.name}: ${Buffer.from(file.text).toString('base64')}`),
 ];
 
-function publish(terminal: Terminal, kind: KeyKind, directory: string, fromSec: number): void {
-  terminal.out(`${createKey(kind, directory, fromSec)}  published now, ${useOf[kind].now} from ${time(fromSec)}`);
+function publish(terminal: Terminal, kind: keyFiles.KeyKind, directory: string, fromSec: number): void {
+  terminal.out(
+    `${keyFiles.createKey(kind, directory, fromSec)}  published now, ${useOf[kind].now} from ${time(fromSec)}`,
+  );
 }
 
 function retire({ terminal, directory, access, isNow, nowSec, keyid }: Asked): number {
   if (keyid === undefined) throw new UsageError('name the key to retire; `countersign keys list` shows the keys');
-  const all = readAllKeys(directory, access);
+  const all = keyFiles.readAllKeys(directory, access);
   const key = all.find(({ kid }) => kid === keyid);
   if (key === undefined) throw new UsageError(`unknown key ${keyid}`);
   const { now, may } = useOf[key.kind];
@@ -166,7 +179,7 @@ function retire({ terminal, directory, access, isNow, nowSec, keyid }: Asked): n
     return 1;
   }
   if (isNow) {
-    removeKey(directory, key);
+    keyFiles.removeKey(directory, key);
     terminal.out(
       `${keyid}  removed. If it was stolen, wait 15 s and restart the services: they keep key sets for up to 10 minutes`,
     );
@@ -177,12 +190,16 @@ function retire({ terminal, directory, access, isNow, nowSec, keyid }: Asked): n
     return 1;
   }
   const endSec = nowSec + runOutSec;
-  retireKey(directory, key, endSec);
+  keyFiles.retireKey(directory, key, endSec);
   terminal.out(`${keyid}  accepted until ${time(endSec)}, then removed`);
   return 0;
 }
 
-const inUse = (keys: readonly ManagedKey[], kind: KeyKind, nowSec: number): ManagedKey | undefined =>
+const inUse = (
+  keys: readonly keyFiles.ManagedKey[],
+  kind: keyFiles.KeyKind,
+  nowSec: number,
+): keyFiles.ManagedKey | undefined =>
   keyInUse(
     keys.filter((key) => key.kind === kind),
     nowSec,
@@ -191,9 +208,10 @@ const inUse = (keys: readonly ManagedKey[], kind: KeyKind, nowSec: number): Mana
 const useOf = {
   ed25519: { now: 'signs', may: 'sign' },
   x25519: { now: 'agrees with services', may: 'agree with services' },
-} as const satisfies Record<KeyKind, unknown>;
+  es256: { now: 'signs identity tokens', may: 'sign identity tokens' },
+} as const satisfies Record<keyFiles.KeyKind, unknown>;
 
-function stateOf(key: ManagedKey, all: readonly ManagedKey[], nowSec: number): string {
+function stateOf(key: keyFiles.ManagedKey, all: readonly keyFiles.ManagedKey[], nowSec: number): string {
   const { now } = useOf[key.kind];
   if (key === inUse(all, key.kind, nowSec)) return now;
   if (key.notBeforeSec > nowSec) return `published, ${now} from ${time(key.notBeforeSec)}`;
@@ -202,3 +220,23 @@ function stateOf(key: ManagedKey, all: readonly ManagedKey[], nowSec: number): s
 }
 
 const time = (sec: number) => new Date(sec * 1000).toISOString().replace('.000Z', 'Z');
+
+const identity = z.object({ uses: z.string(), keyid: z.string().nullish(), fallback: z.string().nullish() });
+const upstreams = z.object({ upstreams: z.array(z.object({ name: z.string(), identity })) });
+
+const timeoutMs = 2_000;
+
+export const adminUrl = ({ listen: { admin } }: GatewayConfig): string =>
+  `http://${admin.host.includes(':') ? `[${admin.host}]` : admin.host}:${admin.port}`;
+
+/** @returns How the running gateway signs for each upstream, by name. Undefined if no gateway answers. */
+export async function askIdentities(config: GatewayConfig) {
+  try {
+    const response = await fetch(`${adminUrl(config)}/upstreams`, { signal: AbortSignal.timeout(timeoutMs) });
+    const parsed = upstreams.parse(await response.json());
+    return new Map(parsed.upstreams.map(({ name, identity }) => [name, identity]));
+  } catch {
+    // No gateway is running, or another program uses the port.
+    return undefined;
+  }
+}

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { mintIssuer, type TestIssuer } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { runCli } from './cli.ts';
-import type { Terminal } from './terminal.ts';
+import type { Terminal } from './command.ts';
 
 let directory = '';
 let file = '';
@@ -55,6 +55,10 @@ tests:
     expect: { allowed: true }
   - request: { method: GET, path: /nested, service: api, as: { client: job, scope: [orders.read] } }
     expect: { allowed: false, code: client_not_allowed }
+  - request: { method: GET, path: /jobs, service: api }
+    expect: { allowed: false, code: no_route }
+  - request: { method: GET, path: /${'a'.repeat(9_000)} }
+    expect: { allowed: false, code: uri_too_long }
 `,
   );
 });
@@ -75,10 +79,10 @@ async function run(...args: readonly string[]) {
   return { code, out: out.join('\n'), err: err.join('\n') };
 }
 
-test('policy tests can call as a machine or an agent, with scopes and claims', async () => {
+test('policy tests can call as an OAuth client or an agent, with scopes and claims', async () => {
   const { code, out } = await run('test');
   expect(out).not.toContain('FAIL');
-  expect([code, out.split('\n').at(-1)]).toEqual([0, '11 passed, 0 failed']);
+  expect([code, out.split('\n').at(-1)]).toEqual([0, '13 passed, 0 failed']);
   expect(out).toContain(
     'pass GET /orders as agent u of acme, through web, issuer https://a.test, with orders.read, bot acts',
   );
@@ -181,7 +185,7 @@ describe('explain', () => {
     expect(err).toContain(message);
   });
 
-  test('prints a machine as JSON', async () => {
+  test('prints an OAuth client as JSON', async () => {
     const { out } = await explain('/jobs', '--client', 'job', '--scope', 'orders.read', '--json');
     expect(JSON.parse(out)).toMatchObject({
       identity: { kind: 'client', client_id: 'job', scope: ['orders.read'] },
@@ -192,14 +196,14 @@ describe('explain', () => {
   });
 });
 
-test('shows and explains the tokens of a machine and of an agent', async () => {
+test('shows and explains the tokens of an OAuth client and of an agent', async () => {
   const path = join(directory, 'token');
   const write = async (claims: Record<string, unknown>) =>
     writeFileSync(path, await signer.accessToken({ tenant_id: 'acme', scope: 'orders.read other', ...claims }));
   await write({ sub: 'job', client_id: 'job', user_id: undefined, role: 'service', sid: undefined });
   const machine = await run('token', path);
   expect(machine.out).toContain(
-    'https://a.test (staff): accepted\n  x-client-id job\n  x-user-role service\n  x-tenant-id acme\n  scope orders.read\n  machine the route needs allow.clients',
+    'https://a.test (staff): accepted\n  x-client-id job\n  x-user-role service\n  x-tenant-id acme\n  scope orders.read\n  kind an OAuth client: the route needs allow.clients',
   );
   expect((await run('explain', 'GET', '/jobs', '--token', path)).out).toContain('x-client-id: job');
   await write({ client_id: 'bot', act: { sub: 'bot' } });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { exampleHead } from '../../test/kit/example-config.ts';
 import { runCli } from './cli.ts';
-import { findingOf, printReport, type Report } from './report.ts';
+import { entryOf, printReport, type Report } from './report.ts';
 
 let directory = '';
 let file = '';
@@ -205,19 +205,19 @@ describe('JUnit', () => {
     ['nothing', { problems: [], warnings: [] }, '<testcase classname="countersign" name="no problems"/>', 0],
     [
       'a problem without a line',
-      { problems: [findingOf('no "keys"')] },
+      { problems: [entryOf('no "keys"')] },
       '<testcase classname="countersign" name="no &quot;keys&quot;"><failure message="no &quot;keys&quot;">no &quot;keys&quot;</failure></testcase>',
       1,
     ],
     [
       'a warning, as a passing case',
-      { problems: [], warnings: [findingOf(`${at}warning: x`)] },
+      { problems: [], warnings: [entryOf(`${at}warning: x`)] },
       '<testcase classname="gateway.yaml" name="x" file="gateway.yaml" line="1"><system-out>gateway.yaml:1:2: x</system-out></testcase>',
       0,
     ],
     [
       'characters that XML does not allow',
-      { problems: [findingOf(`${at}]]>\u0000\u001b\uffff`)] },
+      { problems: [entryOf(`${at}]]>\u0000\u001b\uffff`)] },
       '<testcase classname="gateway.yaml" name="]]&gt;\\u0000\\u001b\ufffd" file="gateway.yaml" line="1"><failure message="]]&gt;\\u0000\\u001b\ufffd">gateway.yaml:1:2: ]]&gt;\\u0000\\u001b\ufffd</failure></testcase>',
       1,
     ],

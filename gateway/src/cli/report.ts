@@ -1,16 +1,20 @@
-import { printable } from '@countersign/service-kit';
-import { type Option, UsageError, type Values } from './command.ts';
-import type { Terminal } from './terminal.ts';
+import { printable } from '@countersign/process-kit';
+import { type Option, type Terminal, UsageError, type Values } from './command.ts';
 
 /** A problem, a warning or a test, with its location. The location is null if it is outside the files. */
-export type Finding = Readonly<{ file: string | null; line: number | null; column: number | null; message: string }>;
+export type ReportEntry = Readonly<{
+  file: string | null;
+  line: number | null;
+  column: number | null;
+  message: string;
+}>;
 
 /** `message` says why the test failed. It is empty if the test passed. */
-export type TestResult = Finding & Readonly<{ name: string; passed: boolean }>;
+export type TestResult = ReportEntry & Readonly<{ name: string; passed: boolean }>;
 
 export type Report = Readonly<{
-  problems: readonly Finding[];
-  warnings?: readonly Finding[];
+  problems: readonly ReportEntry[];
+  warnings?: readonly ReportEntry[];
   tests?: readonly TestResult[];
 }>;
 
@@ -28,21 +32,19 @@ export function formatOf(values: Values): Format {
   return chosen[0] === 'json' || chosen[0] === 'junit' ? chosen[0] : 'text';
 }
 
-/** Reads `file:line:column: message`. */
-export function findingOf(text: string): Finding {
+export function entryOf(text: string): ReportEntry {
   const [, file, line, column, message] = /^(.+?):(\d+):(\d+): (?:warning: )?(.*)$/s.exec(text) ?? [];
   if (file === undefined || message === undefined) return { file: null, line: null, column: null, message: text };
   return { file, line: Number(line), column: Number(column), message };
 }
 
-/** Prints the whole report and nothing else. @returns The exit code. */
 export function printReport(terminal: Terminal, command: string, format: Format, report: Report): number {
   const ok = report.problems.length === 0 && (report.tests ?? []).every(({ passed }) => passed);
   terminal.out(format === 'json' ? JSON.stringify({ ok, ...report }, null, 2) : junit(command, report));
   return ok ? 0 : 1;
 }
 
-type Case = Finding & Readonly<{ name: string; element?: 'failure' | 'system-out' }>;
+type Case = ReportEntry & Readonly<{ name: string; element?: 'failure' | 'system-out' }>;
 
 /**
  * Writes every test, problem and warning as a test case. Warnings do not fail. An empty report has one passing case
@@ -54,7 +56,7 @@ function junit(command: string, { problems, warnings = [], tests = [] }: Report)
     ...warnings.map((one) => ({ ...one, name: one.message, element: 'system-out' as const })),
     ...tests.map((one) => ({ ...one, ...(!one.passed && { element: 'failure' as const }) })),
   ];
-  const all = cases.length > 0 ? cases : [{ ...findingOf('no problems'), name: 'no problems' }];
+  const all = cases.length > 0 ? cases : [{ ...entryOf('no problems'), name: 'no problems' }];
   const failures = cases.filter(({ element }) => element === 'failure').length;
   const suite = `name="countersign ${command}" tests="${all.length}" failures="${failures}"`;
   return [

@@ -8,9 +8,9 @@ import {
   runProcess,
   StartupError,
   standardOutput,
-} from '@countersign/service-kit';
+} from '@countersign/process-kit';
+import { openAdminProblem } from '../config/checks/listen-checks.ts';
 import { loadConfig } from '../config/load.ts';
-import { openAdminProblem } from '../config/schema/listen.ts';
 import { isWorker } from '../workers/worker-process.ts';
 import { checkGateway } from './check.ts';
 import {
@@ -18,13 +18,13 @@ import {
   configFile,
   configOption,
   readServeSettings,
+  type Terminal,
   text,
   UsageError,
   type Values,
   workersOf,
   workersOption,
 } from './command.ts';
-import type { Terminal } from './terminal.ts';
 
 /**
  * A request passes through many small functions, and V8's default limits stop inlining them long before a stage ends.
@@ -50,7 +50,9 @@ export const serve: Command = {
     const count = workersOf(values);
     const isText = isLogText(terminal, values);
     for (const flag of compilerFlags) setFlagsFromString(flag);
-    const hangUp = catchHangUp();
+    // An unhandled SIGHUP ends the process. An early one needs no reload, because the running gateway compares its files.
+    let reload = () => {};
+    process.on('SIGHUP', () => reload());
     await runProcess('gateway', async () => {
       refuseLenientParser(terminal.env, process.execArgv);
       const settings = readServeSettings(terminal.env);
@@ -68,14 +70,14 @@ export const serve: Command = {
       if (count > 1 && !isOneOfMany) {
         const { startPrimary } = await import('../workers/primary.ts');
         const primary = await startPrimary(config, { ...common, count });
-        hangUp.follow(primary.reload);
+        reload = primary.reload;
         void announceReady(primary);
         return primary;
       }
       const { startGateway } = await import('../start-gateway.ts');
       const workers = isOneOfMany ? count : undefined;
       const gateway = await startGateway(config, { ...common, env: terminal.env, workers });
-      hangUp.follow(() => void gateway.reload());
+      reload = () => void gateway.reload();
       if (!isOneOfMany) void announceReady(gateway);
       return gateway;
     });
@@ -85,11 +87,7 @@ export const serve: Command = {
 
 const lenientParser = '--insecure-http-parser';
 
-/**
- * Refuses Node's lenient HTTP parser. It accepts requests that two parsers can read differently.
- *
- * @throws StartupError
- */
+/** Refuses Node's lenient HTTP parser, which accepts requests that two parsers can read differently. */
 function refuseLenientParser({ NODE_OPTIONS = '' }: Environment, execArgv: readonly string[]): void {
   if (!NODE_OPTIONS.split(/\s+/).includes(lenientParser) && !execArgv.includes(lenientParser)) return;
   throw new StartupError(`Remove ${lenientParser} from NODE_OPTIONS: it accepts ambiguous requests.`);
@@ -105,7 +103,6 @@ const textOutput = ({ paint }: Terminal) => standardOutput('gateway', (line) => 
 
 const readyCheckEveryMs = 50;
 
-/** Logs that `/readyz` now answers 200, and what is still missing. */
 async function announceReady({ health, logger }: Pick<Running, 'health' | 'logger'>): Promise<void> {
   let ready = await health.ready();
   while (!ready.ok) {
@@ -116,22 +113,4 @@ async function announceReady({ health, logger }: Pick<Running, 'health' | 'logge
   const missing = Object.entries(ready.checks).filter(([, state]) => state !== 'ok');
   if (missing.length === 0) logger.info('gateway is ready');
   else logger.warn({ missing: Object.fromEntries(missing) }, 'gateway is ready, but some tokens get 503');
-}
-
-/**
- * Catches SIGHUP from the start, because an unhandled SIGHUP ends the process. An early one reloads once the gateway
- * runs.
- */
-function catchHangUp(): Readonly<{ follow(reload: () => void): void }> {
-  let isEarly = false;
-  let received = () => {
-    isEarly = true;
-  };
-  process.on('SIGHUP', () => received());
-  return {
-    follow(reload) {
-      received = reload;
-      if (isEarly) reload();
-    },
-  };
 }

@@ -1,13 +1,12 @@
-import { ConfigError } from '@countersign/service-kit';
+import { ConfigError } from '@countersign/process-kit';
+import { whyImpossible } from '../config/checks/tenant-checks.ts';
 import type { PolicyTest } from '../config/config.ts';
 import { loadConfig, loadTests } from '../config/load.ts';
-import { whyImpossible } from '../config/schema/issuers/names-of-issuer.ts';
 import { errorTable } from '../errors.ts';
 import { assumedToken, callerOf, callerText, issuerNamed } from '../explain/callers.ts';
 import type { DryRun } from '../explain/dry-run.ts';
-import { type Command, configOption, text, UsageError, type Values } from './command.ts';
-import { findingOf, formatOf, printReport, reportOptions, type TestResult } from './report.ts';
-import type { Terminal } from './terminal.ts';
+import { type Command, configOption, type Terminal, text, UsageError, type Values } from './command.ts';
+import { entryOf, formatOf, printReport, reportOptions, type TestResult } from './report.ts';
 
 export const test: Command = {
   name: 'test',
@@ -23,14 +22,13 @@ export const test: Command = {
       return reportText(terminal, results);
     } catch (error) {
       if (format === 'text' || !(error instanceof ConfigError)) throw error;
-      return printReport(terminal, 'test', format, { problems: error.problems.map(findingOf), tests: [] });
+      return printReport(terminal, 'test', format, { problems: error.problems.map(entryOf), tests: [] });
     }
   },
 };
 
 type Line = readonly [style: 'good' | 'bad', text: string, why?: string | undefined];
 
-/** The result of one test. `lines` say why it failed. */
 type Result = Readonly<{ at: string; sentence: string; lines: readonly Line[] }>;
 
 async function runTests(terminal: Terminal, values: Values, positionals: readonly string[]) {
@@ -60,7 +58,7 @@ async function runTests(terminal: Terminal, values: Values, positionals: readonl
 
 function resultOf({ at, sentence, lines }: Result): TestResult {
   const message = lines.map(([, line, why]) => `${line.replace(/ +/, ' ')}${why ? ` (${why})` : ''}`).join('; ');
-  return { ...findingOf(`${at}: ${message}`), name: sentence, passed: lines.length === 0 };
+  return { ...entryOf(`${at}: ${message}`), name: sentence, passed: lines.length === 0 };
 }
 
 const keys = ['allowed', 'status', 'code', 'route', 'upstream', 'path'] as const;
@@ -78,9 +76,9 @@ function compare({ expect }: PolicyTest, { refusal, answered, route, sends }: Dr
   const why = `${status} ${refusal?.code ?? 'from the gateway'}${refusal?.why ? `: ${refusal.why}` : ''}`;
   return keys
     .filter((key) => expect[key] !== undefined && expect[key] !== got[key])
-    .flatMap((key): readonly Line[] => [
+    .flatMap((key, index): readonly Line[] => [
       ['good', `expected  ${key}: ${expect[key]}`],
-      ['bad', `got       ${key}: ${got[key] ?? 'none'}`, key === 'allowed' && !got.allowed ? why : undefined],
+      ['bad', `got       ${key}: ${got[key] ?? 'none'}`, index === 0 && !got.allowed ? why : undefined],
     ]);
 }
 

@@ -261,7 +261,10 @@ describe('countersign init', () => {
   test('with --in-cluster, allows plain http, listens on all addresses and reads keys from a Secret', async () => {
     const service = ['--upstream', 'http://orders.default.svc:8080', '--in-cluster'];
     const { code, out } = await made('--issuer', 'https://a.test', ...service);
-    expect([code, out]).toEqual([0, expect.stringContaining('kubectl create secret generic gateway-keys')]);
+    const kubectl = out.split('\n').filter((line) => line.startsWith('  kubectl'));
+    expect([code, kubectl]).toEqual([0, expect.arrayContaining(['  kubectl -n countersign apply -k .'])]);
+    const page = readFileSync(new URL('../../../docs/operations/kubernetes.md', import.meta.url), 'utf8');
+    for (const line of kubectl) expect(page).toContain(`\n  ${line}\n`);
     const config = loadConfig(file(), {});
     expect(config).toMatchObject({
       listen: Object.fromEntries(
@@ -270,10 +273,9 @@ describe('countersign init', () => {
       insecureTransport: true,
       identity: { keysDir: '/etc/gateway-keys', keyFiles: 'group' },
     });
-    expect(readdirSync(join(directory, 'gateway-keys'))).toEqual([
-      '.gitignore',
-      expect.stringMatching(/^[\w-]{43}\.jwk\.json$/),
-    ]);
+    const names = readdirSync(join(directory, 'gateway-keys')).map((name) => name.replace(/^[\w-]{43}/, ''));
+    expect(names.sort()).toEqual(['.gitignore', '.jwk.json', '.x25519.json']);
+    expect(config.upstreams.get('api')?.identity.algorithm).toBe('agreed');
   });
 
   test.each([

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import type { TokenReport } from '@countersign/admin-api';
-import { createLogger, type Logger, printable } from '@countersign/service-kit';
+import type { TokenReport } from '@countersign/console';
+import { createLogger, type Logger, printable } from '@countersign/process-kit';
 import type { GatewayConfig, Issuer } from '../config/config.ts';
 import type { EventStream } from '../events/event-stream.ts';
 import type { IssuerReport, OpenedIssuer } from '../explain/token-report.ts';
-import { type Command, configOption, jsonOption, loadNamed, UsageError } from './command.ts';
-import type { Terminal } from './terminal.ts';
+import { counted } from './check.ts';
+import { type Command, configOption, jsonOption, loadNamed, type Terminal, UsageError } from './command.ts';
 
 export const token: Command = {
   name: 'token',
@@ -28,9 +28,9 @@ export const token: Command = {
 };
 
 export function readToken(file: string): string {
-  let text: string;
   try {
-    text = readFileSync(file === '-' ? 0 : file, 'utf8');
+    const text = readFileSync(file === '-' ? 0 : file, 'utf8');
+    if (text.trim() !== '') return text;
   } catch (error) {
     const { code = 'unknown' } = error as NodeJS.ErrnoException;
     // If a token is passed instead of a file, it must not appear in the error.
@@ -39,8 +39,7 @@ export function readToken(file: string): string {
       : file;
     throw new UsageError(`the token cannot be read (${code}): ${name}`);
   }
-  if (text.trim() === '') throw new UsageError('the input is empty: it must contain a token');
-  return text;
+  throw new UsageError('the input is empty: it must contain a token');
 }
 
 /** @returns A function that opens an issuer's keys for one token, and the events in the journal on this machine. */
@@ -49,7 +48,7 @@ export async function keysOpener(
   terminal: Terminal,
 ): Promise<(issuer: Issuer) => Promise<OpenedIssuer>> {
   const { openIssuerKeys } = await import('../keys/issuer-keys.ts');
-  const { IntrospectionClient } = await import('../upstreams/introspection-client.ts');
+  const { openIntrospection } = await import('../upstreams/introspection-client.ts');
   return async (issuer) => {
     let why = 'no answer';
     const write = (line: string) => {
@@ -58,7 +57,7 @@ export async function keysOpener(
     };
     const logger = createLogger('token', 'warn', { write });
     const keys = openIssuerKeys(issuer, logger);
-    const introspection = issuer.introspection && new IntrospectionClient(issuer.issuer, issuer.introspection, logger);
+    const introspection = issuer.introspection && openIntrospection(issuer.issuer, issuer.introspection, logger);
     const events = journal ? await readEvents(issuer, journal, terminal, logger) : undefined;
     const trusted = { config: issuer, keys, revocations: events?.revocations, events, introspection };
     return { trusted, why: () => why, close: () => keys.stop() };
@@ -94,8 +93,10 @@ export function tokenLines(
   terminal: Terminal,
   isOffline: boolean,
 ): string[] {
-  if (unreadable !== null) return [`${terminal.paint('bad', 'refused')} ${unreadable}`];
-  const lines = [...(header === null ? [] : [`header   ${shown(header)}`]), `claims   ${shown(claims)}`];
+  const lines = [header, claims].flatMap((part, at) =>
+    part ? [`${at === 0 ? 'header' : 'claims'}   ${shown(part)}`] : [],
+  );
+  if (unreadable !== null) return [`${terminal.paint('bad', 'refused')} ${unreadable}`, ...lines];
   for (const report of issuers) lines.push('', ...issuerLines(report, terminal, isOffline));
   if (issuers.length === 0) lines.push('', 'the configuration has no issuers');
   return lines;
@@ -111,9 +112,8 @@ function issuerLines(report: IssuerReport, terminal: Terminal, isOffline: boolea
       ...identityLines(identity),
     ];
   }
-  const count = `${findings.length} problem${findings.length === 1 ? '' : 's'}`;
   return [
-    `${title}: ${terminal.paint('bad', 'refused')}, ${count}`,
+    `${title}: ${terminal.paint('bad', 'refused')}, ${counted(findings.length, 'problem')}`,
     ...findings.flatMap(({ code, claim, wanted, found, fix }) => [
       `  ${terminal.paint('bad', claim)}  ${terminal.paint('quiet', `(${code})`)}`,
       `    expected  ${wanted}`,
@@ -123,7 +123,6 @@ function issuerLines(report: IssuerReport, terminal: Terminal, isOffline: boolea
   ];
 }
 
-/** The caller's identity as the service receives it. */
 function identityLines(identity: NonNullable<IssuerReport['identity']>): readonly string[] {
   const { kind, role, scope, roles, act, bound } = identity;
   const lines: readonly (readonly [label: string, value: string | null])[] = [
@@ -135,7 +134,7 @@ function identityLines(identity: NonNullable<IssuerReport['identity']>): readonl
     ['scope', scope.join(' ') || null],
     ['roles', roles.join(' ') || null],
     ['actor', act && `${act.sub} of ${act.iss}: the route needs allow.actors`],
-    ['machine', kind === 'client' ? 'the route needs allow.clients' : null],
+    ['kind', kind === 'client' ? 'an OAuth client: the route needs allow.clients' : null],
   ];
   const shownLines = lines.flatMap(([label, value]) => (value === null ? [] : [`  ${label} ${printable(value)}`]));
   return bound ? [...shownLines, "  bound to the client's key or certificate"] : shownLines;
@@ -143,7 +142,6 @@ function identityLines(identity: NonNullable<IssuerReport['identity']>): readonl
 
 const maxShown = 2_000;
 
-/** Writes the claim as JSON on one line. */
 function shown(value: unknown): string {
   const text = printable(JSON.stringify(value));
   return text.length > maxShown ? `${text.slice(0, maxShown)}…` : text;

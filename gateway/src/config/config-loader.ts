@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
-import { ConfigError, type Environment } from '@countersign/service-kit';
+import { ConfigError, type Environment } from '@countersign/process-kit';
 import type { GatewayConfig } from './config.ts';
 import { type LoadContext, loadConfig } from './load.ts';
 
@@ -28,8 +28,9 @@ export async function loadWhileRunning(
   env: Environment,
   { running, workers }: Required<Pick<LoadContext, 'running' | 'workers'>>,
 ): Promise<GatewayConfig> {
-  const { listen, admin, redis, instances, journal, certificate } = running;
-  const context: LoadContext = { running: { listen, admin, redis, instances, journal, certificate }, workers };
+  const { listen, admin, redis, instances, journal, certificate, decision } = running;
+  const settings = { listen, admin, redis, instances, journal, certificate, decision };
+  const context: LoadContext = { running: settings, workers };
   if (isSmall(file)) return { ...loadConfig(file, env, context), tests: [] };
   const thread = new Worker(new URL(import.meta.url), {
     workerData: { countersignConfig: [file, { ...env }, context] } satisfies Task,
@@ -58,15 +59,13 @@ function isSmall(file: string): boolean {
   return stats === undefined || (stats.isFile() && stats.size <= maxBytesHere);
 }
 
-/** Any other error ends the thread, and its `error` event reports it. */
-function loadHere(task: Task['countersignConfig']): LoadedMessage {
+const task = (workerData as Partial<Task> | null)?.countersignConfig;
+if (task !== undefined) {
   try {
-    return { config: loadConfig(...task) };
+    parentPort?.postMessage({ config: loadConfig(...task) } satisfies LoadedMessage);
   } catch (error) {
-    if (error instanceof ConfigError) return { problems: error.problems };
-    throw error;
+    // Any other error ends the thread, and its `error` event reports it.
+    if (!(error instanceof ConfigError)) throw error;
+    parentPort?.postMessage({ problems: error.problems } satisfies LoadedMessage);
   }
 }
-
-const task = (workerData as Partial<Task> | null)?.countersignConfig;
-if (task !== undefined) parentPort?.postMessage(loadHere(task));

@@ -112,7 +112,7 @@ routes:
       'gateway.yaml:1:10: version: must be 1',
       'gateway.yaml:2:20: insecureTransport: must be true or false: values in quotes, values of variables, and yes, no, on and off are text',
       'gateway.yaml:4:19: the variable HOME_OF_KEYS is not set, and has no default ("${HOME_OF_KEYS:-default}")',
-      'gateway.yaml:4:40: identity: unknown key "lifetme"; did you mean "lifetime"? (allowed here: keys, keyFiles, lifetime, name)',
+      'gateway.yaml:4:40: identity: unknown key "lifetme"; did you mean "lifetime"? (allowed here: keys, keyFiles, lifetime, name, issuer)',
       'gateway.yaml:5:40: upstreams.users-service.targets: must have at least 1 item',
       'gateway.yaml:7:22: routes[0].path: the path has an empty segment ("//")',
       'gateway.yaml:7:39: routes[0].methods[0]: must be one of "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"',
@@ -323,7 +323,9 @@ describe('a secret', () => {
     writeFileSync(file, hmac('secretFile: ./secret'));
     expect(loadConfig(file, {}).upstreams.get('users-service')?.identity).toEqual({
       algorithm: 'hmac-sha256',
-      secret: Buffer.from(secret),
+      headers: true,
+      token: undefined,
+      secret: new Uint8Array(Buffer.from(secret)),
       next: undefined,
     });
   });

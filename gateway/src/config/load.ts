@@ -1,28 +1,23 @@
 import { getFips } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
-import { ConfigError, type Environment } from '@countersign/service-kit';
-import type { Path, Source } from '@countersign/strict-yaml';
-import { readYaml } from '@countersign/strict-yaml';
+import { ConfigError, type Environment } from '@countersign/process-kit';
+import { type Path, readYaml, type Source } from '@countersign/strict-yaml';
 import { z } from 'zod';
+import { type CheckedFile, type Refuse, type StartSettings, withCrossChecks } from './checks/cross-checks.ts';
+import { checkDecision } from './checks/decision-checks.ts';
+import { checkIdentityTokens } from './checks/identity-token-checks.ts';
+import { checkIssuers } from './checks/issuer-checks.ts';
+import { checkJournal, checkListeners, checkRedis, checkStartSettings } from './checks/listen-checks.ts';
+import { problemsIn, warningsIn } from './checks/problems.ts';
+import { checkRoutes } from './checks/route-checks.ts';
+import { checkTests, namesIn } from './checks/test-checks.ts';
+import { checkUpstreams } from './checks/upstream-checks.ts';
 import { type GatewayConfig, type PolicyTest, resolveConfig } from './config.ts';
-import { hashOf, readConfigFile } from './files.ts';
+import { hashOf, type ListenerCertificate, readConfigFile, readListenerCertificate } from './files.ts';
 import { flattenRoutes } from './route-groups.ts';
-import { type CrossChecks, withCrossChecks } from './schema/cross-checks.ts';
-import { checkDecision } from './schema/decision-checks.ts';
-import { checkDpop } from './schema/dpop.ts';
-import { checkIssuers } from './schema/issuers/issuer-checks.ts';
-import type { IssuerPieces } from './schema/issuers/issuers.ts';
-import { checkJournal } from './schema/journal-check.ts';
-import { checkListeners, checkStartSettings, openAdminProblem, type StartSettings } from './schema/listen.ts';
 import { plainMessages } from './schema/messages.ts';
-import { checkTests } from './schema/policy-tests.ts';
-import { problemsIn, warningsIn } from './schema/problems.ts';
-import { checkRedisForProcesses } from './schema/redis-check.ts';
-import { checkRoutes } from './schema/route-checks.ts';
-import { type Document, schema } from './schema/schema.ts';
-import { checkUpstreams } from './schema/upstreams.ts';
+import { schema } from './schema/schema.ts';
 import { readSecrets, type Secrets } from './secrets.ts';
-import { type ListenerCertificate, readListenerCertificate } from './tls-files.ts';
 import { warningsOf } from './warnings.ts';
 
 /**
@@ -39,13 +34,10 @@ export function loadConfig(file: string, env: Environment, context: LoadContext 
 export type LoadContext = Readonly<{
   /** The settings of the running gateway that a reload cannot change. A file that changes them is refused. */
   running?: StartSettings;
-  /** The number of worker processes, 1 by default. */
   workers?: number;
   /** Whether Node runs in FIPS mode. Default: asks Node. */
   isFips?: boolean;
-  /**
-   * Called with the warnings of a valid file, as `file:line:column: warning: …`. By default, warnings are not checked.
-   */
+  /** Called with the warnings of a valid file. By default, warnings are not checked. */
   onWarnings?(lines: readonly string[]): void;
 }>;
 
@@ -56,11 +48,18 @@ export function parseConfig(text: string, { file, env, ...context }: ParseOption
   const absolute = resolve(file);
   const source = readYaml(text, env);
   const flat = flattenRoutes(source);
-  const isProduction = env.NODE_ENV === 'production';
-  const { check, read } = crossChecksFor(source, dirname(absolute), { ...context, isProduction });
-  const parsed = withCrossChecks(schema, check).safeParse(flat.value, { error: plainMessages });
+  const { running, workers = 1, isFips = getFips() === 1 } = context;
+  const known = { directory: dirname(absolute), running, workers, isFips, isProduction: env.NODE_ENV === 'production' };
+  let secrets: Secrets | undefined;
+  let certificate: ListenerCertificate | undefined;
+  const checked = withCrossChecks(schema, (wellFormed, isMalformed, refuse) => {
+    const whole: CheckedFile = { ...wellFormed, ...known, isMalformed };
+    certificate = readListenerCertificate(whole, refuse);
+    secrets = readSecrets(whole, source, refuse);
+    for (const check of checks) check(whole, refuse);
+  });
+  const parsed = checked.safeParse(flat.value, { error: plainMessages });
   const problems = problemsIn(file, source, parsed.error, flat);
-  const { secrets, certificate } = read;
   if (problems.length > 0 || !parsed.success || secrets === undefined || certificate === undefined) {
     throw new ConfigError(problems);
   }
@@ -79,14 +78,22 @@ export function parseConfig(text: string, { file, env, ...context }: ParseOption
 const placeIn = (file: string, source: Source, path: Path): string =>
   `${file}:${source.lineColumn(source.placeOf(path).offset)}`;
 
+const checks: readonly ((file: CheckedFile, refuse: Refuse) => void)[] = [
+  checkListeners,
+  checkStartSettings,
+  checkIssuers,
+  checkUpstreams,
+  checkIdentityTokens,
+  checkRoutes,
+  checkDecision,
+  checkRedis,
+  checkJournal,
+  (file, refuse) => checkTests(file.tests, namesIn(file), refuse),
+];
+
 const testsFile = z.strictObject({ tests: schema.shape.tests });
 
-/**
- * Reads a file of additional tests: `tests:`, as in a gateway.yaml, and nothing else.
- *
- * @param config The configuration to test.
- * @throws ConfigError that lists every problem as `file:line:column: …`.
- */
+/** Reads a file of additional tests: `tests:`, as in a gateway.yaml, and nothing else. */
 export function loadTests(file: string, env: Environment, config: GatewayConfig): readonly PolicyTest[] {
   const known = {
     routes: new Set(config.routes.map(({ name }) => name)),
@@ -102,59 +109,4 @@ export function loadTests(file: string, env: Environment, config: GatewayConfig)
   const problems = problemsIn(file, source, parsed.error, flattenRoutes(source));
   if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
   return parsed.data.tests.map((test, index) => ({ ...test, at: placeIn(file, source, ['tests', index]) }));
-}
-
-/** Undefined if the issuer is malformed or has a template. */
-const namesOfIssuer = ({ issuer, name, template }: IssuerPieces): readonly (string | undefined)[] =>
-  template === undefined ? [issuer, name ?? issuer] : [undefined];
-
-type FilesRead = { secrets?: Secrets; certificate?: ListenerCertificate };
-
-/** @returns All cross-checks of a file. They store in `read` what they load from the files that it names. */
-function crossChecksFor(
-  source: Source,
-  directory: string,
-  { running, workers = 1, isFips = getFips() === 1, isProduction }: LoadContext & Readonly<{ isProduction: boolean }>,
-): Readonly<{ check: CrossChecks<Document>; read: FilesRead }> {
-  const read: FilesRead = {};
-  const check: CrossChecks<Document> = (file, isMalformed, refuse) => {
-    const { listen, issuers, upstreams, routes } = file;
-    const services = new Set(isMalformed('services') ? [undefined] : Object.keys(file.services));
-    checkListeners(listen, refuse);
-    const openAdmin = openAdminProblem(file);
-    if (isProduction && openAdmin !== undefined) refuse(['listen', 'admin'], openAdmin);
-    read.certificate = readListenerCertificate(
-      { tls: listen.tls, decisionCa: file.decision?.clientCa },
-      directory,
-      refuse,
-    );
-    checkIssuers({ ...file, directory }, isMalformed, refuse);
-    read.secrets = readSecrets(file, source, directory, refuse);
-    checkUpstreams({ ...file, directory, isFips, services }, refuse);
-    checkRoutes(file, isMalformed, refuse);
-    checkDpop(file, refuse);
-    checkDecision(
-      {
-        ...file,
-        address: listen.decision,
-        hasTls: listen.tls !== undefined,
-        hasNonces: file.dpop?.nonces !== undefined,
-        upstreams: Object.keys(upstreams),
-      },
-      isMalformed,
-      refuse,
-    );
-    const known = {
-      routes: new Set(isMalformed('routes') ? [undefined] : routes.map(({ name }) => name)),
-      upstreams: new Set(Object.keys(upstreams)),
-      services,
-      issuers: new Set(issuers.flatMap(namesOfIssuer)),
-    };
-    checkTests(file.tests, known, refuse);
-    if (!isMalformed('redis') && !isMalformed('instances')) checkRedisForProcesses(file, workers, refuse);
-    if (!isMalformed('journal')) checkJournal(file, directory, refuse);
-    const journal = file.journal && resolve(directory, file.journal);
-    if (running !== undefined) checkStartSettings({ ...file, journal }, isMalformed, refuse, running);
-  };
-  return { check, read };
 }

@@ -55,3 +55,87 @@ export function shapeOf(segments: readonly Segment[]): string {
 export function servedMethods(methods: readonly string[]): readonly string[] {
   return methods.includes('GET') && !methods.includes('HEAD') ? [...methods, 'HEAD'] : methods;
 }
+
+type Rewrite = Readonly<{ from: string; to: string }>;
+
+export const prefixParts = (prefix: string): readonly string[] => (prefix === '/' ? [] : prefix.slice(1).split('/'));
+
+export function rewritePattern(segments: readonly Segment[], rewrite: Rewrite | undefined): readonly Segment[] {
+  if (rewrite === undefined) return segments;
+  const to = prefixParts(rewrite.to).map((text): Segment => ({ kind: 'literal', text }));
+  return [...to, ...segments.slice(prefixParts(rewrite.from).length)];
+}
+
+/** Combining marks, and characters that are not shown (Unicode's Default_Ignorable_Code_Point). */
+const dropped = /[\p{M}\p{Default_Ignorable_Code_Point}]+/gu;
+const percent = 0x25;
+
+/**
+ * Reads a path as the most tolerant router would: ignores case, look-alike characters, repeated percent-encoding,
+ * parameters after `;`, and dots, white space and slashes at the end of a segment or path. Two paths that any router
+ * reads alike have equal results, but a parameter's value is changed too: compare only literals with it.
+ *
+ * @param path A canonical path.
+ * @returns The segments. Takes time linear in the length for each level of encoding that compatibility characters hide.
+ */
+export function foldPath(path: string): readonly string[] {
+  // A canonical path without percent-encoding is ASCII.
+  const text = path.includes('%') ? foldText(path) : path.toLowerCase();
+  const segments = text.split(/[/\\]/).slice(1).map(foldSegment);
+  while (segments.at(-1) === '') segments.pop();
+  return segments;
+}
+
+/** Does the same with a route's pattern: `/Keys/` and `/keys` have equal results. */
+export function foldPattern(segments: readonly Segment[]): readonly Segment[] {
+  const folded = segments.map(
+    (segment): Segment =>
+      segment.kind === 'literal' ? { kind: 'literal', text: foldSegment(segment.text.toLowerCase()) } : segment,
+  );
+  while (folded.at(-1)?.kind === 'literal' && (folded.at(-1) as { text: string }).text === '') folded.pop();
+  return folded;
+}
+
+function foldSegment(segment: string): string {
+  const parameters = segment.indexOf(';');
+  let end = parameters === -1 ? segment.length : parameters;
+  let start = 0;
+  while (start < end && isEdge(segment.charCodeAt(end - 1))) end -= 1;
+  while (start < end && isEdge(segment.charCodeAt(start))) start += 1;
+  return segment.slice(start, end);
+}
+
+const isEdge = (code: number): boolean =>
+  code === 0x2e || code <= 0x20 || (code >= 0x7f && /[\s\p{Cc}]/u.test(String.fromCharCode(code)));
+
+/** Repeats, because each step can reveal input for another: U+FF05 becomes `%`, and U+0130 `i` with a mark. */
+function foldText(text: string): string {
+  // Upper case first: `ſ` and `ß` have no other way to `s`.
+  const folded = decode(text).normalize('NFKD').replace(dropped, '').toUpperCase().toLowerCase();
+  return folded === text ? folded : foldText(folded);
+}
+
+/** Decodes every percent-encoding, however often encoded. From the end, so that one pass sees what it has decoded. */
+function decode(text: string): string {
+  if (!text.includes('%')) return text;
+  const bytes = Buffer.from(text);
+  let start = bytes.length;
+  for (let at = bytes.length - 1; at >= 0; at -= 1) {
+    start -= 1;
+    bytes[start] = bytes[at] as number;
+    while (bytes[start] === percent) {
+      const value = hexValue(bytes[start + 1]) * 16 + hexValue(bytes[start + 2]);
+      if (Number.isNaN(value)) break;
+      start += 2;
+      bytes[start] = value;
+    }
+  }
+  return bytes.toString('utf8', start);
+}
+
+function hexValue(byte: number | undefined): number {
+  if (byte === undefined) return Number.NaN;
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const letter = byte | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : Number.NaN;
+}

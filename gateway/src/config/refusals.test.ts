@@ -289,7 +289,7 @@ describe('a configuration', () => {
         '["http://127.0.0.1:8082"] }',
         '["http://127.0.0.1:8082"], identity: { algorithm: ed25519, secret: x } }',
       ),
-      'unknown key "secret" (allowed here: algorithm)',
+      'unknown key "secret" (allowed here: algorithm, headers, token)',
     ],
     ['a version in quotes', changed('version: 1', 'version: "1"'), 'version: must be 1, without quotes'],
     ['no path', route(', auth: public').replace('/a/:id', ''), 'routes[0].path: the path must begin with a slash'],
@@ -572,4 +572,28 @@ test.each([
   expect(problemsOf(changed('algorithms: [ES256]', `algorithms: [ES256]\n    claims: { role: "${name}" }`))).toEqual(
     [],
   );
+});
+
+test.each([
+  [
+    'limits',
+    route(', auth: public, limits: [{ requests: 1, per: 1m, by: address }]'),
+    'count the limits for a separately',
+  ],
+  [
+    'services',
+    `${route(', auth: service, callers: [x]')}services: { x: { keys: ./x } }\n`,
+    'remember calls from x separately',
+  ],
+  [
+    'public origins',
+    `${route(', auth: required')}publicOrigins: ["https://api.test"]\n`,
+    'remember the DPoP proofs for a separately',
+  ],
+])('with %s, several instances and workers need Redis', (_what, text, reason) => {
+  const problem = (several: string) => `"redis" is required with ${several}: each process would ${reason}`;
+  const instances = problemsOf(`${text}instances: many\n`);
+  expect(instances).toContainEqual(expect.stringContaining(problem('instances: many')));
+  expect(problemsOf(text, {}, { workers: 2 })).toContainEqual(expect.stringContaining(problem('2 workers')));
+  expect(problemsOf(`${text}instances: many\nredis: redis://127.0.0.1:6379\n`).join()).not.toContain('redis');
 });

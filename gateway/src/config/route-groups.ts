@@ -3,18 +3,8 @@ import { isMap } from './schema/values/shapes.ts';
 
 const maxDepth = 3;
 
-/** The keys that a route inherits from one group. `group` is the group's name or path. */
-export type InheritedKeys = Readonly<{ group: string; keys: readonly string[]; at: Path }>;
-
 /** A file in which each group was replaced by its routes. Paths refer to the resulting list. */
-export type FlatFile = Readonly<{
-  value: unknown;
-  problems: readonly FileProblem[];
-  /** Returns where a value stands in the file, which may be in a group. */
-  pathInFile(path: Path): Path;
-  /** Returns the groups that a route inherits keys from, outermost first. */
-  inheritedBy(index: number): readonly InheritedKeys[];
-}>;
+export type FlatFile = ReturnType<typeof flattenRoutes>;
 
 /** `writtenIn` maps each key to the route or group that sets it. */
 type FlatRoute = Readonly<{ value: unknown; path: Path; writtenIn: ReadonlyMap<string, Path> }>;
@@ -23,11 +13,11 @@ type Keys = Readonly<Record<string, unknown>>;
 type Group = Readonly<{ keys: Keys; writtenIn: ReadonlyMap<string, Path> }>;
 
 /** Replaces each group in a file by its routes: see docs/gateway-yaml.md. */
-export function flattenRoutes(source: Source): FlatFile {
+export function flattenRoutes(source: Source) {
   const { value } = source;
   const routes = isMap(value) && Array.isArray(value.routes) ? value.routes : [];
   if (!isMap(value) || !routes.some(isGroup)) {
-    return { value, problems: [], pathInFile: (path) => path, inheritedBy: () => [] };
+    return { value, problems: [], pathInFile: (path: Path) => path, inheritedBy: () => [] };
   }
   const problems: FileProblem[] = [];
   const refuse = (path: Path, message: string) =>
@@ -36,13 +26,14 @@ export function flattenRoutes(source: Source): FlatFile {
   return {
     value: { ...value, routes: flat.map((route) => route.value) },
     problems,
-    pathInFile(path) {
+    /** Returns where a value stands in the file, which may be in a group. */
+    pathInFile(path: Path): Path {
       const [key, index, ...rest] = path;
       const route = key === 'routes' && typeof index === 'number' ? flat[index] : undefined;
       if (route === undefined) return path;
       return [...(route.writtenIn.get(String(rest[0])) ?? route.path), ...rest];
     },
-    inheritedBy: (index) => inheritedBy(flat[index], value),
+    inheritedBy: (index: number) => inheritedBy(flat[index], value),
   };
 }
 
@@ -84,7 +75,8 @@ function wordsOf(path: unknown): string | undefined {
   return typeof path === 'string' ? (path.toLowerCase().match(/[a-z0-9]+/g) ?? []).join('-') : undefined;
 }
 
-function inheritedBy(route: FlatRoute | undefined, file: unknown): readonly InheritedKeys[] {
+/** Returns the keys that a route inherits, by group, outermost first. `group` is the group's name or path. */
+function inheritedBy(route: FlatRoute | undefined, file: unknown) {
   const groups = new Map<Path, string[]>();
   for (const [key, at] of route?.writtenIn ?? []) {
     if (at !== route?.path) groups.set(at, [...(groups.get(at) ?? []), key]);
@@ -93,10 +85,12 @@ function inheritedBy(route: FlatRoute | undefined, file: unknown): readonly Inhe
 }
 
 function nameOf(path: Path, file: unknown): string {
-  let value = file;
-  for (const step of path) value = (value as Record<string | number, unknown>)[step];
-  const { name, path: prefix } = value as Record<string, unknown>;
+  const { name, path: prefix } = valueAt(file, path) as Record<string, unknown>;
   return String(name ?? prefix ?? pathText(path));
+}
+
+export function valueAt(raw: unknown, path: Path): unknown {
+  return path.reduce<unknown>((value, step) => (value as Record<string | number, unknown> | undefined)?.[step], raw);
 }
 
 /** Writes a path as `routes[0].methods[1]`. */

@@ -1,35 +1,16 @@
 import { resolve } from 'node:path';
 import { isPublishedSecret } from '@countersign/identity';
+import { whyUnreadable } from '@countersign/process-kit';
 import type { Path, Source } from '@countersign/strict-yaml';
-import { type FileRead, hashOf, readNamedFile, whyUnreadable } from './files.ts';
-import type { Refuse } from './schema/cross-checks.ts';
-import type { DecisionPieces } from './schema/decision.ts';
-import type { DpopPart } from './schema/dpop.ts';
-import type { IssuerPieces } from './schema/issuers/issuers.ts';
-import type { UpstreamIdentity, UpstreamPieces } from './schema/upstreams.ts';
+import type { CheckedFile, Refuse, UpstreamPieces } from './checks/cross-checks.ts';
+import { type FileRead, hashOf, readNamedFile } from './files.ts';
+import type { Document } from './schema/schema.ts';
+import type { UpstreamIdentity } from './schema/upstreams.ts';
 
 /** The signing settings of each upstream, the other secrets, and the files that they were read from. */
-export type Secrets = Readonly<{
-  identities: ReadonlyMap<string, UpstreamIdentity>;
-  /** The gateway issues each nonce for `lifetimeSec`, and also accepts the previous one. */
-  nonces: Readonly<{ secret: Uint8Array; lifetimeSec: number }> | undefined;
-  /** The secrets that the proxy may send: the current one and the next one. */
-  decision: readonly Uint8Array[];
-  /** The secrets that an event transmitter may send, current and previous, by issuer name. */
-  events: ReadonlyMap<string, readonly Uint8Array[]>;
-  /** The secrets with which issuers are asked about opaque tokens, by the index of the issuer. */
-  introspection: readonly (Uint8Array | undefined)[];
-  files: readonly FileRead[];
-}>;
+export type Secrets = ReturnType<typeof readSecrets>;
 
 const minSecretBytes = 32;
-
-type SecretPieces = Readonly<{
-  upstreams: UpstreamPieces;
-  dpop?: DpopPart | undefined;
-  decision?: DecisionPieces | undefined;
-  issuers?: readonly IssuerPieces[] | undefined;
-}>;
 
 /**
  * Reads the hmac secrets of all upstreams, the DPoP nonce secret, and the secrets of the deciding proxy, events and
@@ -38,92 +19,90 @@ type SecretPieces = Readonly<{
  * each service could then impersonate callers to the other.
  */
 export function readSecrets(
-  { upstreams, dpop, decision, issuers = [] }: SecretPieces,
+  { upstreams, dpop, decision, issuers, directory }: CheckedFile,
   source: Source,
-  directory: string,
   refuse: Refuse,
-): Secrets {
-  const identities = new Map<string, UpstreamIdentity>();
+) {
   const files: FileRead[] = [];
   const reader = { source, directory, owners: new Map<string, string>(), files, refuse };
-  for (const [name, upstream] of Object.entries(upstreams)) {
-    const identity = identityOf(name, upstream, reader);
-    if (identity !== undefined) identities.set(name, identity);
-  }
+  const events = issuers.flatMap(({ name, events: { sharedSignals } = {} }, index) => {
+    if (sharedSignals === undefined || name === undefined) return [];
+    const path = ['issuers', index, 'events', 'sharedSignals'];
+    const place = { path, owner: `events of ${name}`, needs: 'secret', given: sharedSignals } as const;
+    return [[name, readAll(place, ['secret', 'previousSecret'], reader)] as const];
+  });
   return {
-    identities,
-    nonces: noncesOf(dpop, reader),
-    decision: decisionSecrets(decision, reader),
-    events: eventSecrets(issuers, reader),
-    introspection: issuers.map((issuer, index) => clientSecretOf(issuer, index, reader)),
+    identities: new Map(
+      Object.entries(upstreams).flatMap(([name, { identity }]) => {
+        const read = identity && identityOf(name, identity, reader);
+        return read === undefined ? [] : [[name, read] as const];
+      }),
+    ),
+    /** The gateway issues each nonce for `lifetimeSec`, and also accepts the previous one. */
+    nonces: dpop?.nonces && noncesOf(dpop.nonces, reader),
+    decision: readAll(
+      { path: ['decision'], owner: 'decision', given: decision ?? {} },
+      ['secret', 'secretNext'],
+      reader,
+    ),
+    /** By issuer name. */
+    events: new Map(events),
+    /** The secrets with which issuers are asked about opaque tokens, by the index of the issuer. */
+    introspection: issuers.map(({ introspection: given }, index) => {
+      if (given === undefined) return undefined;
+      // The provider chose it, so its length and its other uses are not checked.
+      const place = { path: ['issuers', index, 'introspection'], owner: '', needs: 'clientSecret', given } as const;
+      const bytes = readText(place, 'clientSecret', reader);
+      return bytes && new Uint8Array(bytes);
+    }),
     files,
   };
 }
 
-type Reader = {
-  readonly source: Source;
-  readonly directory: string;
-  readonly owners: Map<string, string>;
-  readonly files: FileRead[];
-  readonly refuse: Refuse;
-};
+type Reader = Readonly<{
+  source: Source;
+  directory: string;
+  owners: Map<string, string>;
+  files: FileRead[];
+  refuse: Refuse;
+}>;
 
-function identityOf(name: string, { identity }: UpstreamPieces[string], reader: Reader): UpstreamIdentity | undefined {
-  if (identity === undefined) return undefined;
-  if (identity.algorithm !== 'hmac-sha256') return { algorithm: identity.algorithm };
-  const at = { path: ['upstreams', name, 'identity'], owner: name, needs: 'secret' } as const;
-  const secret = readSecret(at, 'secret', identity, reader);
-  const next = readSecret(at, 'next', identity, reader);
-  return secret === undefined ? undefined : { algorithm: 'hmac-sha256', secret, next };
+function identityOf(
+  name: string,
+  given: NonNullable<UpstreamPieces[string]['identity']>,
+  reader: Reader,
+): UpstreamIdentity | undefined {
+  const { algorithm, headers, token } = given;
+  if (algorithm !== 'hmac-sha256') return { algorithm, headers, token };
+  const place = { path: ['upstreams', name, 'identity'], owner: name, needs: 'secret', given } as const;
+  const secret = readSecret(place, 'secret', reader);
+  const next = readSecret(place, 'next', reader);
+  return secret && { algorithm, headers, token, secret, next };
 }
 
-function noncesOf(dpop: DpopPart | undefined, reader: Reader): Secrets['nonces'] {
-  if (dpop?.nonces === undefined) return undefined;
-  const at = { path: ['dpop', 'nonces'], owner: 'dpop.nonces', needs: 'secret' } as const;
-  const secret = readSecret(at, 'secret', dpop.nonces, reader);
-  return secret && { secret, lifetimeSec: dpop.nonces.lifetime };
+function noncesOf(given: NonNullable<Document['dpop']['nonces']>, reader: Reader) {
+  const place = { path: ['dpop', 'nonces'], owner: 'dpop.nonces', needs: 'secret', given } as const;
+  const secret = readSecret(place, 'secret', reader);
+  return secret && { secret, lifetimeSec: given.lifetime };
 }
-
-function decisionSecrets(decision: DecisionPieces | undefined, reader: Reader): Secrets['decision'] {
-  const at = { path: ['decision'], owner: 'decision' };
-  return (['secret', 'secretNext'] as const).flatMap((key) => readSecret(at, key, decision ?? {}, reader) ?? []);
-}
-
-function eventSecrets(issuers: readonly IssuerPieces[], reader: Reader): Secrets['events'] {
-  const secrets = issuers.flatMap(({ name, events }, index) => {
-    const signals = events?.sharedSignals;
-    if (signals === undefined || name === undefined) return [];
-    const path = ['issuers', index, 'events', 'sharedSignals'];
-    const at = { path, owner: `events of ${name}`, needs: 'secret' } as const;
-    const all = (['secret', 'previousSecret'] as const).flatMap((key) => readSecret(at, key, signals, reader) ?? []);
-    return [[name, all] as const];
-  });
-  return new Map(secrets);
-}
-
-/** The provider chose it, so its length and its other uses are not checked. */
-function clientSecretOf({ introspection }: IssuerPieces, index: number, reader: Reader): Uint8Array | undefined {
-  if (introspection === undefined) return undefined;
-  const at = { path: ['issuers', index, 'introspection'], owner: '', needs: 'clientSecret' } as const;
-  const bytes = readText(at, 'clientSecret', introspection, reader);
-  return bytes && new Uint8Array(bytes);
-}
-
-/** `needs` is the required key. */
-type Place = Readonly<{ path: Path; owner: string; needs?: Key }>;
 
 type Key = 'secret' | 'next' | 'secretNext' | 'previousSecret' | 'clientSecret';
-type Given = { readonly [Each in Key | `${Key}File`]?: string | undefined };
 
-/** Reads a secret that both sides share, and refuses a weak one. */
-function readSecret(place: Place, key: Key, given: Given, reader: Reader): Uint8Array | undefined {
-  const bytes = readText(place, key, given, reader);
+/** The map that contains secrets. `needs` is the required key. */
+type Place = Readonly<{
+  path: Path;
+  owner: string;
+  needs?: Key;
+  given: { readonly [Each in Key | `${Key}File`]?: string | undefined };
+}>;
+
+const readAll = (place: Place, keys: readonly Key[], reader: Reader): readonly Uint8Array[] =>
+  keys.flatMap((key) => readSecret(place, key, reader) ?? []);
+
+function readSecret(place: Place, key: Key, reader: Reader): Uint8Array | undefined {
+  const bytes = readText(place, key, reader);
   if (bytes === undefined) return undefined;
-  const path = [...place.path, given[key] === undefined ? `${key}File` : key];
-  const refuse = (message: string) => {
-    reader.refuse(path, message);
-    return undefined;
-  };
+  const refuse = (message: string) => reader.refuse(pathOf(place, key), message);
   if (bytes.length < minSecretBytes) return refuse(`must be at least ${minSecretBytes} bytes`);
   if (isPublishedSecret(bytes)) return refuse('must be secret, but this one is published with test vectors');
   if (new Set(bytes).size < 8) return refuse('must be random, but this one consists of a few repeated characters');
@@ -134,16 +113,15 @@ function readSecret(place: Place, key: Key, given: Given, reader: Reader): Uint8
   return new Uint8Array(bytes);
 }
 
-function readText({ path: parent, needs }: Place, key: Key, given: Given, reader: Reader): Buffer | undefined {
-  const [text, file] = [given[key], given[`${key}File`]];
-  const path = [...parent, text === undefined ? `${key}File` : key];
-  const refuse = (message: string) => {
-    reader.refuse(path, message);
-    return undefined;
-  };
+const pathOf = ({ path, given }: Place, key: Key): Path => [...path, given[key] === undefined ? `${key}File` : key];
+
+function readText(place: Place, key: Key, reader: Reader): Buffer | undefined {
+  const [text, file] = [place.given[key], place.given[`${key}File`]];
+  const path = pathOf(place, key);
+  const refuse = (message: string) => reader.refuse(path, message);
   if (text === undefined && file === undefined) {
     const message = `"${key}" or "${key}File" is required: set "${key}" from a variable, or "${key}File" to a path`;
-    if (key === needs) reader.refuse(parent, message, { absent: key });
+    if (key === place.needs) reader.refuse(place.path, message, { absent: key });
     return undefined;
   }
   if (text !== undefined && file !== undefined)

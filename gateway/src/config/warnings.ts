@@ -1,12 +1,12 @@
-import type { Path } from '@countersign/strict-yaml';
-import { unknown } from '@countersign/strict-yaml';
+import { type Path, unknown } from '@countersign/strict-yaml';
+import { unresolved } from './checks/issuer-checks.ts';
+import { openAdminProblem } from './checks/listen-checks.ts';
+import type { Warning } from './checks/problems.ts';
+import { type Names, rolesOf, valuesOf, whyImpossible } from './checks/tenant-checks.ts';
 import { endsWithSlash } from './presets.ts';
-import type { AllowedParty } from './schema/allow.ts';
-import { unresolved } from './schema/issuers/issuer-checks.ts';
+import { valueAt } from './route-groups.ts';
 import { type Issuer, resolveIssuers } from './schema/issuers/issuers.ts';
-import { type Names, rolesOf, valuesOf, whyImpossible } from './schema/issuers/names-of-issuer.ts';
-import { openAdminProblem } from './schema/listen.ts';
-import { valueAt, type Warning } from './schema/problems.ts';
+import type { AllowedParty } from './schema/routes.ts';
 import type { Document } from './schema/schema.ts';
 import { isMap } from './schema/values/shapes.ts';
 
@@ -112,7 +112,6 @@ function longCache({ introspection, revocations, events }: IssuerPart, path: Pat
   return [{ path: [...path, 'introspection', 'cacheFor'], message }];
 }
 
-/** Finds roles and tenants that the issuer's own lists refuse. */
 function outsideLists(issuer: Issuer, path: Path): readonly Warning[] {
   const kinds = [
     ['roles', 'role', ''],
@@ -147,7 +146,6 @@ function dottedSources(raw: unknown, path: Path): readonly Warning[] {
   return sources.flatMap(({ at, name }) => (isDotted(name) ? [{ path: at, message: `"${name}" ${advice}` }] : []));
 }
 
-/** Finds dotted names in the conditions of one map or several. */
 function dottedKeys(raw: unknown, path: Path): readonly Warning[] {
   const value = valueAt(raw, path);
   if (Array.isArray(value)) return value.flatMap((_, index) => dottedKeys(raw, [...path, index]));

@@ -1,31 +1,36 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
-import { type AnswerCall, allowedResponse, answerCheck, deniedResponse, isCheck } from '@countersign/ext-authz';
-import { type Dialect, decidePath, dialects } from '@countersign/proxy-config';
-import { discardBody } from '@countersign/service-kit';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { discardBody } from '@countersign/process-kit';
+import { type Dialect, decidePath, dialects, proxySecretHeader } from '@countersign/proxy-config';
+import type { DecisionSettings } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { hasBody } from '../http/header-fields.ts';
 import { createRequestHandler, type HandlerOptions, type Handlers, loggedPath } from '../listen/request-handler.ts';
 import { Exchange, type RawRequest, type Signed } from '../pipeline/exchange.ts';
 import type { RequestRecord } from '../pipeline/request-record.ts';
 import { responseFor } from '../pipeline/respond.ts';
-import { readCheck } from './check.ts';
-import { createCallReader, type Decided, decidedOf, removedNames } from './original-request.ts';
-import type { ProofOfCall } from './proxy-proof.ts';
+import type { CountUnmatched } from '../pipeline/unmatched.ts';
+import { answerCheck, isCheck, readCheck } from './check.ts';
+import type { AnswerCall } from './http2-connections.ts';
+import { createCallReader, type Decided, decidedOf, headerUses, removedNames } from './original-request.ts';
 
-export type DecisionOptions = Omit<HandlerOptions, 'forward' | 'unmatched'> &
+type DecisionOptions = Omit<HandlerOptions, 'forward' | 'unmatched'> &
   Readonly<{
     dialect: Dialect;
+    tokenHeaders: readonly string[];
     isProven(call: ProofOfCall): boolean;
+    /** Counts an unproven call. See {@link CountUnmatched}. */
+    countUnmatched: CountUnmatched;
     /** Counts a WebSocket or streamed body that the caller opens through the proxy, until its lease closes. */
-    admit(signed: Signed, lease: () => Lease): void;
+    claim(signed: Signed, lease: () => Lease): void;
   }>;
 
-/**
- * Stands for a connection through the proxy. The gateway cannot see when it ends, so it counts as open for a minute.
- */
-export class Lease extends EventEmitter {
+/** A connection through the proxy. The gateway cannot see its end, so it counts as open for a minute. */
+class Lease extends EventEmitter {
   readonly destroyed = false;
   readonly complete = false;
 
@@ -43,41 +48,52 @@ export type DecisionHandlers = Handlers &
 
 /**
  * Responds to another proxy's auth requests by running the pipeline with a different first and last step. The response
- * is 2xx only with a complete signature. The proxy would treat any other success, such as the response to a preflight
- * request, as permission to forward the request unsigned. So anything else becomes a refusal.
+ * is 2xx only with a complete signature or token. The proxy would treat any other success, such as the response to a
+ * preflight request, as permission to forward the request unsigned. So anything else becomes a refusal.
  */
 export function createDecisionHandler(options: DecisionOptions): DecisionHandlers {
-  const { pipeline, dialect, isProven, admit, inFlight, holdBody } = options;
-  const readCall = createCallReader(dialect);
+  const { pipeline, dialect, tokenHeaders, isProven, countUnmatched, claim, inFlight, holdBody } = options;
+  const readCall = createCallReader(dialect, tokenHeaders);
+  // A message describes the request in its own fields, so none of the request's headers belongs to a dialect.
+  const useOf = headerUses(new Set(), tokenHeaders);
   const base = createRequestHandler({ ...options, forward: noForward, unmatched: 'refuse' });
 
-  /** @param read Reads the original request. It runs only once the call has proved that the proxy made it. */
+  /** @param read Runs only once the call has proved that the proxy made it. */
   async function decide(
     call: ProofOfCall,
     record: RequestRecord,
     read: () => RawRequest | Promise<RawRequest>,
+    close: () => void,
   ): Promise<Decided> {
-    if (!isProven(call)) throw new AppError('proxy_untrusted');
+    if (!isProven(call)) throw counted(new AppError('proxy_untrusted'), call, record, close);
     const reading = read();
     const request = reading instanceof Promise ? await reading : reading;
     record.method = request.method;
     record.path = loggedPath(request.requestTarget);
     const signed = await pipeline(new Exchange(request, record, inFlight.end, holdBody));
     if (!('outbound' in signed)) throw new AppError('no_decision');
-    admit(signed, () => new Lease());
+    claim(signed, () => new Lease());
     return decidedOf(signed);
+  }
+
+  /** Counts a call that the proxy would not make. Closes the connection if its sender has used up its budget. */
+  function counted(error: AppError, { socket }: ProofOfCall, record: RequestRecord, close: () => void): unknown {
+    const refusal = countUnmatched(error, socket.remoteAddress ?? '', record);
+    if (refusal !== error) close();
+    return refusal;
   }
 
   async function answer(call: IncomingMessage, response: ServerResponse): Promise<void> {
     const record = base.begin(call, response);
     let hidesStatus = false;
     try {
-      const decided = await decide(call, record, () => {
+      const read = () => {
         if (!isDecidePath(call.url ?? '', dialect)) throw new AppError('no_route');
         hidesStatus = dialect.hidesStatus;
         return readCall(call);
-      });
-      allow(decided, response, dialect);
+      };
+      const decided = await decide(call, record, read, () => response.setHeader('connection', 'close'));
+      allow(decided, removedNames(decided, tokenHeaders), response, dialect);
     } catch (error) {
       refuse(error, record, response, hidesStatus, call);
     }
@@ -85,24 +101,21 @@ export function createDecisionHandler(options: DecisionOptions): DecisionHandler
 
   async function check(call: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
     const record = base.begin(call, response);
+    const close = () => call.stream.session?.close();
     if (!isCheck(call)) {
-      refuse(new AppError('no_route'), record, response, false);
+      refuse(counted(new AppError('no_route'), call, record, close), record, response, false);
       return;
     }
     try {
-      const decided = await decide(call, record, () => readCheck(call));
+      const decided = await decide(call, record, () => readCheck(call, useOf), close);
       record.status = 200;
-      answerCheck(response, allowedResponse({ ...decided, remove: removedNames(decided) }));
+      answerCheck(response, { ...decided, remove: removedNames(decided, tokenHeaders) });
     } catch (error) {
       const refusal = responseFor(error, record);
       // Otherwise the call stays open until the rest of the refused message arrives.
       call.resume();
-      // The HTTP status of the call is always 200; the message contains the refusal.
       record.status = refusal.status;
-      answerCheck(
-        response,
-        deniedResponse({ ...refusal, headers: { ...refusal.headers, 'cache-control': 'no-store' } }),
-      );
+      answerCheck(response, { ...refusal, headers: { ...refusal.headers, 'cache-control': 'no-store' } });
     }
   }
 
@@ -124,13 +137,15 @@ const noForward = {
 const isDecidePath = (url: string, { requestTarget }: Dialect): boolean =>
   requestTarget === undefined ? url.startsWith(`${decidePath}/`) : url === decidePath;
 
-function allow(decided: Decided, response: ServerResponse, { removal }: Dialect): void {
-  const { requestTarget, upgrade, set, forClient } = decided;
+function allow(decided: Decided, removed: readonly string[], response: ServerResponse, { removal }: Dialect): void {
+  const { requestTarget, upstream, upgrade, set, forClient } = decided;
   response.writeHead(200, [
     ...set,
-    ...(removal === undefined ? [] : [removal, removedNames(decided).join(',')]),
+    ...(removal === undefined ? [] : [removal, removed.join(',')]),
     'x-countersign-target',
     requestTarget,
+    'x-countersign-service',
+    upstream,
     ...(upgrade === undefined ? [] : ['x-countersign-upgrade', upgrade]),
     ...forClient,
     'cache-control',
@@ -160,3 +175,29 @@ function refuse(
   if (isUnread) discardBody(call, () => response.end(body));
   else response.end(body);
 }
+
+/** The connection and headers of a call, which prove that the proxy made it. For HTTP/1.1 and HTTP/2. */
+type ProofOfCall = Readonly<{ socket: Socket; rawHeaders: readonly string[] }>;
+
+/** A Unix socket needs no proof: its group and its directory's mode decide which processes may connect. */
+export function createProxyProof(
+  { secrets, clientCa, trust }: Pick<DecisionSettings, 'secrets' | 'clientCa' | 'trust'>,
+  isSocket: boolean,
+): (call: ProofOfCall) => boolean {
+  if (isSocket || trust !== 'none') return () => true;
+  const accepted = secrets.map(digestOf);
+  return (call) => {
+    if (clientCa !== undefined && (call.socket as TLSSocket).authorized !== true) return false;
+    return accepted.length === 0 ? clientCa !== undefined : hasSecret(call, accepted);
+  };
+}
+
+function hasSecret({ rawHeaders }: ProofOfCall, accepted: readonly Buffer[]): boolean {
+  const sent = rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === proxySecretHeader);
+  // Digests have equal lengths. Comparing all of them hides from timing which secret was close.
+  const digest = digestOf(Buffer.from(sent[0] ?? '', 'latin1'));
+  const matches = accepted.map((secret) => timingSafeEqual(secret, digest));
+  return sent.length === 1 && matches.includes(true);
+}
+
+const digestOf = (secret: Uint8Array): Buffer => createHash('sha256').update(secret).digest();

@@ -3,23 +3,20 @@ import { chownSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
-import { Http2Connections } from '@countersign/ext-authz';
-import { listen, StartupError } from '@countersign/service-kit';
+import { listen, StartupError } from '@countersign/process-kit';
 import type { Certificate, GatewayConfig } from '../config/config.ts';
-import { type DecisionAddress, isSocket } from '../config/schema/decision.ts';
+import { type DecisionAddress, isSocket } from '../config/schema/listen.ts';
 import { createListener, defaultHeadMs, type ListenerTimes } from '../listen/listener.ts';
 import { createListenerApp, type LiveHandlers } from '../listen/request-handler.ts';
 import type { DecisionHandlers } from './decide.ts';
+import { joinHttp2 } from './http2-connections.ts';
 
-/**
- * Builds the decision listener. It serves HTTP/1.1 and, if the configured proxy speaks it, HTTP/2 on the same address.
- * It uses TLS if the startup configuration names the proxy's CAs.
- */
+/** Serves HTTP/1.1 and, if the proxy speaks it, HTTP/2. Uses TLS if the configuration names the proxy's CAs. */
 export function buildDecisionListener(
   live: LiveHandlers & Readonly<{ current: Readonly<{ handlers: { decision: DecisionHandlers | undefined } }> }>,
   configNow: () => Pick<GatewayConfig, 'certificate' | 'decision'>,
   times: ListenerTimes = {},
-): Readonly<{ server: Server; http2: Http2Connections }> {
+): Readonly<{ server: Server; drainHttp2(graceMs: number): void }> {
   const answerNow = () => live.current.handlers.decision?.check;
   const hasTls = configNow().decision?.clientCa !== undefined;
   const server = createListener(createListenerApp(live, 'decision'), {
@@ -29,24 +26,17 @@ export function buildDecisionListener(
     offersHttp2: () => answerNow() !== undefined,
   });
   const event = hasTls ? 'secureConnection' : 'connection';
-  return { server, http2: new Http2Connections({ server, event, headMs: times.headMs ?? defaultHeadMs, answerNow }) };
+  return { server, drainHttp2: joinHttp2({ server, event, headMs: times.headMs ?? defaultHeadMs, answerNow }) };
 }
 
-/**
- * The decision listener uses the public certificate, and asks for a certificate that one of the proxy's CAs signed.
- */
+/** The public certificate, and a request for one that the proxy's CAs signed. */
 function proxyCertificate({ certificate, decision }: Pick<GatewayConfig, 'certificate' | 'decision'>): Certificate {
   if (certificate === undefined || decision?.clientCa === undefined) throw new Error('checked when the file is read');
   // A call without a certificate gets a 503 with an error code. A failed handshake could not carry one.
   return { ...certificate, clients: { ca: decision.clientCa, mode: 'request' } };
 }
 
-/**
- * Opens the decision listener.
- *
- * @returns The port, or 0 for a Unix socket.
- * @throws StartupError if the address is in use or cannot be opened, or the group is unknown.
- */
+/** @returns The port, or 0 for a Unix socket. Rejects with StartupError if the address cannot be opened. */
 export async function listenForProxy(
   server: Server,
   address: DecisionAddress,

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import type { Allowed } from '@countersign/ext-authz';
 import { foldHeaderName, identityPrefixes, isReservedHeader } from '@countersign/identity';
+import { trimOws } from '@countersign/jwks';
+import { plainAddress } from '@countersign/process-kit';
 import {
   type Dialect,
   decidePath,
@@ -9,19 +10,21 @@ import {
   proxySecretHeader,
   removedFromRequest,
 } from '@countersign/proxy-config';
-import { plainAddress } from '@countersign/service-kit';
 import { AppError } from '../errors.ts';
 import { rememberNames } from '../http/header-fields.ts';
 import type { RawRequest, Signed } from '../pipeline/exchange.ts';
+import type { Allowed } from './check-response.ts';
 
 /** The decision about a permitted request, with everything that the proxy needs. */
-export type Decided = Omit<Allowed, 'remove'> & Readonly<{ requestTarget: string; upgrade: string | undefined }>;
+export type Decided = Omit<Allowed, 'remove'> &
+  Readonly<{ requestTarget: string; upstream: string; upgrade: string | undefined }>;
 
-export function decidedOf({ outbound, headers, record, upgrade }: Signed): Decided {
+export function decidedOf({ outbound, headers, record, route, upgrade }: Signed): Decided {
   const { limits = [], cors = [], nonce = [] } = record;
   // The client's own headers come first in the list, and the proxy already has those.
   return {
     requestTarget: outbound.requestTarget,
+    upstream: route.upstream.name,
     upgrade: upgrade?.protocol,
     set: outbound.headers.slice(headers.length),
     forClient: [...limits, ...cors, ...nonce],
@@ -29,9 +32,9 @@ export function decidedOf({ outbound, headers, record, upgrade }: Signed): Decid
 }
 
 /** Returns the headers that the proxy must remove from the request, because the response does not set them. */
-export function removedNames({ set }: Decided): readonly string[] {
+export function removedNames({ set }: Decided, tokenHeaders: readonly string[]): readonly string[] {
   const names = new Set(set.filter((_, at) => at % 2 === 0));
-  return headersOfRequest.filter((name) => !names.has(name));
+  return [...headersOfRequest, ...tokenHeaders].filter((name) => !names.has(name));
 }
 
 /** The values in a call that describe the original request, whatever the protocol. */
@@ -41,9 +44,7 @@ export type CallValues = Pick<RawRequest, 'method' | 'requestTarget' | 'stream'>
     scheme: string | undefined;
     /** The client's address, as the proxy itself saw it. */
     address: string;
-    /**
-     * Alternating names and values of headers that describe the request, but that the client did not send this way.
-     */
+    /** Headers that describe the request, but that the client did not send this way: alternating names and values. */
     described: readonly string[];
     /** Alternating names and values of the client's headers and of the call's own headers. */
     headers: readonly string[];
@@ -83,10 +84,14 @@ type HeaderUse =
   | 'partial body'
   | 'key'
   | 'request';
-type HeaderUses = (rawName: string) => HeaderUse;
+export type HeaderUses = (rawName: string) => HeaderUse;
 
-/** @param dialect The headers in the proxy's dialect. */
-export function headerUses(dialect: ReadonlySet<string>): HeaderUses {
+/**
+ * @param dialect The headers in the proxy's dialect.
+ * @param tokenHeaders The headers of identity tokens, which proxies remove by exact name too.
+ */
+export function headerUses(dialect: ReadonlySet<string>, tokenHeaders: readonly string[]): HeaderUses {
+  const ofTokens = new Set(tokenHeaders.map(foldHeaderName));
   return rememberNames((rawName) => {
     const name = rawName.toLowerCase();
     if (dialect.has(name)) return 'dialect';
@@ -94,8 +99,9 @@ export function headerUses(dialect: ReadonlySet<string>): HeaderUses {
     // Used only in the log.
     if (name === 'x-request-id') return 'request';
     if (name === partialBody) return 'partial body';
-    if (isForbidden(name)) return 'forbidden';
     if (framingHeaders.has(name) || name === proxySecretHeader) return 'call';
+    const isAlias = ofTokens.has(foldHeaderName(name)) && !tokenHeaders.includes(name);
+    if (isAlias || isForbidden(name)) return 'forbidden';
     return name === 'sec-websocket-key' ? 'key' : 'request';
   });
 }
@@ -134,16 +140,17 @@ export function originalRequest(call: CallValues): RawRequest {
   };
 }
 
-/**
- * Returns a function that reads the original request from calls over HTTP.
- *
- * That function throws AppError `decision_call_invalid` unless each header of the dialect occurs exactly once, under
- * its exact name. It also throws in the cases of {@link originalRequest}.
- */
-export function createCallReader(dialect: Dialect): (call: IncomingMessage) => RawRequest {
+/** Returns a reader of calls over HTTP, which refuses a call without exactly one of each header of the dialect. */
+export function createCallReader(
+  dialect: Dialect,
+  tokenHeaders: readonly string[],
+): (call: IncomingMessage) => RawRequest {
   const { method, requestTarget, host, scheme, address, framing } = dialect;
   const required = [method, requestTarget, host, scheme, address].filter((name) => name !== undefined);
-  const useOf = headerUses(new Set([...required, ...(framing === undefined ? [] : [framing.length, framing.coding])]));
+  const useOf = headerUses(
+    new Set([...required, ...(framing === undefined ? [] : [framing.length, framing.coding])]),
+    tokenHeaders,
+  );
   return (call) => {
     const values = callValues(call, required, useOf);
     const from = splitAddress(values.get(address) ?? '');
@@ -163,7 +170,6 @@ export function createCallReader(dialect: Dialect): (call: IncomingMessage) => R
   };
 }
 
-/** Collects the headers of the dialect and of the call itself, by name. */
 function callValues(
   call: IncomingMessage,
   required: readonly string[],
@@ -186,7 +192,7 @@ function callValues(
     values
       .get('connection')
       ?.toLowerCase()
-      .split(/[\s,]+/) ?? [];
+      .split(/[\t ,]+/) ?? [];
   for (const name of named) if (required.includes(name)) throw refused('named in Connection', name);
   return values;
 }
@@ -197,13 +203,10 @@ function originalLine(call: IncomingMessage, dialect: Dialect, values: ReadonlyM
   return { method: call.method ?? '', requestTarget: (call.url ?? '').slice(decidePath.length) };
 }
 
-/**
- * `before` is the rest of the list, up to the address that the proxy added. The gateway uses as much of it as the
- * `trustedProxies` wrote.
- */
+/** `before` is the list up to the address that the proxy added. `trustedProxies` decide how much of it counts. */
 function splitAddress(list: string): Readonly<{ address: string; before: string | undefined }> {
   const end = list.lastIndexOf(',');
-  return { address: list.slice(end + 1).trim(), before: end === -1 ? undefined : list.slice(0, end) };
+  return { address: trimOws(list, end + 1), before: end === -1 ? undefined : list.slice(0, end) };
 }
 
 /** @returns The original request's framing headers, as far as the proxy passes them on. */

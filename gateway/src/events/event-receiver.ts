@@ -1,18 +1,17 @@
 import { type KeySet, KeySetUnavailable } from '@countersign/jwks';
 import {
   type End,
-  type EventOrigin,
+  type EndOrigin,
+  type EventToken,
+  EventTokenError,
   isBearer,
-  type Notice,
-  SignalError,
   verifyLogoutToken,
-  verifySecurityEvent,
+  verifySecurityEventToken,
 } from '@countersign/signals';
 import { type Issuer, toleranceMs } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { EndedTokens, EventResult, EventStream } from './event-stream.ts';
 
-/** An issuer whose events the gateway receives. */
 export type EventIssuer = Readonly<{ config: Issuer; keys: KeySet; stream: EventStream }>;
 
 type ReceiverOptions = Readonly<{
@@ -27,37 +26,21 @@ type ReceiverOptions = Readonly<{
 /** What was received, for the request's log line. */
 export type Received = Readonly<Record<string, unknown> & { result: EventResult }>;
 
-export type EventReceiver = Readonly<{
-  /** Undefined if the issuer sends no logout tokens. Throws like {@link signal}. */
-  logout: ((token: string) => Promise<Received>) | undefined;
-  /**
-   * Undefined if the issuer sends no events. Rejects with SignalError for an invalid token, and with AppError
-   * `events_unavailable` for an event that must be sent again.
-   */
-  signal: ((token: string) => Promise<Received>) | undefined;
-  /** Whether a request has the transmitter's secret. */
-  isAuthentic(authorization: string | undefined): boolean;
-}>;
+export type EventReceiver = Readonly<NonNullable<ReturnType<typeof createEventReceiver>>>;
 
-/** Receives the events for one entry in `issuers`, under one configuration. */
-export function createEventReceiver({
-  issuers,
-  transmitterKeys,
-  secrets,
-  nowMs,
-}: ReceiverOptions): EventReceiver | undefined {
+export function createEventReceiver({ issuers, transmitterKeys, secrets, nowMs }: ReceiverOptions) {
   const [first] = issuers;
   const { events, algorithms } = first?.config ?? {};
   if (first === undefined || events === undefined || algorithms === undefined) return undefined;
   const byName = new Map(issuers.map((issuer) => [issuer.config.issuer, issuer]));
   const keysOf = new Map(issuers.map(({ config, keys }) => [config.issuer, keys]));
   const common = { audience: events.audience, algorithms, sessions: events.sessions, toleranceMs };
-  const { sharedSignals: signals } = events;
+  const { sharedSignals } = events;
 
-  async function receive(source: EventOrigin['source'], verify: () => Promise<Notice>): Promise<Received> {
+  async function receive(source: EndOrigin['source'], verify: () => Promise<EventToken>): Promise<Received> {
     try {
-      const notice = await verify();
-      const { jti, ends, ignored, isLate, verification } = notice;
+      const eventToken = await verify();
+      const { jti, ends, ignored, isLate, verification } = eventToken;
       const origin = (event: string) => ({ source, event, jti, atMs: nowMs() });
       let result: EventResult = verification === undefined ? 'ignored' : 'verification';
       for (const [iss, own] of Map.groupBy(ends, ({ issuer }) => issuer)) {
@@ -72,33 +55,36 @@ export function createEventReceiver({
       for (const stream of streams.size === 0 ? [first?.stream] : streams) stream?.count(source, result);
       return { source, jti, result, ends: ends.map(({ kind, event }) => `${event}: ${kind}`), ignored, late: isLate };
     } catch (error) {
-      first?.stream.count(source, error instanceof SignalError ? 'refused' : 'unavailable');
+      first?.stream.count(source, error instanceof EventTokenError ? 'refused' : 'unavailable');
       if (error instanceof KeySetUnavailable) throw new AppError('events_unavailable', { cause: error });
       throw error;
     }
   }
 
   return {
-    logout: events.backchannelLogout
-      ? (token) =>
+    /** Undefined if the issuer sends no logout tokens. Throws like `receiveSecurityEventToken`. */
+    receiveLogoutToken: events.backchannelLogout
+      ? (token: string) =>
           receive('backchannel_logout', () =>
             verifyLogoutToken(token, { ...common, issuers: keysOf, types: events.logoutTypes, nowMs: nowMs() }),
           )
       : undefined,
-    signal:
-      signals &&
-      ((token) =>
+    /** Undefined without `sharedSignals`. Rejects with EventTokenError, or with `events_unavailable`: send it again. */
+    receiveSecurityEventToken:
+      sharedSignals &&
+      ((token: string) =>
         receive('shared_signals', () =>
-          verifySecurityEvent(token, {
+          verifySecurityEventToken(token, {
             ...common,
-            ...signals,
+            ...sharedSignals,
             keys: transmitterKeys ?? first.keys,
             issuers: new Map([[events.subjectIssuer, first.config.issuer]]),
             tenants: tenantsOf(first.config),
             nowMs: nowMs(),
           }),
         )),
-    isAuthentic: (authorization) => isBearer(authorization, secrets),
+    /** Whether a request has the transmitter's secret. */
+    isAuthentic: (authorization: string | undefined) => isBearer(authorization, secrets),
   };
 }
 
@@ -110,7 +96,7 @@ function tenantsOf({ claims, tenants, tenantPrefix, template }: Issuer): 'none' 
   return new Set(own.map((tenant) => tenant.slice(tenantPrefix.length)));
 }
 
-/** Returns the subject that an event ends, as our tokens name it. */
+/** Returns the ended subject, as our tokens name it. */
 function endedTokens(end: End, { subjectEncoding, userPrefix, tenantPrefix }: Issuer): EndedTokens {
   const userOf = (id: string) =>
     userPrefix + (subjectEncoding === 'base64url' ? Buffer.from(id).toString('base64url') : id);
@@ -119,7 +105,7 @@ function endedTokens(end: End, { subjectEncoding, userPrefix, tenantPrefix }: Is
   const common = { kind, tenantId, notBeforeMs };
   switch (kind) {
     case 'session':
-      return { ...common, name: end.sessionId };
+      return { ...common, name: tenantId === undefined ? end.sessionId : `${tenantId} ${end.sessionId}` };
     case 'user':
       return { ...common, name: userOf(end.userId) };
     case 'member':

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Journal } from '@countersign/signals';
@@ -151,6 +151,37 @@ describe("an issuer's events", () => {
     const replacing = await open({ maxStalenessMs: 60_000 });
     await receive(old, { kind: 'user', name: 'u-1' });
     expect(codeOf(replacing, 'u-1', 'a')).toBe('token_revoked');
+  });
+
+  test('count as repeated only once they are on disk: a failed write is answered 503, and sent again it applies', async () => {
+    const stream = await open();
+    const end = [{ ...member('a', 'u-1'), notBeforeMs: clock.nowMs() + 1_000 }];
+    const origin = { source: 'shared_signals', event: 'session-revoked', jti: 'again', atMs: clock.nowMs() } as const;
+    // After an hour, the journal begins another file, and its directory is gone.
+    clock.advance(3_600_000);
+    rmSync(directory, { recursive: true });
+    for (const _time of [1, 2]) {
+      await expect(stream.receive(end, origin)).rejects.toMatchObject({ code: 'events_unavailable' });
+      expect(codeOf(stream, 'u-1', 'a', 0)).toBe('valid');
+    }
+    mkdirSync(directory);
+    const now = [{ ...member('a', 'u-1'), notBeforeMs: clock.nowMs() + 1_000 }];
+    expect(await stream.receive(now, origin)).toBe('applied');
+    expect(codeOf(stream, 'u-1', 'a')).toBe('token_revoked');
+    expect(await stream.receive(now, origin)).toBe('repeated');
+    expect(await stream.receive(now, { ...origin, jti: 'another' })).toBe('applied');
+    expect(await stream.receive(now, { ...origin, source: 'backchannel_logout' })).toBe('applied');
+    expect(codeOf(await open(), 'u-1', 'a')).toBe('token_revoked');
+  });
+
+  test('of an old end of a session are kept, because a session stays ended; of an old end of a user are not', async () => {
+    const stream = await open();
+    const notBeforeMs = clock.nowMs() - 2 * lifetimeSec * 1_000;
+    await receive(stream, { kind: 'session', name: 's-old', notBeforeMs });
+    await receive(stream, { kind: 'user', name: 'u-old', notBeforeMs });
+    const subject = { sessionId: 's-old', userId: 'u-9', tenantId: 'a', clientId: undefined, issuedAtSec: nowSec() };
+    expect(stream.revocations.refusalOf(subject, 'k', clock.nowMs())?.code).toBe('token_revoked');
+    expect(stream.revocations.size).toBe(1);
   });
 
   test('say which event ended a token', async () => {

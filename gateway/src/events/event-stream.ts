@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { createOutageLog, type Logger } from '@countersign/process-kit';
 import {
   type FeedRequest,
   followRevocations,
@@ -7,9 +8,8 @@ import {
   type RevokedKind,
   type Subject,
 } from '@countersign/revocations';
-import { createOutageLog, type Logger } from '@countersign/service-kit';
 import {
-  type EventOrigin,
+  type EndOrigin,
   type Journal,
   SeenIds,
   type SharedLog,
@@ -60,14 +60,10 @@ const maxOrigins = 20_000;
 const retryMs = 1_000;
 const defaultMaxHeld = 2_000_000;
 
-/**
- * The events of one issuer. Each is on disk, and in the log of all gateways if there are several, before it is
- * acknowledged.
- */
+/** One issuer's events. Each is on disk, and in the gateways' shared log, before it is acknowledged. */
 export class EventStream {
   readonly revocations: Revocations;
-  /** The last event, for operators. */
-  lastEvent: (EventOrigin & Readonly<{ lagMs: number }>) | undefined;
+  lastEvent: (EndOrigin & Readonly<{ lagMs: number }>) | undefined;
   /** How many events were sent more than a day after they happened, so that they end almost no tokens. */
   late = 0;
   /** How many ends of sessions were applied. Changes with each. */
@@ -81,7 +77,7 @@ export class EventStream {
   readonly #maxHeld: number;
   readonly #quotas: TenantQuotas;
   readonly #seen = new SeenIds();
-  readonly #origins = new LRUCache<string, EventOrigin>({ max: maxOrigins });
+  readonly #origins = new LRUCache<string, EndOrigin>({ max: maxOrigins });
   #stopping: AbortController | undefined;
   #unfollow = () => {};
   #subscriber: Redis | undefined;
@@ -146,18 +142,13 @@ export class EventStream {
   }
 
   /** Counts a result, even if the token was refused. */
-  count(source: EventOrigin['source'], result: EventResult): void {
+  count(source: EndOrigin['source'], result: EventResult): void {
     const key = `${source} ${result}`;
     this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
   }
 
-  /**
-   * Stores which tokens an event ends, and refuses those tokens from then on.
-   *
-   * @returns A promise that settles once the event may be acknowledged.
-   * @throws AppError `events_unavailable`: it is not stored everywhere, and must be sent again.
-   */
-  async receive(ends: readonly EndedTokens[], origin: EventOrigin): Promise<'applied' | 'repeated'> {
+  /** Refuses the ended tokens once they are stored. Throws `events_unavailable` if the event must be sent again. */
+  async receive(ends: readonly EndedTokens[], origin: EndOrigin): Promise<'applied' | 'repeated'> {
     const id = `${origin.source} ${origin.jti}`;
     if (this.#seen.has(id)) return 'repeated';
     if (this.#config.onOverflow === 'refuse' && this.revocations.size >= this.#maxHeld) {
@@ -176,20 +167,19 @@ export class EventStream {
   }
 
   /** Returns which event ended a token. Undefined if that is no longer known. */
-  originOf({ sessionId, userId, tenantId }: Subject): EventOrigin | undefined {
+  originOf({ sessionId, userId, tenantId }: Subject): EndOrigin | undefined {
     const keys = [
+      sessionId && tenantId && `session ${tenantId} ${sessionId}`,
       sessionId && `session ${sessionId}`,
       userId && tenantId && `member ${tenantId} ${userId}`,
       userId && `user ${userId}`,
       tenantId && `tenant ${tenantId}`,
     ];
-    return keys.map((key) => key && this.#origins.get(key)).find((origin) => origin !== undefined && origin !== '') as
-      | EventOrigin
-      | undefined;
+    return keys.flatMap((key) => (key && this.#origins.get(key)) || [])[0];
   }
 
   /** @returns Undefined if every token that the event could end has expired, or an earlier entry covers the event. */
-  #entryOf({ kind, name, tenantId, notBeforeMs }: EndedTokens, origin: EventOrigin): StoredEnd | undefined {
+  #entryOf({ kind, name, tenantId, notBeforeMs }: EndedTokens, origin: EndOrigin): StoredEnd | undefined {
     const { issuer, maxTokenLifetimeSec } = this.#config;
     const nowMs = this.#deps.nowMs();
     // A session stays ended. The other kinds end only tokens that were issued before.
@@ -265,10 +255,7 @@ export class EventStream {
       this.lastEvent = { ...origin, lagMs: Math.max(0, origin.atMs - (notBeforeMs - 1_000)) };
   }
 
-  /**
-   * Reads the gateways' shared log. Stores entries that are new here on this disk too, so that every disk has all of
-   * them.
-   */
+  /** Reads the gateways' shared log, and stores on this disk what is new here, so that every disk has all. */
   readonly #fetchBatch = async (request: FeedRequest, signal: AbortSignal) => {
     const { journal, logger } = this.#deps;
     const { issuer } = this.#config;

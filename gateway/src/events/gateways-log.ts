@@ -1,9 +1,9 @@
 import { createHmac } from 'node:crypto';
-import { withTimeout } from '@countersign/service-kit';
+import { withTimeout } from '@countersign/process-kit';
 import { type Journal, SharedLog } from '@countersign/signals';
 import type { Redis } from 'ioredis';
-import type { GatewayKeySet } from '../keys/gateway-keys.ts';
-import { macKeysFor } from '../keys/mac-key.ts';
+import type { GatewayKeySet } from '../keys/key-directory.ts';
+import { macKeysFor } from '../keys/signing-keys.ts';
 
 /** How gateways share events. They must have the same keys. */
 export type SharedBy = Readonly<{ redis: Redis; keys: Pick<GatewayKeySet, 'signingKey' | 'find'>; nowSec(): number }>;
@@ -28,11 +28,7 @@ export function openSharedLog(issuer: string, { redis, keys, nowSec }: SharedBy,
   });
 }
 
-/**
- * Reads the log as soon as a gateway has written to it. Without this connection, it is read every 200 ms.
- *
- * @returns The connection, for the caller to close.
- */
+/** Reads the log as soon as a gateway writes to it, instead of every 200 ms. The caller closes the connection. */
 export function subscribeTo(log: SharedLog, redis: Redis): Redis {
   // A subscriber is idle for long, and waits for no reply.
   const subscriber = redis.duplicate({ socketTimeout: undefined, commandTimeout: undefined });

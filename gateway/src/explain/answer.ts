@@ -1,11 +1,12 @@
-import type { Answer, TokenReport } from '@countersign/admin-api';
+import type { Answer, TokenReport } from '@countersign/console';
 import type { GatewayConfig, Route, Upstream } from '../config/config.ts';
 import { type Code, errorTable } from '../errors.ts';
+import type { Caller } from '../pipeline/exchange.ts';
 import { claimsOf } from '../routing/policy.ts';
 import { callerOf, callerText, identityOf } from './callers.ts';
-import { createDryRun, type DryRun, type Header, type Refusal, stageNames } from './dry-run.ts';
+import { createDryRun, type DryRun, type ExplainedRefusal, stageNames } from './dry-run.ts';
 import { type ExplainQuestion, headersOf, requesterOf, unverified } from './question.ts';
-import { inheritedText, limitText } from './route-text.ts';
+import { inheritedText, limitText, tokenText } from './route-text.ts';
 import { type ReportOptions, reportToken } from './token-report.ts';
 
 /** Where an answer comes from: a configuration file or a running gateway. */
@@ -36,14 +37,15 @@ export async function explain(asked: ExplainQuestion, sources: ExplainSources): 
   const request = { ...requester, method, requestTarget: asked.path, headers, refusedToken };
   const run = await createDryRun(config, () => nowMs)(request);
   const isVerified = run.route?.auth === 'required' || run.route?.auth === 'optional';
-  if (caller.kind === 'anonymous' && examined === undefined && isVerified && hasAuthorization(headers)) {
+  const hasAuthorization = headers.some(([name]) => name.toLowerCase() === 'authorization');
+  if (caller.kind === 'anonymous' && examined === undefined && isVerified && hasAuthorization) {
     throw unverified();
   }
   const route = run.sends && run.route;
   const warning = (route && sources.warningOf?.(route.upstream)) ?? null;
   const known = {
     settings: run.route === undefined ? null : settingsOf(run.route, config),
-    upstream: route === undefined ? null : await upstreamSettingsOf(route, sources),
+    upstream: route === undefined ? null : await upstreamSettingsOf(route, caller.kind, sources),
     dropped: run.dropped,
   };
   const report = examined?.report ?? null;
@@ -73,14 +75,19 @@ const settingsOf = ({ path, websocket, limits, body, auth, inherited }: Route, {
   inherited: inherited.map(inheritedText),
 });
 
-async function upstreamSettingsOf({ upstream }: Route, { signedNow }: ExplainSources) {
-  const isAgreed = upstream.identity.algorithm === 'agreed';
+async function upstreamSettingsOf({ upstream }: Route, kind: Caller['kind'], { signedNow }: ExplainSources) {
+  const { algorithm, headers, token } = upstream.identity;
+  const isAgreed = algorithm === 'agreed' && headers;
+  const receives = token === undefined || (kind !== 'anonymous' && token.callers.includes(kind));
   const agreed = 'signed with a key that both sides agreed on (hmac-sha256), or with ed25519 until there is such a key';
   return {
     name: upstream.name,
     targets: [...upstream.targets],
     handling: handlingOf(upstream),
     signing: isAgreed ? agreed : null,
+    identity_token: receives
+      ? (tokenText(upstream) ?? null)
+      : `no identity token: it is for ${token.callers.join(', ')}, and the caller is ${kind}`,
     signed_now: isAgreed ? ((await signedNow?.(upstream)) ?? null) : null,
   };
 }
@@ -88,16 +95,11 @@ async function upstreamSettingsOf({ upstream }: Route, { signedNow }: ExplainSou
 function handlingOf({ timeouts, retry, breaker }: Upstream): string {
   const { connectMs, responseMs, idleMs } = timeouts;
   const parts = [`connect ${connectMs} ms, response ${responseMs} ms, idle ${idleMs} ms`];
-  if (retry.attempts > 0)
-    parts.push(
-      `up to ${retry.attempts} ${retry.attempts === 1 ? 'retry' : 'retries'} if the request is safe to repeat`,
-    );
+  const retries = retry.attempts === 1 ? '1 retry' : `${retry.attempts} retries`;
+  if (retry.attempts > 0) parts.push(`up to ${retries} if the request is safe to repeat`);
   if (breaker !== undefined) parts.push('a circuit breaker');
   return parts.join('; ');
 }
-
-const hasAuthorization = (headers: readonly Header[]): boolean =>
-  headers.some(([name]) => name.toLowerCase() === 'authorization');
 
 function outcomeOf({ refusal, allow, answered, sends }: DryRun, warning: string | null) {
   const { status, title } = refusal ? errorTable[refusal.code] : { status: answered?.status ?? null, title: null };
@@ -105,8 +107,9 @@ function outcomeOf({ refusal, allow, answered, sends }: DryRun, warning: string 
   return { allowed: sends !== undefined, status, code, title, why, allow, warning };
 }
 
-function refusalOf({ unreadable, issuers }: TokenReport): Refusal {
-  if (unreadable !== null) return { code: 'token_malformed', why: unreadable };
+function refusalOf({ unreadable, claims, issuers }: TokenReport): ExplainedRefusal {
+  if (unreadable !== null)
+    return { code: claims === null ? 'token_malformed' : 'token_issuer_unknown', why: unreadable };
   const finding = issuers.find(({ own }) => own)?.findings[0];
   if (finding === undefined) return { code: 'token_issuer_unknown', why: 'the issuer in the token is not configured' };
   const { code, claim, wanted, found } = finding;
@@ -154,7 +157,7 @@ function notesOf(stageName: DryRun['stage'], run: DryRun, { settings, upstream, 
         ? []
         : [...settings.limits.map((limit) => `${limit}; not counted here`), `body: ${settings.body}`];
     case 'sign':
-      return upstream?.signing ? [upstream.signing] : [];
+      return [upstream?.signing, upstream?.identity_token].filter((note) => note != null);
     case 'forward':
       return upstream === null ? [] : [`${upstream.name}: ${upstream.targets.join(', ')}`, upstream.handling];
     default:

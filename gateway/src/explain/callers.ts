@@ -1,11 +1,12 @@
-import type { Identity } from '@countersign/admin-api';
+import type { Identity } from '@countersign/console';
 import { newRequestId } from '@countersign/identity';
+import { noKeys } from '@countersign/jwks';
 import type { Issuer, TestCaller } from '../config/config.ts';
 import type { Code } from '../errors.ts';
-import { noKeys } from '../keys/issuer-keys.ts';
 import { bearerCaller } from '../pipeline/authenticate.ts';
 import type { Caller } from '../pipeline/exchange.ts';
 import { claimsOf, type Grant } from '../routing/policy.ts';
+import { copiedClaims } from '../tokens/claim-mapping/copied-claims.ts';
 import { findIssuer } from '../tokens/claim-mapping/find-issuer.ts';
 import type { Claims } from '../tokens/claims.ts';
 
@@ -37,6 +38,7 @@ export function assumedToken(assumed: TestCaller, issuer: Issuer, nowMs: number)
     roles: [],
     act: actor && { sub: actor.name, iss: actor.issuer ?? issuer.issuer },
     kept: new Map(Object.entries(assumed.claims ?? {})),
+    copied: copiedClaims(assumed.claims ?? {}, issuer.kept.copied),
   };
   // The configuration guarantees that a user has both, and that a caller without a user is an OAuth client.
   if (userId === undefined) {
@@ -49,7 +51,6 @@ export function assumedToken(assumed: TestCaller, issuer: Issuer, nowMs: number)
   return { claims: { ...common, ...person, clientId: client, sessionId }, issuer };
 }
 
-/** Returns the caller that the authenticate stage would find. */
 export function callerOf({ token: accepted, service }: Requester): Caller {
   if (accepted === undefined) {
     return service === undefined ? { kind: 'anonymous', jkt: undefined } : { kind: 'service', serviceId: service };
@@ -68,7 +69,6 @@ export function machineRefusal(caller: Caller): Readonly<{ code: Code; why: stri
   return { code: 'token_machine_refused', why: 'set machines for the issuer to accept tokens of OAuth clients' };
 }
 
-/** Finds an issuer by a token's `iss`, which may match a template. */
 export const issuerOf = (issuers: readonly Issuer[], iss: string): Issuer | undefined =>
   findIssuer(new Map(issuers.map((config) => [config.issuer, { config }])), iss)?.config;
 
@@ -76,7 +76,6 @@ export const issuerOf = (issuers: readonly Issuer[], iss: string): Issuer | unde
 export const issuerNamed = (issuers: readonly Issuer[], named: string): Issuer | undefined =>
   issuers.find(({ issuer, name }) => issuer === named || name === named) ?? issuerOf(issuers, named);
 
-/** Describes the caller briefly. */
 export function callerText(caller: Caller): string {
   const claims = claimsOf(caller);
   const text = claims && claimsText(claims);
@@ -99,7 +98,6 @@ function claimsText({ kind, userId, role, tenantId, clientId, issuer, scope, act
   return parts.join(', ');
 }
 
-/** Returns the user or OAuth client that calls, or that a service calls for. */
 export function identityOf(caller: Caller): Identity | null {
   const claims = claimsOf(caller);
   if (claims === undefined) return null;

@@ -2,14 +2,17 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { METHODS } from 'node:http';
 import { Readable } from 'node:stream';
 import { foldHeaderName, isReservedHeader, newRequestId, secretKeyid } from '@countersign/identity';
+import { tokenHeadersOf } from '@countersign/proxy-config';
 import type { GatewayConfig, Upstream } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
 import { hopByHop } from '../http/header-fields.ts';
-import type { Repeat } from '../keys/signing-keys.ts';
+import { type GatewayTokenKey, newKeyFile, parseTokenKey } from '../keys/key-files.ts';
+import { noSignatures, type Repeat } from '../keys/signing-keys.ts';
 import { BodyMemory, HeldBody } from '../limits/body-memory.ts';
 import { toAuthenticated } from '../pipeline/authenticate.ts';
 import { configuredStages } from '../pipeline/configured-stages.ts';
 import { type Arrival, Exchange, type Matched, type RawRequest, type Signed } from '../pipeline/exchange.ts';
+import { createIdentityTokens } from '../pipeline/identity-token.ts';
 import { createLimit } from '../pipeline/limit.ts';
 import { createPipeline, type Stages } from '../pipeline/pipeline.ts';
 import { RequestRecord } from '../pipeline/request-record.ts';
@@ -26,14 +29,12 @@ export type DryRequest = Requester &
     method: string;
     requestTarget: string;
     headers?: readonly Header[];
-    /** Set if the request has a token that the authenticate stage refuses. */
-    refusedToken?: Refusal | undefined;
+    refusedToken?: ExplainedRefusal | undefined;
   }>;
 
 /** `why` explains the refusal. It is empty if the code says enough. */
-export type Refusal = Readonly<{ code: Code; why: string }>;
+export type ExplainedRefusal = Readonly<{ code: Code; why: string }>;
 
-/** The stages in order, with their names for readers. */
 export const stageNames = [
   'sanitize',
   'own answers',
@@ -84,7 +85,6 @@ export function createDryRun(config: GatewayConfig, nowMs: () => number) {
         stage = 'forward';
         return { ...none, ...reached(), ...sentOf(decided, headers, config) };
       }
-      /** The gateway's own response. */
       const answered = { status: decided.status, headers: Object.entries(decided.headers).map(readable) };
       return { ...none, ...reached(), answered };
     } catch (error) {
@@ -99,7 +99,6 @@ export function createDryRun(config: GatewayConfig, nowMs: () => number) {
 // An address reserved for documentation (RFC 5737).
 const exampleAddress = '192.0.2.1';
 
-/** Builds a request as a listener would receive it, without a connection. */
 function exampleArrival(
   { method, requestTarget, headers = [] }: DryRequest,
   { publicOrigins }: GatewayConfig,
@@ -137,7 +136,6 @@ function refuseMethod(method: string): void {
   if (method === 'CONNECT') throw new AppError('invalid_target', { detail: { reason: 'only proxies accept CONNECT' } });
 }
 
-/** Says why the request was refused. */
 function whyOf({ code, detail, headers }: AppError): string {
   if (code === 'no_route') return 'no route has this path';
   if (code === 'uri_too_long') return 'too long';
@@ -149,7 +147,6 @@ function whyOf({ code, detail, headers }: AppError): string {
 const rulesOf = ({ policy, params, caller }: Arrival): readonly Verdict[] =>
   policy && params && caller ? evaluatePolicy(policy, params, caller) : [];
 
-/** Reports each stage's name before the stage runs. */
 function noting(stages: Stages, note: (stage: keyof Stages) => void): Stages {
   const noted = Object.entries(stages).map(([name, stage]) => [
     name,
@@ -166,6 +163,11 @@ function stagesOn(listener: 'public' | 'internal', config: GatewayConfig, nowMs:
   const { sign } = createSign({
     keyFor: throwAwayKey,
     txnTokens: { mint: () => 'TXN.TOKEN.EXAMPLE' },
+    identityTokens: createIdentityTokens({
+      keys: { tokenKey: () => exampleTokenKey },
+      issuer: config.identity.issuer,
+      openedOf: () => ({ signatures: noSignatures() }),
+    }),
     lifetimeSec: config.identity.lifetimeSec,
     nowMs,
   });
@@ -184,12 +186,15 @@ function authenticateAs(matched: Matched, request: DryRequest) {
 }
 
 /** Lists what the upstream receives, and what it does not. `path` excludes the query. */
-function sentOf({ outbound, body, kind, path }: Signed, given: readonly Header[], { headers }: GatewayConfig) {
+function sentOf({ outbound, body, kind, path, route }: Signed, given: readonly Header[], config: GatewayConfig) {
   const upgrade: readonly Header[] = [
     ['connection', 'Upgrade'],
     ['upgrade', 'websocket'],
   ];
-  const sent = [...pairsOf(outbound.headers), ...(kind === 'upgrade' ? upgrade : [])].map(readable);
+  const tokenHeader = route.upstream.identity.token?.header;
+  const sent = [...pairsOf(outbound.headers), ...(kind === 'upgrade' ? upgrade : [])].map(
+    ([name, value]): Header => (name === tokenHeader ? [name, readableToken(value)] : readable([name, value])),
+  );
   const passes = ([name, value]: Header) =>
     sent.some(([other, text]) => other.toLowerCase() === name.toLowerCase() && text === value);
   return {
@@ -202,27 +207,29 @@ function sentOf({ outbound, body, kind, path }: Signed, given: readonly Header[]
           name === 'content-digest' && body.present ? [name, 'sha-256=:DIGEST:'] : [name, value],
       ),
     },
-    dropped: given
-      .filter((header) => !passes(header))
-      .map(([name]) => ({ name, why: whyDropped(name, headers.strip) })),
+    dropped: given.filter((header) => !passes(header)).map(([name]) => ({ name, why: whyDropped(name, config) })),
   };
 }
 
-/** Explains why the service does not receive a client's header unchanged. */
-function whyDropped(name: string, strip: readonly string[]): string {
+const onlyOurs = 'removed: only the gateway may set it';
+
+function whyDropped(name: string, { headers: { strip }, upstreams }: GatewayConfig): string {
   const folded = foldHeaderName(name);
+  if (tokenHeadersOf(upstreams.values()).map(foldHeaderName).includes(folded)) return onlyOurs;
   if (strip.map(foldHeaderName).includes(folded)) return 'headers.strip';
   if (folded === 'authorization' || folded === 'dpop') return "forwarded only if the route's forward allows it";
   if (folded === 'cookie') return 'without cookies that only other routes forward';
   if (folded === 'host' || folded === 'content-length') return 'replaced by the gateway';
   if (hopByHop.has(folded)) return 'hop-by-hop header';
-  if (isReservedHeader(folded)) return 'removed: only the gateway may set it';
+  if (isReservedHeader(folded)) return onlyOurs;
   return 'named in the Connection header';
 }
 
 function pairsOf(flat: readonly string[]): Header[] {
   return flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1] ?? '']] : []));
 }
+
+const exampleTokenKey: GatewayTokenKey = parseTokenKey(newKeyFile('es256', 0).text);
 
 function throwAwayKey({ identity }: Upstream, _nowSec: number, repeat: Repeat) {
   if (identity.algorithm === 'hmac-sha256') {
@@ -233,6 +240,12 @@ function throwAwayKey({ identity }: Upstream, _nowSec: number, repeat: Repeat) {
     return { algorithm: 'hmac-sha256', keyid: 'GATEWAY-KID.SERVICE-KID', secret: randomBytes(32) } as const;
   }
   return { algorithm: 'ed25519', keyid: 'KEYID', privateKey: generateKeyPairSync('ed25519').privateKey } as const;
+}
+
+/** Shows the claims without the signature, which is by a temporary key. */
+function readableToken(value: string): string {
+  const [, scheme = '', payload = ''] = /^(Bearer )?[^.]*\.([^.]*)/.exec(value) ?? [];
+  return `${scheme}JWT ${Buffer.from(payload, 'base64url')}`.replace(/"jti":"[^"]*"/, '"jti":"NONCE"');
 }
 
 function readable([name, value]: Header): Header {

@@ -40,15 +40,11 @@ const question = z.object({
   method: required(40, 'an HTTP method, such as GET'),
   path: required(8192, 'a path, such as /v1/users?page=2').describe('The path with the query, as a client sends it.'),
   headers: several(16_384, headerLines, (line) => headerLine.test(line)),
-  token: optional(textUpTo(16_384, 'an access token')).describe(
-    'An access token. The gateway verifies it, and neither stores nor logs it.',
-  ),
+  token: optional(textUpTo(16_384, 'an access token')).describe('Verified, and neither stored nor logged.'),
   role: optional(role).describe('The role in an assumed valid token, as an alternative to `token`.'),
   tenant: optional(id),
   user: optional(id),
-  client: optional(partyName).describe(
-    'The OAuth client that calls for itself or, with `user`, the one that the user logged in with.',
-  ),
+  client: optional(partyName).describe('Calls for itself or, with `user`, is the client that the user logged in with.'),
   scope: several(4096, scopes, (scope) => scopeName.safeParse(scope).success),
   actor: optional(
     textUpTo(1024, 'an actor').refine(
@@ -57,18 +53,13 @@ const question = z.object({
     ),
   ).describe("The actor's `sub`. If another issuer assigned it, write the issuer, a space and the `sub`."),
   claims: several(8192, claimLines, (line) => claimIn(line) !== undefined),
-  issuer: optional(textUpTo(512, 'an issuer')).describe(
-    "The token's issuer, by URL or name. Default: the first issuer.",
-  ),
+  issuer: optional(textUpTo(512, 'an issuer')).describe("The token's issuer, by URL or name. Default: the first."),
   bound: optional(z.union([z.boolean(), z.literal('on')], { error: 'must be true or false' })).describe(
     'Whether the token is bound to a key and comes with a valid proof.',
   ),
-  service: optional(textUpTo(64, 'the name of a service')).describe(
-    'The service that calls, on the internal listener.',
-  ),
+  service: optional(textUpTo(64, 'the name of a service')).describe('It calls on the internal listener.'),
 });
 
-/** A question: a request and its caller. */
 export const explainQuestion = question
   .superRefine((asked, { addIssue }) => {
     for (const issue of callerIssues(asked)) addIssue(issue);
@@ -91,7 +82,6 @@ const refusal = (field: keyof ExplainQuestion, message: string, option: string) 
   params: { option },
 });
 
-/** Returns the problems of fields that contradict each other about the caller. */
 function callerIssues(asked: ExplainQuestion) {
   const described = tokenFields.find((field) => asked[field] !== undefined);
   const other = described ?? (asked.service === undefined ? undefined : 'service');
@@ -116,10 +106,8 @@ const options: Readonly<Record<string, string>> = {
   claims: '--claim',
 };
 
-/** Returns the command-line option for a field. */
 const optionOf = (field: PropertyKey | undefined): string => options[String(field)] ?? `--${String(field)}`;
 
-/** Words a question's problem for the command line. */
 export function optionProblem({ issues: [issue] }: z.ZodError): string {
   const option = issue?.code === 'custom' ? issue.params?.option : undefined;
   return String(option ?? `${optionOf(issue?.path[0])} ${issue?.message}`);
@@ -174,11 +162,7 @@ function actorIn(text: string): NonNullable<TestCaller['actor']> {
   return { issuer, name };
 }
 
-/**
- * Reads one claim value from a line. The value is a JSON scalar or, if it is not JSON, plain text.
- *
- * @returns Undefined if the line is malformed.
- */
+/** Reads `name: value`. The value is a JSON scalar or, if it is not JSON, plain text. Undefined if malformed. */
 function claimIn(line: string): Readonly<{ name: string; value: Scalar }> | undefined {
   // A claim name may be a URL.
   const [, name, value] = /^\s*([^\s"\\]{1,128}):\s+(\S.*)$/.exec(line) ?? [];
@@ -194,7 +178,6 @@ function scalarOf(text: string): Scalar {
   }
 }
 
-/** Collects claims from lines. A claim with several values has several lines. */
 function claimsIn(given: readonly string[]): Readonly<Record<string, readonly Scalar[]>> {
   const claims: Record<string, readonly Scalar[]> = Object.create(null);
   for (const { name, value } of given.flatMap((line) => claimIn(line) ?? []))

@@ -1,13 +1,13 @@
-import type { TokenReport } from '@countersign/admin-api';
+import type { TokenReport } from '@countersign/console';
 import { keyIssuer } from '@countersign/jwks';
-import { printable } from '@countersign/service-kit';
-import type { EventOrigin } from '@countersign/signals';
-import type { UnverifiedJwt } from '@countersign/strict-jwt';
+import { docsPage, printable } from '@countersign/process-kit';
+import type { EndOrigin } from '@countersign/signals';
 import type { GatewayConfig, Issuer } from '../config/config.ts';
+import { tokenIssuerOf } from '../config/schema/identity-token.ts';
 import { AppError, type Code } from '../errors.ts';
 import { verifySignature } from '../keys/verify-signature.ts';
 import { advice, missing } from '../tokens/claim-mapping/advice.ts';
-import { claimOf, pathText } from '../tokens/claim-mapping/claim-path.ts';
+import { claimOf, pathText, readPath } from '../tokens/claim-mapping/claim-path.ts';
 import {
   examineHeader,
   headerFindings,
@@ -17,9 +17,8 @@ import {
 import { described, type Finding, finding } from '../tokens/claim-mapping/finding.ts';
 import { compileClaims } from '../tokens/claim-mapping/read-claims.ts';
 import type { Claims } from '../tokens/claims.ts';
-import { parseCompactToken } from '../tokens/compact-token.ts';
-import { introspect, introspectingIssuer, isOpaque } from '../tokens/introspection/opaque-tokens.ts';
-import { compileAnswers } from '../tokens/introspection/read-answer.ts';
+import { compileAnswers, introspect, introspectingIssuer, isOpaque } from '../tokens/introspection/opaque-tokens.ts';
+import { parseJwt, type UnverifiedJwt } from '../tokens/parse-jwt.ts';
 import { assertUnrevoked, type TrustedIssuer } from '../tokens/verified-tokens.ts';
 import { type AcceptedToken, callerOf, identityOf, issuerOf } from './callers.ts';
 
@@ -28,7 +27,6 @@ export type IssuerReport = TokenReport['issuers'][number];
 /** An issuer with its keys, and its revocations if they are known here. */
 export type OpenedIssuer = Readonly<{
   trusted: TrustedIssuer;
-  /** Says why its keys cannot be fetched. */
   why(): string;
   close(): void;
 }>;
@@ -39,16 +37,13 @@ export type ReportOptions = Readonly<{
   openIssuer: ((issuer: Issuer) => OpenedIssuer | Promise<OpenedIssuer>) | undefined;
 }>;
 
-type Config = Pick<GatewayConfig, 'issuers' | 'publicOrigins' | 'certificate'>;
+type Config = Pick<GatewayConfig, 'issuers' | 'publicOrigins' | 'certificate' | 'identity' | 'upstreams'>;
 
 /**
- * Reports everything that is wrong with a token, for each issuer, with the code that verifies tokens. Does not stop at
- * the first problem. Reports an opaque token for the issuer that introspects.
+ * Reports everything that is wrong with a token, for each issuer, with the code that verifies tokens. `accepted`
+ * contains the issuer's configuration, so do not print it.
  *
  * @param given The token, a header value that contains it, or a token endpoint's JSON.
- * @returns `accepted` is undefined if every issuer refuses the token. It contains the issuer's configuration, so do
- *   not
- *   print it.
  */
 export async function reportToken(
   config: Config,
@@ -64,13 +59,22 @@ export async function reportToken(
   }
   let token: UnverifiedJwt;
   try {
-    token = parseCompactToken(text);
+    token = parseJwt(text);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     const report = { unreadable: whyUnreadable(text, error), header: null, claims: null, issuers: [] };
     return { report, accepted: undefined };
   }
-  const iss = claimOf(token.payload, 'iss');
+  const { header, payload } = token;
+  const iss = claimOf(payload, 'iss');
+  const receiver = [...config.upstreams.keys()].find(
+    (name) => tokenIssuerOf(config.identity.issuer ?? '', name) === iss,
+  );
+  if (receiver !== undefined) {
+    const unreadable = `issued by this gateway for ${receiver}: an identity token, never an access token`;
+    const report = { unreadable, header: { ...header }, claims: { ...payload }, issuers: [] };
+    return { report, accepted: undefined };
+  }
   const own = typeof iss === 'string' ? issuerOf(issuers, iss) : undefined;
   const ordered = own === undefined ? issuers : [own, ...issuers.filter((issuer) => issuer !== own)];
   const reports: IssuerReport[] = [];
@@ -78,9 +82,8 @@ export async function reportToken(
   for (const issuer of ordered) {
     const { claims, findings } = await examineFor(issuer, issuer === own, text, token, config, options);
     if (findings.length === 0) accepted ??= { claims, issuer };
-    reports.push(issuerReport({ claims, issuer }, findings, token.payload, issuer === own));
+    reports.push(issuerReport({ claims, issuer }, findings, payload, issuer === own));
   }
-  const { header, payload } = token;
   return { report: { unreadable: null, header: { ...header }, claims: { ...payload }, issuers: reports }, accepted };
 }
 
@@ -103,7 +106,6 @@ function issuerReport(
   };
 }
 
-/** Reports a token that only its issuer can read. `claims` is what the issuer says about it. */
 async function reportOpaque(
   text: string,
   { trusted, close }: OpenedIssuer,
@@ -197,13 +199,12 @@ function revocationFindings(issuer: TrustedIssuer, claims: Claims, kid: string, 
     const [found, fix] =
       error.code === 'token_revoked'
         ? [endText(issuer.events?.originOf(claims)), 'log in again']
-        : ['the gateway cannot read revocations now', 'see docs/operations/revocations.md'];
+        : ['the gateway cannot read revocations now', `see ${docsPage('operations/revocations.md')}`];
     return [finding(error.code as Code, 'revocation', 'no revocation in effect', found, fix)];
   }
 }
 
-/** Where the end of a token came from. */
-function endText(origin: EventOrigin | undefined): string {
+function endText(origin: EndOrigin | undefined): string {
   if (origin === undefined) return 'its session, user, tenant or key was revoked';
   const source = origin.source === 'shared_signals' ? 'Shared Signals' : 'back-channel logout';
   return `the event ${origin.event} by ${source}, received ${new Date(origin.atMs).toISOString()} (jti ${printable(origin.jti)})`;
@@ -233,13 +234,8 @@ function withAdvice(finding: Finding, { provider, claims }: Issuer, payload: Unv
 /** Returns the path that a dotted name would be, if that path leads to a value. */
 function dottedPath({ claim, found }: Finding, payload: UnverifiedJwt['payload']): string | undefined {
   if (found !== 'nothing' || !claim.includes('.') || claim.includes('://')) return undefined;
-  const steps = claim.split('.');
-  let value: unknown = payload;
-  for (const step of steps) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined;
-    value = (value as Record<string, unknown>)[step];
-  }
-  return `[${steps.join(', ')}]`;
+  const path = claim.split('.');
+  return typeof readPath(payload, path) === 'string' ? undefined : pathText(path);
 }
 
 async function signatureFindings(
@@ -260,7 +256,6 @@ async function signatureFindings(
   }
 }
 
-/** @param why Says why the keys cannot be fetched. */
 function signatureFinding(code: Code, { shownJwks }: Issuer, kid: string, why: () => string): Finding {
   if (code === 'token_key_unknown') {
     const fix =
@@ -280,7 +275,7 @@ function whyUnreadable(text: string, { code, detail }: AppError): string {
   if (code === 'token_too_large') return 'it is longer than 8192 characters';
   const parts = text.split('.').length;
   if (parts === 1)
-    return 'it is not a JWT but an opaque token, which only its issuer can read: see docs/opaque-tokens.md';
+    return `it is not a JWT but an opaque token, which only its issuer can read: see ${docsPage('opaque-tokens.md')}`;
   if (parts === 5) return 'it is encrypted (JWE), so only its issuer can read it';
   return `it is not a JWT: ${String(detail?.reason ?? 'malformed')}`;
 }

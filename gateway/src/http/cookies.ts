@@ -1,4 +1,6 @@
 import { isIP } from 'node:net';
+import { tokenCharacters } from '@countersign/http1-client';
+import { trimOws } from '@countersign/jwks';
 
 /**
  * Which cookies a route forwards, in both directions.
@@ -9,14 +11,10 @@ import { isIP } from 'node:net';
  */
 export type CookieRule = Readonly<{ cookies: ReadonlySet<string>; guarded: ReadonlySet<string> }>;
 
-/**
- * Removes the guarded cookies that this route does not forward.
- *
- * @returns The `Cookie` header. Undefined if no cookie is left.
- */
+/** Removes the guarded cookies that the route does not forward. Undefined if none is left. */
 export function filterCookies(cookie: string, rule: CookieRule): string | undefined {
   const pairs = cookie.split(';').filter((pair) => isAllowed(pair, rule));
-  const left = pairs.join(';').trim();
+  const left = trimOws(pairs.join(';'));
   return left === '' ? undefined : left;
 }
 
@@ -32,7 +30,7 @@ const domainAttribute = /;[ \t]*domain[ \t]*=[ \t]*\.?([^;]*)/gi;
 export function maySetCookie(setCookie: string, rule: CookieRule, host: string): boolean {
   if (!isAllowed(setCookie, rule)) return false;
   for (const [, domain = ''] of setCookie.matchAll(domainAttribute)) {
-    if (!covers(domain.trim().toLowerCase(), host)) return false;
+    if (!covers(trimOws(domain).toLowerCase(), host)) return false;
   }
   return true;
 }
@@ -42,9 +40,15 @@ function covers(domain: string, host: string): boolean {
   return domain === '' || name === domain || (name.endsWith(`.${domain}`) && isIP(name) === 0);
 }
 
+const firstToken = new RegExp(`[${tokenCharacters}]+`);
+
+/**
+ * A route forwards a guarded cookie only under its exact name. A service may skip other bytes around a name, such as
+ * U+00A0 or a quote, so a pair whose first token is a guarded name counts as that cookie.
+ */
 function isAllowed(pair: string, { cookies, guarded }: CookieRule): boolean {
-  const [nameAndValue = ''] = pair.split(';', 1);
-  const [rawName = ''] = nameAndValue.split('=', 1);
-  const name = rawName.trim();
-  return !guarded.has(name.toLowerCase()) || cookies.has(name);
+  const text = trimOws(pair.split(';', 1)[0] ?? '');
+  if (text.includes('=') && cookies.has(text.slice(0, text.indexOf('=')))) return true;
+  const [name = ''] = firstToken.exec(text) ?? [];
+  return !guarded.has(name.toLowerCase());
 }

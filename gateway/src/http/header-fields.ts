@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { foldHeaderName } from '@countersign/identity';
+import { trimOws } from '@countersign/jwks';
 
 /**
  * Hop-by-hop headers, which a proxy never forwards in requests or responses: RFC 9110 section 7.6.1, and names that
@@ -19,7 +20,7 @@ export const hopByHop: ReadonlySet<string> = new Set(
 export function namedByConnection(connection: string | undefined): ReadonlySet<string> | undefined {
   if (connection === undefined || connection === 'keep-alive' || connection === 'close' || connection === 'Upgrade')
     return undefined;
-  return new Set(connection.split(',').map((token) => foldHeaderName(token.trim())));
+  return new Set(connection.split(',').map((token) => foldHeaderName(trimOws(token))));
 }
 
 /** Whether the headers announce a body: a chunked one, or one with a length above zero. */

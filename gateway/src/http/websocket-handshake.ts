@@ -1,7 +1,7 @@
 import { token as tokenGrammar } from '@countersign/http1-client';
+import { trimOws } from '@countersign/jwks';
 import { AppError } from '../errors.ts';
 
-/** The parameters of a WebSocket handshake. */
 export type Upgrade = Readonly<{
   protocol: 'websocket';
   key: string;
@@ -12,10 +12,7 @@ export type Upgrade = Readonly<{
   isMarked: boolean;
 }>;
 
-/**
- * A browser cannot set other headers on a WebSocket, so it sends the token as a subprotocol: `countersign,
- * bearer.TOKEN`.
- */
+/** A browser can set no other header on a WebSocket: it sends the subprotocols `countersign, bearer.TOKEN`. */
 const mark = 'countersign';
 const prefix = 'bearer.';
 const webSocketKey = /^[A-Za-z0-9+/]{22}==$/;
@@ -25,14 +22,12 @@ const webSocketKey = /^[A-Za-z0-9+/]{22}==$/;
  * connection unless the server chooses one of the offered names, and the gateway must never send back the token.
  *
  * @param value The joined values of all `Sec-WebSocket-Protocol` headers.
- * @returns `offered`: the names for the service, in the client's order. `isMarked`: the client offered `countersign`.
- * @throws AppError `invalid_request` unless the value is a list of distinct names with at most one token. The token
- *   must
- *   not be empty, and needs `countersign` in the list.
+ * @throws AppError `invalid_request` unless the value is a list of distinct names with at most one token, which needs
+ *   `countersign` in the list.
  * @see RFC 6455 section 4.1, items 10 and 12; Fetch and WebSockets Standards on an unanswered protocol
  */
 export function readSubprotocols(value: string | undefined) {
-  const names = value?.split(',').map((name) => name.replace(/^[ \t]+|[ \t]+$/g, '')) ?? [];
+  const names = value?.split(',').map((name) => trimOws(name)) ?? [];
   if (!names.every((name) => tokenGrammar.test(name)) || new Set(names).size !== names.length) throw malformed();
   const offered: string[] = [];
   let isMarked = false;
@@ -57,11 +52,7 @@ export function readSubprotocols(value: string | undefined) {
 type HandshakeHeader = 'sec-websocket-key' | 'sec-websocket-version' | 'sec-websocket-protocol';
 
 /**
- * Reads the headers of a handshake.
- *
  * @param isProtocolDropped Whether the client named `Sec-WebSocket-Protocol` in `Connection`.
- * @returns The handshake's parameters, the client's token if a subprotocol contains one, and the headers for the
- *   service.
  * @throws AppError `body_not_allowed`, `invalid_request`.
  */
 export function readHandshake(

@@ -2,7 +2,7 @@ import { type LookupAddress, lookup } from 'node:dns';
 import { createRequire } from 'node:module';
 import { isIP, type LookupFunction } from 'node:net';
 import { type FetchedJwks, type FindUrl, fetchJwks, type RemoteKeySetOptions } from '@countersign/jwks';
-import { type AddressClass, classifyAddress, isLoopback, isPlainHttp } from '@countersign/service-kit';
+import { type AddressClass, classifyAddress, isLoopback, isPlainHttp } from '@countersign/process-kit';
 
 const maxBytes = 256 * 1024;
 
@@ -75,12 +75,7 @@ const classes: readonly AddressClass[] = ['public', 'private', 'loopback', 'forb
 const isWithin = (addressClass: AddressClass, limit: ReachableClass): boolean =>
   classes.indexOf(addressClass) <= classes.indexOf(limit);
 
-/**
- * Makes requests that check each address at connect time, so that a name that later resolves to another address is
- * checked again. Link-local addresses and metadata services are always refused.
- *
- * @param farthest Returns the class of the farthest addresses that a connection may reach.
- */
+/** Checks each address at connect time: a name may resolve to another later. Never reaches metadata services. */
 export function guardedFetch(farthest: () => ReachableClass) {
   let reached: ReachableClass = 'public';
 
@@ -101,7 +96,6 @@ export function guardedFetch(farthest: () => ReachableClass) {
   const undici = createRequire(import.meta.url)('undici') as typeof import('undici');
   const connect = undici.buildConnector({ lookup: checkedLookup });
   const dispatcher = new undici.Agent({
-    // One request per connection.
     pipelining: 0,
     connect(options, callback) {
       connect(options, (...result) => {

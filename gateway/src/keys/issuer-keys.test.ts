@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KeySetUnavailable } from '@countersign/jwks';
-import { StartupError } from '@countersign/service-kit';
+import { StartupError } from '@countersign/process-kit';
 import { capturingLogger, mintIssuer, type TestIssuer } from '@countersign/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { openIssuerKeyFile } from './issuer-keys.ts';

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, type Stats, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -11,18 +11,17 @@ import {
   whyNotPrivate,
 } from '@countersign/identity';
 import { isBase64url, jwkThumbprint } from '@countersign/jwks';
-import { createFile, replaceFile, StartupError } from '@countersign/service-kit';
+import { createFile, replaceFile, StartupError, whyUnreadable } from '@countersign/process-kit';
 import { z } from 'zod';
 
-/**
- * `identity.keyFiles`: who may read the key files. `group` also allows this process's groups, for Kubernetes Secrets.
- */
+/** Who may read the key files. `group` also allows this process's groups, for Kubernetes Secrets. */
 export type KeyFileAccess = 'owner' | 'group';
 
 /**
- * What a key is for: ed25519 signs, and x25519 is for key agreement with services. Each kind is rotated separately.
+ * ed25519 signs headers, es256 signs identity tokens, and x25519 is for key agreement with services. Each kind is
+ * rotated separately.
  */
-export type KeyKind = 'ed25519' | 'x25519';
+export type KeyKind = 'ed25519' | 'x25519' | 'es256';
 
 /** One of the gateway's keys, and when it is valid. A key is published as soon as it exists. */
 export type ManagedKey = Readonly<{
@@ -34,23 +33,28 @@ export type ManagedKey = Readonly<{
   expiresSec: number | undefined;
 }>;
 
-/** The public key as it is published, without `d`. */
 export type PublicJwk = Readonly<{ kty: 'OKP'; crv: 'Ed25519'; x: string; kid: string; alg: 'EdDSA'; use: 'sig' }>;
 
-/** An ed25519 key that signs identity headers. */
 export type GatewayKey = ManagedKey & Readonly<{ kind: 'ed25519'; privateKey: KeyObject; publicJwk: PublicJwk }>;
 
 export type GatewayAgreementKey = ManagedKey & AgreementKeyPair & Readonly<{ kind: 'x25519'; publicJwk: AgreementJwk }>;
 
-// An older gateway would refuse the directory if X25519 keys had the same suffix as the others.
-const suffixes: Readonly<Record<KeyKind, string>> = { ed25519: '.jwk.json', x25519: '.x25519.json' };
+/** JWT libraries know this form of key (RFC 7518 section 6.2). */
+export type TokenPublicJwk = Readonly<Omit<PublicJwk, 'kty' | 'crv' | 'alg'>> &
+  Readonly<{ kty: 'EC'; crv: 'P-256'; y: string; alg: 'ES256' }>;
 
-/**
- * Reads the ed25519 keys in the directory `identity.keys`, newest `nbf` last.
- *
- * @throws StartupError if the directory is missing, empty or unreadable, or if a file is malformed or readable by
- *   others.
- */
+/** A key that signs identity tokens, and nothing else. */
+export type GatewayTokenKey = ManagedKey &
+  Readonly<{ kind: 'es256'; privateKey: KeyObject; publicJwk: TokenPublicJwk }>;
+
+// An older gateway would refuse the directory if the other kinds had the same suffix as ed25519.
+const suffixes: Readonly<Record<KeyKind, string>> = {
+  ed25519: '.jwk.json',
+  x25519: '.x25519.json',
+  es256: '.es256.json',
+};
+
+/** Newest `nbf` last. Throws StartupError without a key, and for a file that is malformed or readable by others. */
 export function readKeys(directory: string, access: KeyFileAccess = 'owner'): readonly GatewayKey[] {
   const keys = readFiles({ directory, access }, 'ed25519', parseSigningKey);
   if (keys.length > 0) return keys;
@@ -62,12 +66,15 @@ export function readAgreementKeys(directory: string, access: KeyFileAccess = 'ow
   return readFiles({ directory, access }, 'x25519', parseAgreementKey);
 }
 
-/** Reads all keys in a directory like {@link readKeys}: each kind with its newest key last. */
-export function readAllKeys(directory: string, access: KeyFileAccess = 'owner'): readonly ManagedKey[] {
-  return [...readKeys(directory, access), ...readAgreementKeys(directory, access)];
+/** Like {@link readKeys}, for the ES256 keys of identity tokens. There may be none. */
+export function readTokenKeys(directory: string, access: KeyFileAccess = 'owner'): readonly GatewayTokenKey[] {
+  return readFiles({ directory, access }, 'es256', parseTokenKey);
 }
 
-/** Whether the directory exists and contains a key. */
+export function readAllKeys(directory: string, access: KeyFileAccess = 'owner'): readonly ManagedKey[] {
+  return [...readKeys(directory, access), ...readAgreementKeys(directory, access), ...readTokenKeys(directory, access)];
+}
+
 export function hasGatewayKeys(directory: string): boolean {
   return existsSync(directory) && fileNames(directory, 'ed25519').length > 0;
 }
@@ -77,7 +84,7 @@ export type KeyFile = Readonly<{ kid: string; name: string; text: string }>;
 
 /** @param notBeforeSec When the gateway starts to use the key. Services must have fetched it by then. */
 export function newKeyFile(kind: KeyKind, notBeforeSec: number): KeyFile {
-  const jwk = kind === 'ed25519' ? newSigningJwk() : newAgreementJwk();
+  const jwk = newJwk[kind]();
   return { kid: jwk.kid, name: jwk.kid + suffixes[kind], text: textOf({ ...jwk, nbf: notBeforeSec }) };
 }
 
@@ -86,13 +93,7 @@ export function keyFileOf(directory: string, { kind, kid }: Named): KeyFile {
   return { kid, name, text: readSecretFile(join(directory, name), 'group') };
 }
 
-/**
- * Creates a key file.
- *
- * @param notBeforeSec As for {@link newKeyFile}.
- * @returns The kid.
- * @throws StartupError if the directory cannot be written.
- */
+/** @returns The kid. Throws StartupError if the directory cannot be written. */
 export function createKey(kind: KeyKind, directory: string, notBeforeSec: number): string {
   const { kid, name, text } = newKeyFile(kind, notBeforeSec);
   changeIn(directory, () => {
@@ -137,7 +138,18 @@ export function newSigningJwk(): PublicJwk & Readonly<{ d: string }> {
   return { kty: 'OKP', crv: 'Ed25519', alg: 'EdDSA', use: 'sig', kid, x, d };
 }
 
-export const remedyFor = (directory: string): string => `To create one, run countersign keys create --dir ${directory}`;
+function newTokenJwk(): TokenPublicJwk & Readonly<{ d: string }> {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { x, y, d } = privateKey.export({ format: 'jwk' });
+  if (x === undefined || y === undefined || d === undefined) throw new Error('node made a key without x, y or d');
+  const kid = jwkThumbprint({ kty: 'EC', crv: 'P-256', x, y });
+  if (kid.startsWith('-')) return newTokenJwk();
+  return { kty: 'EC', crv: 'P-256', alg: 'ES256', use: 'sig', kid, x, y, d };
+}
+
+const newJwk = { ed25519: newSigningJwk, x25519: newAgreementJwk, es256: newTokenJwk } as const;
+
+const remedyFor = (directory: string): string => `To create one, run countersign keys create --dir ${directory}`;
 
 const textOf = (jwk: object) => `${JSON.stringify(jwk, null, 2)}\n`;
 
@@ -145,7 +157,8 @@ function fileNames(directory: string, kind: KeyKind): readonly string[] {
   try {
     return readdirSync(directory).filter((name) => name.endsWith(suffixes[kind]) && !name.startsWith('.'));
   } catch (cause) {
-    throw new StartupError(`${directory}: cannot be read (${codeOf(cause)}). ${remedyFor(directory)}`, { cause });
+    const remedy = codeOf(cause) === 'ENOENT' ? `. ${remedyFor(directory)}` : '';
+    throw new StartupError(`${directory}: ${whyUnreadable(cause)}${remedy}`, { cause });
   }
 }
 
@@ -179,7 +192,7 @@ function readSecretFile(file: string, access: KeyFileAccess): string {
     open = whyTooOpen(statSync(file), access);
     text = readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new StartupError(`${file}: cannot be read (${codeOf(cause)})`, { cause });
+    throw new StartupError(`${file}: ${whyUnreadable(cause)}`, { cause });
   }
   if (open !== undefined) throw new StartupError(`${file}: ${open}`);
   return text;
@@ -202,39 +215,59 @@ function periodOf({ nbf = 0, exp }: z.infer<z.ZodObject<typeof times>>) {
 }
 
 const bytes32 = z.string().refine((text) => isBase64url(text, 32));
-const signingKeyFile = z.strictObject({
-  kty: z.literal('OKP'),
-  crv: z.literal('Ed25519'),
+const keyFile = { d: bytes32, kid: z.string(), use: z.literal('sig').optional(), ...times };
+const okp = { kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: bytes32, alg: z.literal('EdDSA').optional() };
+const ec = {
+  kty: z.literal('EC'),
+  crv: z.literal('P-256'),
   x: bytes32,
-  d: bytes32,
-  kid: z.string(),
-  alg: z.literal('EdDSA').optional(),
-  use: z.literal('sig').optional(),
-  ...times,
-});
+  y: bytes32,
+  alg: z.literal('ES256').optional(),
+};
+const signingKeyFile = z.strictObject({ ...okp, ...keyFile });
+const tokenKeyFile = z.strictObject({ ...ec, ...keyFile });
+
+/** Reads a private JWK with `nbf` and `exp`, whose kid is its thumbprint. */
+function parseJwk<File extends z.ZodType<{ kid: string }>>(file: File, form: string, text: string): z.output<File> {
+  const { success, data, error } = file.safeParse(JSON.parse(text));
+  const [issue] = error?.issues ?? [];
+  if (!success) throw new RangeError(`is not ${form} private JWK (${issue?.path.join('.') || issue?.code})`);
+  if (data.kid !== jwkThumbprint(data)) throw new RangeError("has a kid that is not the key's RFC 7638 thumbprint");
+  return data;
+}
 
 /** Reads a private JWK (RFC 8037) with `nbf` and `exp`. */
 function parseSigningKey(text: string): GatewayKey {
-  const parsed = signingKeyFile.safeParse(JSON.parse(text));
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new RangeError(`is not an ed25519 private JWK (${issue?.path.join('.') || issue?.code})`);
-  }
-  const { kty, crv, x, d, kid } = parsed.data;
-  if (kid !== jwkThumbprint({ kty, crv, x }))
-    throw new RangeError("has a kid that is not the key's RFC 7638 thumbprint");
+  const { kty, crv, x, d, kid, ...period } = parseJwk(signingKeyFile, 'an ed25519', text);
   if (isPublishedKey({ x })) throw new RangeError('is a published test key: anyone can sign with it');
-  const period = periodOf(parsed.data);
+  const valid = periodOf(period);
   const privateKey = privateKeyOf({ kty, crv, x, d });
   // Before Node.js 26, OpenSSL does not check `x`, so this check makes sure that the published key belongs to `d`.
   const derived = privateKey && createPublicKey(privateKey.export({ format: 'pem', type: 'pkcs8' }));
   if (privateKey === undefined || derived?.export({ format: 'jwk' }).x !== x) {
     throw new RangeError('has an x that does not match its d');
   }
-  return { kind: 'ed25519', kid, privateKey, publicJwk: { kty, crv, x, kid, alg: 'EdDSA', use: 'sig' }, ...period };
+  return { kind: 'ed25519', kid, privateKey, publicJwk: { kty, crv, x, kid, alg: 'EdDSA', use: 'sig' }, ...valid };
 }
 
-function privateKeyOf(key: Readonly<{ kty: string; crv: string; x: string; d: string }>): KeyObject | undefined {
+/** Reads a private JWK (RFC 7518 section 6.2) with `nbf` and `exp`. */
+export function parseTokenKey(text: string): GatewayTokenKey {
+  const { kty, crv, x, y, d, kid, ...period } = parseJwk(tokenKeyFile, 'a P-256', text);
+  const privateKey = privateKeyOf({ kty, crv, x, y, d });
+  if (privateKey === undefined || !belongs(privateKey, { x, y })) throw new RangeError('has a d of another public key');
+  const publicJwk = { kty, crv, x, y, kid, alg: 'ES256', use: 'sig' } as const;
+  return { kind: 'es256', kid, privateKey, publicJwk, ...periodOf(period) };
+}
+
+/** Signs and verifies, because OpenSSL does not check that a public key belongs to `d`. */
+function belongs(privateKey: KeyObject, { x, y }: Readonly<{ x: string; y: string }>): boolean {
+  const publicKey = createPublicKey({ format: 'jwk', key: { kty: 'EC', crv: 'P-256', x, y } });
+  return verify('sha256', Buffer.alloc(0), publicKey, sign('sha256', Buffer.alloc(0), privateKey));
+}
+
+function privateKeyOf(
+  key: Readonly<{ kty: string; crv: string; x: string; y?: string; d: string }>,
+): KeyObject | undefined {
   try {
     return createPrivateKey({ format: 'jwk', key });
   } catch {

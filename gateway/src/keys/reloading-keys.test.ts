@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { capturingLogger } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { openGatewayKeys } from './gateway-keys.ts';
+import { openServiceKeys } from './issuer-keys.ts';
+import { openGatewayKeys } from './key-directory.ts';
 import { createKey } from './key-files.ts';
-import { openServiceKeys } from './service-keys.ts';
 
 const now = 1_800_000_000;
 let home = '';

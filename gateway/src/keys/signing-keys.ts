@@ -1,20 +1,15 @@
+import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import { type AgreementPublicKey, agreeAsGateway, type SigningKey, secretKeyid } from '@countersign/identity';
+import { StartupError } from '@countersign/process-kit';
 import type { GatewayConfig, Upstream } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import type { GatewayKeySet } from './gateway-keys.ts';
+import type { CurrentGatewayKeys, GatewayKeySet } from './key-directory.ts';
 import type { GatewayKey } from './key-files.ts';
 
 /** Returns the key to sign a request with, and counts it. */
 export type KeyFor = (upstream: Upstream, nowSec: number, repeat: Repeat) => SigningKey;
 
-/**
- * Creates a function that returns the key for signing requests to an upstream: its shared secret, the agreed key, or
- * the gateway's current ed25519 key.
- *
- * That function throws AppError `unavailable` if no key may sign.
- *
- * @param openedOf Returns the upstream's state at run time.
- */
+/** Picks the shared secret, the agreed key, or the current ed25519 key. Throws `unavailable` if no key may sign. */
 export function createSigningKeys(
   keys: Pick<GatewayKeySet, 'signingKey' | 'agreementKey'>,
   openedOf: (upstream: Upstream) => SignedUpstream,
@@ -64,11 +59,7 @@ export function createSigningKeys(
   };
 }
 
-/**
- * Returns the key that may sign now.
- *
- * @throws AppError `unavailable` if there is none. Requests are never forwarded unsigned.
- */
+/** @throws AppError `unavailable` if no key may sign now. Requests are never forwarded unsigned. */
 export function requireSigningKey(keys: Pick<GatewayKeySet, 'signingKey'>, nowSec: number): GatewayKey {
   try {
     return keys.signingKey(nowSec);
@@ -77,10 +68,7 @@ export function requireSigningKey(keys: Pick<GatewayKeySet, 'signingKey'>, nowSe
   }
 }
 
-/**
- * Describes that requests to upstreams with `algorithm: agreed` are signed with ed25519, because the gateway has no
- * X25519 key.
- */
+/** Says that `algorithm: agreed` has no effect, because the gateway has no X25519 key. */
 export function missingAgreementKey(
   { identity, upstreams }: Pick<GatewayConfig, 'identity' | 'upstreams'>,
   keys: readonly unknown[],
@@ -91,7 +79,25 @@ export function missingAgreementKey(
   return `${keysDir} holds no X25519 key, so requests to ${names.join(', ')} are signed with ed25519. To create one, run countersign keys create --dir ${keysDir}`;
 }
 
-/** Creates an upstream's signature counts, all zero. */
+/** @throws StartupError if some upstream receives identity tokens, but no key may sign them. */
+export function requireTokenKey(
+  { identity, upstreams }: Pick<GatewayConfig, 'identity' | 'upstreams'>,
+  keys: Pick<CurrentGatewayKeys, 'tokenKey' | 'reload'>,
+  nowSec: number,
+): void {
+  const names = [...upstreams.values()]
+    .filter(({ identity: { token } }) => token !== undefined)
+    .map(({ name }) => name);
+  if (names.length === 0 || keys.tokenKey(nowSec) !== undefined) return;
+  // It may have been created just before this configuration.
+  keys.reload();
+  if (keys.tokenKey(nowSec) !== undefined) return;
+  const { keysDir } = identity;
+  throw new StartupError(
+    `${keysDir}: no ES256 key may sign the identity tokens for ${names.join(', ')}. To create one, run countersign keys create --algorithm ES256 --dir ${keysDir}`,
+  );
+}
+
 export const noSignatures = () => ({
   algorithms: { ed25519: 0, 'hmac-sha256': 0, agreed: 0 },
   /** Counts why requests to an upstream with `algorithm: agreed` were signed with ed25519. */
@@ -102,33 +108,29 @@ export const noSignatures = () => ({
     no_common_key: 0,
     /** The service refused an agreed key within the last 30 s. */
     key_unknown: 0,
+    /** Instances behind one address publish different keys. */
+    instances_differ: 0,
     /** The gateway has no usable X25519 key. */
     no_gateway_key: 0,
-    /**
-     * The request has a streamed body or is an upgrade, so it cannot be repeated if the service does not know the key.
-     */
+    /** A streamed body or an upgrade cannot be repeated if the service does not know the key. */
     not_repeatable: 0,
   },
+  /** Identity tokens, beside or instead of signatures. `reused` counts the requests that got an earlier token. */
+  tokens: { bound: 0, unbound: 0, reused: 0, claimsLeftOut: 0 },
 });
 
-/** How many signatures were made for one upstream. */
 export type SignatureCounts = ReturnType<typeof noSignatures>;
 export type FallbackReason = keyof SignatureCounts['fallbacks'];
 
-/** Whether a request can be sent again if the service does not know the key. */
 export type Repeat = 'repeatable' | 'once';
 
-/** The state of an upstream that signing needs. */
-export type SignedUpstream = Readonly<{
+type SignedUpstream = Readonly<{
   signatures: SignatureCounts;
   /** The service's side of the key agreement. Undefined unless the upstream has `algorithm: agreed`. */
   agreement: Readonly<{ serviceKey(): AgreementPublicKey | FallbackReason }> | undefined;
 }>;
 
-/**
- * Creates a function that returns the agreed key of the gateway and a service, or the reason why there is none.
- * Derives each key pair's secret once per fetched key set.
- */
+/** Derives each key pair's secret once per fetched key set. Returns a reason if there is no agreed key. */
 function createAgreedKeys(
   keys: Pick<GatewayKeySet, 'agreementKey'>,
 ): (upstream: SignedUpstream, audience: string, nowSec: number) => SigningKey | FallbackReason {
@@ -150,5 +152,19 @@ function createAgreedKeys(
       derived.set(gateway.kid, key);
     }
     return key;
+  };
+}
+
+/** Derives a MAC key from a private key (RFC 5869), once per key. Only gateway replicas share it. */
+export function macKeysFor(label: string): (key: GatewayKey) => KeyObject {
+  const macs = new WeakMap<GatewayKey, KeyObject>();
+  return (key) => {
+    let mac = macs.get(key);
+    if (mac === undefined) {
+      const { d = '' } = key.privateKey.export({ format: 'jwk' });
+      mac = createSecretKey(Buffer.from(hkdfSync('sha256', Buffer.from(d, 'base64url'), '', label, 32)));
+      macs.set(key, mac);
+    }
+    return mac;
   };
 }

@@ -32,9 +32,7 @@ export class BodyMemory {
     return this.#bytes;
   }
 
-  /**
-   * @throws AppError `rate_limited` if the address holds too much, `body_memory_full` if all addresses together do.
-   */
+  /** @throws AppError `rate_limited` if the address holds too much, `body_memory_full` if all together do. */
   take(address: string, bytes: number, limits: BodyLimits): void {
     const ofAddress = (this.#byAddress.get(address) ?? 0) + bytes;
     if (ofAddress > limits.bytesPerAddress) {
@@ -72,11 +70,7 @@ export class HeldBody {
     this.#address = address;
   }
 
-  /**
-   * Call it before allocating the memory.
-   *
-   * @throws AppError `rate_limited`, `body_memory_full`.
-   */
+  /** Call it before allocating the memory. Throws `rate_limited` or `body_memory_full`. */
   grow(bytes: number): void {
     // The response has ended, so nothing would ever release these bytes.
     if (this.#isReleased) return;

@@ -83,3 +83,16 @@ test('says how long to wait for an empty bucket, and takes nothing from it', () 
   refusals.take('192.0.2.1');
   expect(refusals.waitSec('192.0.2.1')).toBe(0);
 });
+
+test('counts new IPv6 addresses by /48 while its table is full', () => {
+  let nowMs = 0;
+  const limiter = new LocalLimiter({ requests: 3, perSec: 60 }, 2, () => nowMs);
+  limiter.take('2001:db8:1:1::/64');
+  limiter.take('192.0.2.1');
+  const later = [2, 3, 4, 5].map((subnet) => limiter.take(`2001:db8:1:${subnet}::/64`).allowed);
+  expect(later).toEqual([true, true, true, false]);
+  expect(limiter.waitSec('2001:db8:1:6::/64')).toBe(60);
+  expect(limiter.take('2001:db8:2:1::/64').allowed).toBe(true);
+  nowMs = 60_000;
+  expect(limiter.take('2001:db8:1:2::/64')).toMatchObject({ allowed: true, remaining: 2 });
+});

@@ -1,16 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { connectRedis, type Logger, widerKey, withTimeout } from '@countersign/process-kit';
 import { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Limit } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import type { LimitStore } from './limit-store.ts';
 
-/** One limit of one route. */
 export type Limiter = Readonly<{
-  /**
-   * Takes one request from the bucket of this key. Returns a promise only with Redis.
-   *
-   * @param untilMs The deadline for Redis, on the `performance.now()` clock. After it, `onStoreFailure` applies.
-   * @throws AppError `limit_store_unavailable` if `onStoreFailure` is `deny`.
-   */
+  /** A promise only with Redis, until `untilMs` on `performance.now()`. Throws `limit_store_unavailable`. */
   take(key: string, untilMs: number): LimitResult | Promise<LimitResult>;
 }>;
 
@@ -73,11 +68,7 @@ const resultOf = (result: RateLimiterRes, allowed: boolean): LimitResult => ({
 /** A configuration's limiters, by their names and limits. */
 export type Limiters = ReadonlyMap<string, Limiter>;
 
-/**
- * Creates a configuration's limiters. A limit that did not change keeps its limiter and its counts.
- *
- * @param before The limiters of the current configuration.
- */
+/** A limit that did not change keeps its limiter and its counts. */
 export function createLimiters(store: LimitStore | undefined, before: Limiters | undefined) {
   const limiters = new Map<string, Limiter>();
   return {
@@ -94,7 +85,6 @@ export function createLimiters(store: LimitStore | undefined, before: Limiters |
 /** The result of taking a request from a bucket. A refusal is a value, not an error. */
 export type LimitResult = Readonly<{ allowed: boolean; remaining: number; resetSec: number }>;
 
-/** The requests of one key in its current window. */
 type Bucket = { readonly key: string; taken: number; endsAtMs: number };
 
 /**
@@ -103,7 +93,8 @@ type Bucket = { readonly key: string; taken: number; endsAtMs: number };
  * A client with an IPv6 /32 could fill the memory with keys, so their number is limited. Buckets whose window has
  * ended are dropped too, the least recently used ones first.
  *
- * @param maxKeys How many buckets to keep. Beyond that, the least recently used bucket is dropped.
+ * @param maxKeys How many buckets to keep. Beyond that, new IPv6 addresses are counted by /48, and the least recently
+ *   used bucket is dropped.
  * @param nowMs Whole milliseconds on a monotonic clock. Default: `performance.now`.
  */
 export class LocalLimiter implements Limiter {
@@ -124,10 +115,10 @@ export class LocalLimiter implements Limiter {
 
   take(key: string): LimitResult {
     const now = this.#nowMs();
-    const bucket = this.#buckets.get(key) ?? this.#open(key, now);
+    const bucket = this.#find(key) ?? this.#open(key, now);
     if (bucket !== this.#newest) {
-      this.#buckets.delete(key);
-      this.#buckets.set(key, bucket);
+      this.#buckets.delete(bucket.key);
+      this.#buckets.set(bucket.key, bucket);
       this.#newest = bucket;
     }
     if (bucket.endsAtMs <= now) {
@@ -142,22 +133,28 @@ export class LocalLimiter implements Limiter {
     };
   }
 
-  /**
-   * Says how long to wait, without taking a request.
-   *
-   * @returns Whole seconds until this bucket allows a request again, or 0.
-   */
+  /** @returns Whole seconds until this bucket allows a request again, or 0. Takes no request. */
   waitSec(key: string): number {
-    const bucket = this.#buckets.get(key);
+    const bucket = this.#find(key);
     if (bucket === undefined || bucket.taken < this.#requests) return 0;
     return Math.max(0, Math.ceil((bucket.endsAtMs - this.#nowMs()) / 1000));
+  }
+
+  #find(key: string): Bucket | undefined {
+    return this.#buckets.get(key) ?? (this.#isFull() ? this.#buckets.get(widerKey(key)) : undefined);
   }
 
   #open(key: string, now: number): Bucket {
     // Removes up to two ended windows for each new window, so that they never accumulate.
     for (let count = 0; count < 2; count += 1) this.#dropOldest(now);
-    if (this.#buckets.size >= this.#maxKeys) this.#dropOldest(Number.POSITIVE_INFINITY);
-    return { key, taken: 0, endsAtMs: now + this.#windowMs };
+    const endsAtMs = now + this.#windowMs;
+    if (!this.#isFull()) return { key, taken: 0, endsAtMs };
+    this.#dropOldest(Number.POSITIVE_INFINITY);
+    return { key: widerKey(key), taken: 0, endsAtMs };
+  }
+
+  #isFull(): boolean {
+    return this.#buckets.size >= this.#maxKeys;
   }
 
   /** Drops the least recently used bucket if its window ends before this time. */
@@ -168,3 +165,62 @@ export class LocalLimiter implements Limiter {
 }
 
 const wholeMs = (): number => Math.floor(performance.now());
+
+type LimitStore = ReturnType<typeof openLimitStore>;
+
+/** A request takes at most 300 ms longer: 100 here, 100 for the replay store, and the rest for processing. */
+export const redisTimeoutMs = 100;
+// How often the gateway sends a PING in the background while Redis hangs. No request waits, and no command is queued.
+const askAgainMs = 200;
+
+/** No request waits longer than its deadline. After a timeout, Redis is skipped until it responds again. */
+export function openLimitStore(url: string, logger: Logger) {
+  const options = { lazyConnect: true, disconnectTimeout: 100 };
+  const redis = connectRedis(url, logger, options, {
+    gone: 'Redis is unavailable: onStoreFailure applies to rate limits until Redis is back',
+    back: 'Redis is available again: rate limits are shared',
+  });
+  /** The connection is open, but the last reply was late. */
+  let isPaused = false;
+  redis.on('ready', () => {
+    isPaused = false;
+  });
+
+  async function pause(): Promise<void> {
+    if (isPaused) return;
+    isPaused = true;
+    while (isPaused && redis.status !== 'end') {
+      try {
+        await withTimeout(redis.ping(), redisTimeoutMs);
+        isPaused = false;
+      } catch {
+        // Redis has not replied yet, or the connection closed, which is logged elsewhere.
+        await delay(askAgainMs, undefined, { ref: false });
+      }
+    }
+  }
+
+  return {
+    redis,
+    /** Runs `fallback` if Redis does not reply by `untilMs` on `performance.now()`: one deadline a request. */
+    async attempt<T>(shared: () => Promise<T>, fallback: () => Promise<T>, untilMs: number): Promise<T> {
+      const leftMs = untilMs - performance.now();
+      if (redis.status !== 'ready' || leftMs <= 0 || isPaused) return fallback();
+      try {
+        return await withTimeout(shared(), leftMs);
+      } catch (error) {
+        if (!isPaused)
+          logger.warn({ err: error }, 'Redis timed out: onStoreFailure applies to rate limits until Redis responds');
+        void pause();
+        return fallback();
+      }
+    },
+    start() {
+      // Errors arrive in the `error` event, and the Redis client reconnects.
+      redis.connect().catch(() => {});
+    },
+    close() {
+      redis.disconnect();
+    },
+  };
+}

@@ -1,8 +1,6 @@
 import type { Upstream } from '../config/config.ts';
 
-/**
- * The slowest transfer that a client may make: `bytesPerSec` on average over each `windowMs`, and at least one byte.
- */
+/** At least `bytesPerSec` on average over each `windowMs`, and at least one byte. */
 export type MinRate = Readonly<{ bytesPerSec: number; windowMs: number }>;
 
 // Short, so that a trickling body does not hold its connection for long, but long enough to survive a brief network
@@ -17,10 +15,7 @@ type Limits = Pick<Upstream, 'minRate' | 'timeouts'>;
 /** The slowest rate for a streamed body. */
 export const uploadRate = (limits: Limits): MinRate => rateOf(limits, uploadWindowMs);
 
-/**
- * The slowest rate for a body that the gateway reads completely before it forwards the request. The service does not
- * wait for this body, so its idle timeout does not apply.
- */
+/** For a body that the gateway reads whole. No service waits for it, so its idle timeout does not apply. */
 export const wholeBodyRate = ({ minRate }: Limits): MinRate => ({ bytesPerSec: minRate, windowMs: uploadWindowMs });
 
 /** The slowest rate at which a client may read a response. */
@@ -63,9 +58,7 @@ export function watchRate(
     }
   }, windowMs / 4);
   return {
-    /**
-     * Starts a new window at the next check. Call it after a time in which the gateway did not wait for the client.
-     */
+    /** Starts a new window at the next check, after a time in which the gateway did not wait for the client. */
     restart(): void {
       isExcused = true;
     },

@@ -1,44 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { discardBody } from '@countersign/service-kit';
-import {
-  logoutAccepted,
-  logoutRefused,
-  type PushAnswer,
-  pushAccepted,
-  pushRefused,
-  readLogoutToken,
-  readSecurityEvent,
-  SignalError,
-} from '@countersign/signals';
+import { addressKey, discardBody } from '@countersign/process-kit';
+import * as signals from '@countersign/signals';
 import { AppError } from '../errors.ts';
 import type { EventReceiver } from '../events/event-receiver.ts';
-import { addressKey } from '../limits/address-key.ts';
 import type { LocalLimiter } from '../limits/limiter.ts';
 import type { ClientAddress } from '../pipeline/client-address.ts';
 import type { RequestRecord } from '../pipeline/request-record.ts';
 import { respond } from '../pipeline/respond.ts';
 
-type EventEndpointsOptions = Readonly<{
-  /** The receivers, by issuer name. */
-  receivers: ReadonlyMap<string, EventReceiver>;
-  /** The listener that receives events. */
-  listener: 'public' | 'events';
-  /** Counts failed requests, by client address. */
-  throttle: Pick<LocalLimiter, 'take' | 'waitSec'>;
-  clientAddress: ClientAddress;
-}>;
-
-/** An endpoint for a request. */
-export type EventEndpoint = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  record: RequestRecord,
-) => Promise<void>;
-
-export type EventEndpoints = Readonly<{
-  /** @returns Undefined if this listener has no endpoint for the request. */
-  find(listener: string, request: Pick<IncomingMessage, 'url'>): EventEndpoint | undefined;
-}>;
+/** @returns Undefined if this listener has no endpoint for the request. */
+export type FindEventEndpoint = (
+  listener: string,
+  request: Pick<IncomingMessage, 'url'>,
+) => ((request: IncomingMessage, response: ServerResponse, record: RequestRecord) => Promise<void>) | undefined;
 
 const path = /^\/\.well-known\/countersign\/(backchannel-logout|events)\/([a-z][a-z0-9-]{0,62})$/;
 
@@ -51,62 +25,70 @@ export function createEventEndpoints({
   listener,
   throttle,
   clientAddress,
-}: EventEndpointsOptions): EventEndpoints {
-  /** @returns The response. Rejects with AppError if the transmitter must send the event again. */
+}: Readonly<{
+  receivers: ReadonlyMap<string, EventReceiver>;
+  /** The listener that providers call. */
+  listener: 'public' | 'events';
+  /** Counts failed requests, by client address. */
+  throttle: Pick<LocalLimiter, 'take' | 'waitSec'>;
+  clientAddress: ClientAddress;
+}>): FindEventEndpoint {
+  /** @returns The response. Rejects with AppError if the transmitter must send the token again. */
   async function answer(
     endpoint: string,
     receiver: EventReceiver,
     request: IncomingMessage,
     record: RequestRecord,
-  ): Promise<PushAnswer> {
+  ): Promise<signals.PushAnswer> {
     const isLogout = endpoint === 'backchannel-logout';
-    const refused = (error: SignalError): PushAnswer => {
+    const refused = (error: signals.EventTokenError): signals.PushAnswer => {
       throttle.take(addressKey(record.address ?? ''));
       record.detail = { event: 'refused', reason: error.message };
-      return isLogout ? logoutRefused : pushRefused(error);
+      return isLogout ? signals.logoutRefused : signals.pushRefused(error);
     };
     if (!isLogout && !receiver.isAuthentic(single(request, 'authorization'))) {
-      return refused(new SignalError('authentication_failed', 'another bearer'));
+      return refused(new signals.EventTokenError('authentication_failed', 'another bearer'));
     }
     try {
       const received = isLogout
-        ? await receiver.logout?.(await readLogoutToken(request))
-        : await receiver.signal?.(await readSecurityEvent(request));
+        ? await receiver.receiveLogoutToken?.(await signals.readLogoutToken(request))
+        : await receiver.receiveSecurityEventToken?.(await signals.readSecurityEventToken(request));
       record.detail = { event: received };
-      return isLogout ? logoutAccepted : pushAccepted;
+      return isLogout ? signals.logoutAccepted : signals.pushAccepted;
     } catch (error) {
-      if (error instanceof SignalError) return refused(error);
+      if (error instanceof signals.EventTokenError) return refused(error);
       throw error;
     }
   }
 
-  return {
-    find(asked, { url = '' }) {
-      const [, endpoint = '', name = ''] = asked === listener ? (path.exec(url) ?? []) : [];
-      const receiver = receivers.get(name);
-      if (receiver === undefined || (endpoint === 'events' ? receiver.signal : receiver.logout) === undefined)
-        return undefined;
-      return async (request, response, record) => {
-        try {
-          if (request.method !== 'POST') throw new AppError('method_not_allowed', { headers: { allow: 'POST' } });
-          const forwarded = request.headersDistinct['x-forwarded-for'] ?? [];
-          record.address = clientAddress(request.socket.remoteAddress ?? '', forwarded);
-          const waitSec = throttle.waitSec(addressKey(record.address));
-          // Other clients at the transmitter's address must not lock it out, so the secret bypasses the throttle.
-          if (waitSec > 0 && !receiver.isAuthentic(single(request, 'authorization'))) {
-            throw new AppError('rate_limited', { headers: { 'retry-after': String(waitSec) } });
-          }
-          if (request.headers.expect !== undefined) response.writeContinue();
-          send(await answer(endpoint, receiver, request, record), request, response);
-        } catch (error) {
-          respond.http(error, record, request, response);
+  return (asked, { url = '' }) => {
+    const [, endpoint = '', name = ''] = asked === listener ? (path.exec(url) ?? []) : [];
+    const receiver = receivers.get(name);
+    if (
+      receiver === undefined ||
+      (endpoint === 'events' ? receiver.receiveSecurityEventToken : receiver.receiveLogoutToken) === undefined
+    )
+      return undefined;
+    return async (request, response, record) => {
+      try {
+        if (request.method !== 'POST') throw new AppError('method_not_allowed', { headers: { allow: 'POST' } });
+        const forwarded = request.headersDistinct['x-forwarded-for'] ?? [];
+        record.address = clientAddress(request.socket.remoteAddress ?? '', forwarded);
+        const waitSec = throttle.waitSec(addressKey(record.address));
+        // Other clients at the transmitter's address must not lock it out, so the secret bypasses the throttle.
+        if (waitSec > 0 && !receiver.isAuthentic(single(request, 'authorization'))) {
+          throw new AppError('rate_limited', { headers: { 'retry-after': String(waitSec) } });
         }
-      };
-    },
+        if (request.headers.expect !== undefined) response.writeContinue();
+        send(await answer(endpoint, receiver, request, record), request, response);
+      } catch (error) {
+        respond.http(error, record, request, response);
+      }
+    };
   };
 }
 
-function send({ status, headers, body }: PushAnswer, request: IncomingMessage, response: ServerResponse): void {
+function send({ status, headers, body }: signals.PushAnswer, request: IncomingMessage, response: ServerResponse): void {
   const length = { 'content-length': String(Buffer.byteLength(body)) };
   if (request.complete) {
     response.writeHead(status, { ...headers, ...length }).end(body);

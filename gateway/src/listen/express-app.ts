@@ -1,6 +1,5 @@
 import express, { type Express, type Request, type Router } from 'express';
 import helmet from 'helmet';
-import { keySetPath } from '../config/own-paths.ts';
 
 /** Creates an Express app that matches paths exactly, and sends neither `x-powered-by` nor `etag`. */
 export function bareApp(): Express {
@@ -12,21 +11,26 @@ export function bareApp(): Express {
   return app;
 }
 
-/** Whether a canonical request asks for the key set. The pipeline refuses every other form of it. */
-export const asksForKeySet = (request: Request): boolean =>
-  request.url === keySetPath &&
+/** Whether a canonical request may ask for a published document. The pipeline refuses every other form of it. */
+export const mayAskForDocument = (request: Request): boolean =>
+  request.url.includes('/.well-known/') &&
   (request.method === 'GET' || request.method === 'HEAD') &&
   request.headersDistinct.host?.length === 1 &&
   // The pipeline does not accept `00` as a length.
   (request.headers['content-length'] ?? '0') === '0' &&
   request.headers['transfer-encoding'] === undefined;
 
-/** Serves the public keys that services verify identity headers with. */
-export function keySetRouter(keySet: () => unknown): Router {
+/** Serves the documents that services need to verify identity. @param published Undefined if there is no document. */
+export function publishedRouter(published: (path: string) => unknown): Router {
   const router = express.Router({ caseSensitive: true, strict: true });
-  router.get(keySetPath, helmet(), async (_req, res) => {
-    const keys = JSON.stringify(await keySet());
-    res.set('cache-control', 'public, max-age=60').type('application/jwk-set+json').send(keys);
+  const secure = helmet();
+  router.use(async (request, response, next) => {
+    const document = mayAskForDocument(request) ? await published(request.url) : undefined;
+    if (document === undefined) return next();
+    secure(request, response, () => {
+      const type = request.url.endsWith('jwks.json') ? 'application/jwk-set+json' : 'application/json';
+      response.set('cache-control', 'public, max-age=60').type(type).send(JSON.stringify(document));
+    });
   });
   return router;
 }

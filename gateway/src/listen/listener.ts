@@ -2,10 +2,11 @@ import { createServer, type IncomingMessage, type Server, type ServerOptions, ty
 import { createServer as createHttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { Turns } from '@countersign/process-kit';
 import type { Certificate } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
 import { hasBody } from '../http/header-fields.ts';
-import { maxRequestTargetBytes } from '../routing/route-table.ts';
+import { maxRequestTargetBytes } from '../routing/request-target.ts';
 import type { GatewayResponse, ListenerApp } from './request-handler.ts';
 
 // In bytes. Leaves room for an 8 KiB request target and 12 KiB of headers, which have their own limits and better
@@ -19,6 +20,9 @@ const maxHeadBytes = 128 * 1024;
 // The maximum number of unanswered requests per connection. Node keeps reading while they wait, and each costs about 2
 // KB. One 64 KiB read holds fewer, so only a client that keeps sending without reading responses reaches the limit.
 const maxPipelined = 2_500;
+
+// How many requests of one connection run before other connections have their turn.
+const maxInTurn = 32;
 
 export const defaultHeadMs = 15_000;
 
@@ -38,25 +42,29 @@ export type ListenerOptions = Readonly<{
   times?: ListenerTimes | undefined;
   /** Whether the listener serves upgrades, which is the default. Otherwise it treats an upgrade as a plain request. */
   upgrades?: boolean;
-  /**
-   * With TLS, whether a client may choose HTTP/2. Such connections are handled before this listener sees them.
-   * Default: no.
-   */
+  /** With TLS, whether a client may choose HTTP/2, which is then handled before this listener. Default: no. */
   offersHttp2?: () => boolean;
 }>;
 
-type InboundConnection = {
+class InboundConnection {
   /** In order of arrival. The listener has started the first ones. */
-  readonly unanswered: GatewayResponse[];
-  running: number;
+  readonly unanswered: GatewayResponse[] = [];
+  running = 0;
+  /** How many requests ran since the connection was idle, or since its turn began. */
+  inTurn = 0;
+  isWaiting = false;
   /** The number of bytes that had arrived at the last request, and at the last response. */
   arrivedAtBytes: number;
   answeredAtBytes: number;
   /** True if the connection serves no later request. */
-  isStopped: boolean;
-  /** Called once every request is answered. */
-  whenIdle: (() => void) | undefined;
-};
+  isStopped = false;
+  whenIdle: (() => void) | undefined = undefined;
+
+  constructor({ bytesRead }: Socket) {
+    this.arrivedAtBytes = bytesRead;
+    this.answeredAtBytes = bytesRead;
+  }
+}
 
 const connections = new WeakMap<Duplex, InboundConnection>();
 const connectionOf = (socket: Duplex) => connections.get(socket) as InboundConnection;
@@ -103,7 +111,48 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
     else app.handlers().refuse(refusal, req, response);
   };
 
-  /** Runs when the response was sent or its connection was closed. */
+  /**
+   * Runs the pipelined requests on one connection that may run now. Node hands out all of them at once and orders only
+   * their responses, so a request could overtake a POST that the client sent before it. Safe requests without a body
+   * may run in parallel (RFC 9112 section 9.3.2). Other requests run alone.
+   *
+   * Requests after a response that closes the connection never run (RFC 9112 section 9.6). If the gateway closes
+   * because the end of a body is unknown, the next request may have been smuggled in that body.
+   */
+  function runNext(connection: InboundConnection): void {
+    const { unanswered } = connection;
+    if (connection.isWaiting) return;
+    for (let next = unanswered[connection.running]; next !== undefined; next = unanswered[connection.running]) {
+      const before = unanswered[connection.running - 1];
+      if (before !== undefined && !(isSafe(before) && isSafe(next))) return;
+      if (!next.req.socket.writable) return;
+      if (connection.inTurn === maxInTurn) {
+        awaitTurn(connection, next.req.socket);
+        return;
+      }
+      connection.running += 1;
+      connection.inTurn += 1;
+      run(next);
+    }
+  }
+
+  const waiting = new Turns<InboundConnection>({ maxWaiting: Number.POSITIVE_INFINITY });
+
+  function awaitTurn(connection: InboundConnection, { remoteAddress = '' }: Socket): void {
+    connection.isWaiting = true;
+    waiting.add({ address: remoteAddress }, connection);
+    if (waiting.size === 1) setImmediate(giveTurn);
+  }
+
+  /** Runs once in each turn of the event loop, so that the requests of all other connections come in between. */
+  function giveTurn(): void {
+    const connection = waiting.next() as InboundConnection;
+    if (waiting.size > 0) setImmediate(giveTurn);
+    connection.isWaiting = false;
+    connection.inTurn = 0;
+    runNext(connection);
+  }
+
   function responseClosed(this: GatewayResponse): void {
     const { socket } = this.req;
     const connection = connectionOf(socket);
@@ -112,8 +161,10 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
     connection.answeredAtBytes = socket.bytesRead;
     unanswered.splice(at, 1);
     if (at < connection.running) connection.running -= 1;
-    runNext(connection, run);
-    if (unanswered.length === 0) connection.whenIdle?.();
+    if (unanswered.length === 0) {
+      connection.inTurn = 0;
+      connection.whenIdle?.();
+    } else runNext(connection);
   }
 
   function accept(request: IncomingMessage, response: GatewayResponse, refusal?: AppError): void {
@@ -129,7 +180,7 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
     connection.arrivedAtBytes = socket.bytesRead;
     unanswered.push(response);
     response.on('close', responseClosed);
-    runNext(connection, run);
+    runNext(connection);
   }
 
   /**
@@ -180,14 +231,7 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
   }
 
   server.on(certificateNow === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
-    connections.set(socket, {
-      unanswered: [],
-      running: 0,
-      arrivedAtBytes: socket.bytesRead,
-      answeredAtBytes: socket.bytesRead,
-      isStopped: false,
-      whenIdle: undefined,
-    });
+    connections.set(socket, new InboundConnection(socket));
   });
   server.on('request', (request, response) => accept(request, response as GatewayResponse));
   server.on('checkContinue', acceptExpecting);
@@ -201,7 +245,6 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
 /** The error that Node passes to `clientError`. `rawPacket` is the packet that the parser was reading. */
 type ParseError = NodeJS.ErrnoException & Readonly<{ rawPacket?: Buffer }>;
 
-/** Picks the error code for a request that the parser could not read. */
 function codeForParseError({ code, rawPacket }: ParseError): Code {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
@@ -244,25 +287,6 @@ const isSafe = ({ refusal, req }: GatewayResponse): boolean =>
   (req.httpVersion === '1.1' || req.httpVersion === '1.0') &&
   safeMethods.has(req.method) &&
   !hasBody(req);
-
-/**
- * Runs the pipelined requests on one connection that may run now. Node hands out all of them at once and orders only
- * their responses, so a request could overtake a POST that the client sent before it. Safe requests without a body may
- * run in parallel (RFC 9112 section 9.3.2). Other requests run alone.
- *
- * Requests after a response that closes the connection never run (RFC 9112 section 9.6). If the gateway closes because
- * the end of a body is unknown, the next request may have been smuggled in that body.
- */
-function runNext(connection: InboundConnection, run: (response: GatewayResponse) => void): void {
-  const { unanswered } = connection;
-  for (let next = unanswered[connection.running]; next !== undefined; next = unanswered[connection.running]) {
-    const before = unanswered[connection.running - 1];
-    if (before !== undefined && !(isSafe(before) && isSafe(next))) return;
-    if (!next.req.socket.writable) return;
-    connection.running += 1;
-    run(next);
-  }
-}
 
 /** Creates a server for TLS 1.2 and 1.3 with Node's ciphers. New connections pick up a renewed certificate. */
 function createTlsServer(

@@ -19,7 +19,7 @@ test('requests already have the prototypes that Express would set, so Express ch
     {
       current: {
         handlers: { public: handlers as Handlers, internal: handlers as Handlers },
-        events: { find: () => undefined },
+        events: () => undefined,
       },
     },
     'public',

@@ -1,18 +1,19 @@
 import { IncomingMessage, type RequestListener, type ServerOptions, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { newRequestId } from '@countersign/identity';
-import type { Health } from '@countersign/service-kit';
+import type { Health } from '@countersign/process-kit';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { AppError } from '../errors.ts';
 import { hasBody } from '../http/header-fields.ts';
+import type { PublishedAt } from '../keys/published-documents.ts';
 import type { HeldBody } from '../limits/body-memory.ts';
 import { Exchange, type RawRequest } from '../pipeline/exchange.ts';
 import type { Forward, Pipeline } from '../pipeline/pipeline.ts';
 import { type LogRequest, RequestRecord } from '../pipeline/request-record.ts';
 import { respond } from '../pipeline/respond.ts';
 import { clientRequestIdIn } from '../pipeline/sanitize.ts';
-import type { EventEndpoints } from './event-endpoints.ts';
-import { asksForKeySet, bareApp, keySetRouter } from './express-app.ts';
+import type { FindEventEndpoint } from './event-endpoints.ts';
+import { bareApp, mayAskForDocument, publishedRouter } from './express-app.ts';
 
 /** A response on the gateway's own listeners, with what they know about the request. */
 export class GatewayResponse extends ServerResponse {
@@ -32,10 +33,7 @@ export class InFlight {
     this.#count += 1;
   }
 
-  /**
-   * Call it when the request is over, or became a connection that no longer needs the snapshot. Later calls do
-   * nothing.
-   */
+  /** Call it when the request no longer needs the snapshot. Later calls do nothing. */
   readonly end = (record: RequestRecord): void => {
     if (!record.isInFlight) return;
     record.isInFlight = false;
@@ -68,13 +66,9 @@ type Answered = Pick<ServerResponse, 'headersSent' | 'statusCode' | 'writableFin
   on(event: 'close', listener: () => void): unknown;
 };
 
-/** The functions with which one snapshot serves a listener. */
 export type Handlers = Readonly<ReturnType<typeof createRequestHandler>>;
 
-/**
- * Opens each request's record, runs the pipeline, responds to its errors, and logs the request when its response or
- * connection closes.
- */
+/** Opens records, runs the pipeline, responds to errors, and logs each request when it is over. */
 export function createRequestHandler(options: HandlerOptions) {
   const { pipeline, forward, logRequest, health, inFlight, holdBody, unmatched } = options;
 
@@ -113,10 +107,7 @@ export function createRequestHandler(options: HandlerOptions) {
     }
   }
 
-  /**
-   * Opens the record of a request, and logs the request when it ends. Reads the client's request id itself, because the
-   * pipeline may not see the request.
-   */
+  /** Reads the client's request id itself, because the pipeline may not see the request. */
   function begin(request: Opened, response: Answered): RequestRecord {
     const record = openRecord(request, response);
     record.clientRequestId = clientRequestIdIn(request.headers['x-request-id']);
@@ -125,12 +116,7 @@ export function createRequestHandler(options: HandlerOptions) {
 
   return {
     begin,
-    /**
-     * Serves a request as the last middleware in an Express application. The request target is `originalUrl`, so
-     * routes name the whole path wherever this is mounted.
-     *
-     * @throws Error if other code has read the body.
-     */
+    /** Routes name the whole path (`originalUrl`), wherever this is mounted. Throws if other code has read the body. */
     request(request: Request, response: ServerResponse, next: NextFunction): void {
       if (!(response instanceof GatewayResponse)) prepareForeign(request, response);
       void serve(request, response, next);
@@ -189,9 +175,7 @@ const rawRequest = (request: IncomingMessage, response?: ServerResponse): RawReq
   interim: response,
 });
 
-/**
- * Prepares a request from a server that is not the gateway's own. Node has already sent `100 Continue` to its client.
- */
+/** For a server that is not the gateway's own. Node has already sent `100 Continue` to its client. */
 function prepareForeign(request: IncomingMessage, response: ServerResponse): void {
   if (hasBody(request) && (request.readableDidRead || request.readableFlowing !== null)) throw new Error(bodyTaken);
   if (request.headers.expect !== undefined) response.writeContinue = () => {};
@@ -212,7 +196,6 @@ function recordOf(request: Opened): RequestRecord {
   return new RequestRecord(newRequestId(), request.method ?? '', loggedPath(request.url ?? ''), performance.now());
 }
 
-/** A listener's application, and the classes for its requests and responses. */
 export type ListenerApp = Readonly<{
   serve: RequestListener<typeof IncomingMessage, typeof GatewayResponse>;
   classes: Pick<ServerOptions, 'IncomingMessage' | 'ServerResponse'>;
@@ -224,27 +207,22 @@ export type LiveHandlers = Readonly<{
   current: Readonly<{
     handlers: Readonly<Record<'public' | 'internal', Handlers> & { decision?: Handlers | undefined }>;
     /** Undefined if no issuer sends events. */
-    events?: EventEndpoints | undefined;
+    events?: FindEventEndpoint | undefined;
   }>;
 }>;
 
-/**
- * Creates a listener's Express application: the gateway's key set, then the configured routes.
- *
- * @param live Read once per request, so that every stage of a request sees the same configuration.
- * @param keySet Returns the gateway's public keys, if the listener serves them.
- */
+/** @param live Read once per request, so that every stage of a request sees the same configuration. */
 export function createListenerApp(
   live: LiveHandlers,
   listener: 'public' | 'internal' | 'decision' | 'events',
-  keySet?: () => unknown,
+  published?: PublishedAt,
 ): ListenerApp {
   const handlers = () => live.current.handlers[listener === 'events' ? 'public' : listener] as Handlers;
   const app = bareApp();
-  if (keySet !== undefined) {
-    const router = keySetRouter(keySet);
+  if (published !== undefined) {
+    const router = publishedRouter(published);
     app.use((request, response, next) => {
-      if (!asksForKeySet(request)) {
+      if (!mayAskForDocument(request) || published(request.url) === undefined) {
         next();
         return;
       }
@@ -253,7 +231,7 @@ export function createListenerApp(
     });
   }
   app.use((request, response, next) => {
-    const endpoint = live.current.events?.find(listener, request);
+    const endpoint = live.current.events?.(listener, request);
     if (endpoint !== undefined) {
       const record = handlers().begin(request, response);
       response.set('x-request-id', record.requestId);
@@ -274,10 +252,7 @@ export function createListenerApp(
   };
 }
 
-/**
- * Creates classes with the prototypes that Express assigns to each request and response. Express then changes nothing.
- * An object whose prototype changes becomes slow.
- */
+/** Classes with the prototypes that Express would assign. An object whose prototype changes becomes slow. */
 function classesOf(app: Express): ListenerApp['classes'] {
   class AppRequest extends IncomingMessage {}
   class AppResponse extends GatewayResponse {}

@@ -1,4 +1,4 @@
-import type { Registry } from '@countersign/service-kit';
+import type { Registry } from '@countersign/process-kit';
 import { Counter, Histogram as PromHistogram } from 'prom-client';
 import { errorTable } from '../errors.ts';
 import type { RequestRecord } from '../pipeline/request-record.ts';
@@ -47,12 +47,9 @@ export type HistogramOptions = Readonly<{
   registry: Registry;
 }>;
 
-/**
- * A prom-client histogram whose counts the console can read. Looks up a series without allocating a key or an object.
- */
+/** A histogram whose counts the console can read. Finds a series without allocating a key or an object. */
 export class Histogram {
   readonly buckets: readonly number[];
-  /** In the order of creation. */
   readonly all: Series[] = [];
   readonly #labelNames: HistogramOptions['labelNames'];
   readonly #exported: PromHistogram;
@@ -128,10 +125,7 @@ export function createRequestMetrics(registry: Registry) {
   };
 }
 
-/**
- * @returns A function that records how long one revocation took to take effect. The quantiles check the promise of one
- *   second.
- */
+/** Observes how long revocations took. The quantiles check the promise of one second. */
 export function createRevocationLagMetric(registry: Registry): (issuer: string, lagMs: number) => void {
   const seconds = new Histogram({
     name: 'countersign_revocation_lag_seconds',

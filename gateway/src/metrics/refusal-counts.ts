@@ -3,22 +3,17 @@ import type { RequestRecord } from '../pipeline/request-record.ts';
 
 export type LimitedCaller = Readonly<{
   route: string;
-  /**
-   * The limit's name in the `ratelimit-policy` header, such as `user`. `refused tokens` means too many invalid tokens.
-   */
+  /** Its name in the `ratelimit-policy` header. `refused tokens` means too many invalid tokens. */
   limit: string;
   userId: string | undefined;
   tenantId: string | undefined;
   address: string | undefined;
   sinceMs: number;
-  /** When the caller was last refused. */
   lastMs: number;
-  /** When the caller's window ends. */
   untilMs: number;
   refused: number;
 }>;
 
-/** The requests that were refused with one code since the process started. */
 export type RefusalCount = {
   readonly fault: string;
   count: number;
@@ -29,13 +24,9 @@ export type RefusalCount = {
 
 const maxLimitedCallers = 1_000;
 
-/** The route name for requests that match no route. */
 export const noRouteName = 'none';
 
-/**
- * Counts refused requests by route and code, and remembers the callers that limits refused. Successful requests pay
- * nothing for this.
- */
+/** By route and code, and the callers that limits refused. Successful requests pay nothing for this. */
 export class RefusalCounts {
   readonly #byRoute = new Map<string, Map<string, RefusalCount>>();
   readonly #limited = new LRUCache<string, LimitedCaller>({ max: maxLimitedCallers });
@@ -52,7 +43,6 @@ export class RefusalCounts {
     if (code === 'rate_limited') this.#limit(record, route, nowMs);
   }
 
-  /** Returns a route's counts by code, since the process started. */
   ofRoute(route: string): ReadonlyMap<string, Readonly<RefusalCount>> {
     return this.#byRoute.get(route) ?? new Map();
   }

@@ -1,4 +1,4 @@
-import { createMetrics } from '@countersign/service-kit';
+import { createMetrics } from '@countersign/process-kit';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { RequestRecord } from '../pipeline/request-record.ts';
 import { createRequestMetrics } from './metrics.ts';

@@ -7,7 +7,7 @@ import {
   type VerifiedServiceHead,
 } from '@countersign/identity';
 import { AppError, type Code } from '../errors.ts';
-import type { ServiceKeys } from '../keys/service-keys.ts';
+import type { ServiceKeys } from '../keys/issuer-keys.ts';
 import type { PresentedTransaction, TxnTokens } from '../tokens/txn-token.ts';
 import { assertStillValid } from '../tokens/verified-tokens.ts';
 import { toAuthenticated } from './authenticate.ts';
@@ -15,7 +15,6 @@ import type { Authenticated, Caller, Matched } from './exchange.ts';
 import { takeContent } from './read-body.ts';
 
 export type AuthenticateServiceOptions = Readonly<{
-  /** The gateway's name. */
   audience: string;
   findKey: ServiceKeys['find'];
   replay: ReplayStore;
@@ -23,10 +22,7 @@ export type AuthenticateServiceOptions = Readonly<{
   nowMs(): number;
 }>;
 
-/**
- * The longest allowed lifetime of a service's signature, in seconds. It limits how long a captured call can be
- * replayed.
- */
+/** In seconds. It limits how long a captured call can be replayed. */
 const maxLifetimeSec = 30;
 
 /**

@@ -1,19 +1,16 @@
-import type { ProvenRequest } from '@countersign/strict-jwt';
+import { addressKey } from '@countersign/process-kit';
 import type { Scheme } from '../config/config.ts';
 import { AppError, type Code, errorTable } from '../errors.ts';
-import { addressKey } from '../limits/address-key.ts';
 import type { LocalLimiter } from '../limits/limiter.ts';
 import { type CertificateCheck, createCertificateCheck } from '../tokens/certificate-binding.ts';
-import type { Dpop } from '../tokens/dpop.ts';
+import type { ProvenRequest } from '../tokens/dpop-proof.ts';
+import type { Dpop } from '../tokens/dpop-replay.ts';
 import type { AccessTokens, VerifiedToken } from '../tokens/verified-tokens.ts';
 import { type Authenticated, type Caller, type Exchange, type Matched, tokenStatusOf } from './exchange.ts';
 
 export type AuthenticateOptions = Readonly<{
   tokens: AccessTokens;
-  /**
-   * Counts refused tokens per client address. A client with too many is refused before its next token is verified.
-   * Each process counts separately, because the throttle protects the process from verification work.
-   */
+  /** Counts refused tokens by address, in this process: it protects the process from verification work. */
   throttle: Pick<LocalLimiter, 'take' | 'waitSec'>;
   /** If undefined, proofs cannot be checked, so bound tokens are refused. */
   dpop: Dpop | undefined;
@@ -64,7 +61,8 @@ export function createAuthenticate({
     // A known valid token passes, even if other clients at the same address send invalid ones.
     if (remembered === undefined) assertNotThrottled(matched);
     try {
-      const token = remembered ?? (await tokens.verify(text, () => assertNotThrottled(matched)));
+      const asker = { address: matched.client.address, assertAllowed: () => assertNotThrottled(matched) };
+      const token = remembered ?? (await tokens.verify(text, asker));
       if (matched.record.scheme !== 'DPoP') {
         const jkt = hasSenderProof ? await proveSender(matched) : undefined;
         return asBearer(matched, token, jkt);
@@ -94,11 +92,7 @@ export function createAuthenticate({
     }
   }
 
-  /**
-   * Checks a request's DPoP proof. A protected resource refuses with 401 (RFC 9449 section 7.1).
-   *
-   * @returns The thumbprint of the proof's key.
-   */
+  /** Returns the thumbprint of the proof's key. A protected resource refuses with 401 (RFC 9449 section 7.1). */
   async function prove(matched: Matched, token: ProvenRequest['token']): Promise<string> {
     const { method, record, requestTarget, credentials } = matched;
     if (dpop === undefined || credentials.dpop === undefined) throw new AppError('token_proof_missing');
@@ -109,10 +103,7 @@ export function createAuthenticate({
     return dpop.prove(credentials.dpop, { method, path, token });
   }
 
-  /**
-   * Checks the proof for a token that an endpoint is about to bind. The route forwards proofs, so it is a token
-   * endpoint. Token endpoints refuse with 400 (RFC 9449 sections 5 and 8).
-   */
+  /** The route forwards proofs, so it is a token endpoint, which refuses with 400 (RFC 9449 sections 5 and 8). */
   async function proveSender(matched: Matched): Promise<string> {
     try {
       return await prove(matched, undefined);
@@ -125,9 +116,7 @@ export function createAuthenticate({
     }
   }
 
-  /**
-   * A cached token skips the throttle. If its proof is invalid, this applies the throttle, so that it also gets 429.
-   */
+  /** A cached token skips the throttle, so its invalid proof meets the throttle here. */
   function countFailure(error: unknown, matched: Matched): unknown {
     if (countsAsAttempt(error)) {
       assertNotThrottled(matched);
@@ -147,10 +136,7 @@ export function createAuthenticate({
   }
 }
 
-/**
- * These refusals do not count as attempts. A client gets its first nonce from a refusal, and a token without a role is
- * still valid.
- */
+/** A client gets its first nonce from a refusal, and a token without a role is still valid. */
 const uncounted: ReadonlySet<Code> = new Set([
   'dpop_nonce_required',
   'use_dpop_nonce',
@@ -173,7 +159,7 @@ export function bearerCaller(token: VerifiedToken, jkt: string | undefined) {
 // A scheme in any case (RFC 9110 section 11.1), one space and one token, without a list or parameters. See RFC 6750
 // section 2.1 and RFC 9449 section 7.1.
 const credentials = /^(bearer|dpop) ([A-Za-z0-9._~+/-]+=*)$/i;
-const knownScheme = /^(bearer|dpop)(?:\s|,|$)/i;
+const knownScheme = /^(bearer|dpop)(?:[^!-~]|,|$)/i;
 
 /**
  * Parses an `Authorization` header.
@@ -205,10 +191,7 @@ function readCredentials(
 
 const schemeOf = (named: string): Scheme => (named.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer');
 
-/**
- * The last step of authenticate and authenticate-service: writes the caller into the record, and marks the request as
- * authenticated.
- */
+/** The last step of authenticate and authenticate-service. */
 export function toAuthenticated(matched: Matched, caller: Caller, content: Buffer | undefined): Authenticated {
   const exchange: Exchange = matched;
   const { record } = exchange;

@@ -1,5 +1,6 @@
 import { BlockList, isIP } from 'node:net';
-import { plainAddress } from '@countersign/service-kit';
+import { trimOws } from '@countersign/jwks';
+import { plainAddress } from '@countersign/process-kit';
 import type { Network } from '../config/config.ts';
 
 /**
@@ -29,7 +30,6 @@ export function createClientAddress(trustedProxies: readonly Network[]): ClientA
   };
 }
 
-/** @returns A function that tells whether an address is a trusted proxy. */
 export function createTrust(trustedProxies: readonly Network[]): (address: string) => boolean {
   const trusted = new BlockList();
   for (const { address, prefix, family } of trustedProxies) trusted.addSubnet(address, prefix, family);
@@ -40,7 +40,7 @@ export function createTrust(trustedProxies: readonly Network[]): (address: strin
 const withPort = /^(?:\[([^\]]+)\]|([^:]+))(?::\d{1,5})?$/;
 
 function hopAddress(entry: string): string | undefined {
-  const text = entry.trim();
+  const text = trimOws(entry);
   const [, v6, other] = withPort.exec(text) ?? [];
   const address = v6 ?? other ?? text;
   const version = isIP(address);

@@ -48,13 +48,9 @@ export type Caller =
       /** An OAuth client with its own token has the kind `client`, never `user`. */
       kind: 'user' | 'client';
       token: VerifiedToken;
-      /**
-       * Whether the token is bound to a key. If so, a proof showed that the key's holder made this request.
-       */
+      /** If so, a proof showed that the key's holder made this request. */
       bound: boolean;
-      /**
-       * The thumbprint of the key whose proof came with this request. At a token endpoint, also without a bound token.
-       */
+      /** The key whose proof came with this request. At a token endpoint, also without a bound token. */
       jkt: string | undefined;
     }>
   /** A service on the internal listener. Without `principal`, it calls on its own behalf. */
@@ -69,7 +65,6 @@ export function tokenStatusOf(caller: Caller): TokenStatus | undefined {
 /** What the service receives in one attempt. Nothing is added or removed after signing. */
 export type Outbound = Readonly<{
   method: string;
-  /** The path and query, as signed. */
   requestTarget: string;
   /** Alternating names and values. */
   headers: readonly string[];
@@ -81,7 +76,6 @@ export type Outbound = Readonly<{
   nonce: string;
 }>;
 
-/** The other end of a connection: a socket, or an object with the same properties. */
 export type Peer = Readonly<{ remoteAddress?: string | undefined; encrypted?: boolean }>;
 
 /** A body that is still arriving, such as Node's `IncomingMessage`. `complete` means that all of it has arrived. */
@@ -104,23 +98,17 @@ export class Exchange {
   /** The request target, byte for byte. */
   readonly requestTarget: string;
   readonly httpVersion: string;
-  /** Alternating names and values, as received. */
   readonly rawHeaders: readonly string[];
   readonly peer: Peer;
   readonly stream: BodyStream;
   /** Tells a waiting client to send the body. Undefined for an upgrade. */
   readonly interim: Readonly<{ writeContinue(): void }> | undefined;
   readonly record: RequestRecord;
-  /** Called when the exchange no longer needs its configuration. */
   readonly release: (record: RequestRecord) => void;
-  /** Starts counting a body that the gateway will hold in memory. */
   readonly holdBody: (address: string) => HeldBody;
 
   // Set by sanitize.
-  /**
-   * Alternating names and values. Contains no headers that the gateway writes itself, no hop-by-hop headers and no
-   * credentials.
-   */
+  /** Alternating names and values, without hop-by-hop headers, credentials, and those that the gateway writes. */
   headers: readonly string[] | undefined = undefined;
   credentials: Credentials | undefined = undefined;
   client: Client | undefined = undefined;
@@ -161,10 +149,7 @@ export class Exchange {
     this.holdBody = holdBody;
   }
 
-  /**
-   * Sends `100 Continue` to a client that asked for it (RFC 9110 section 10.1.1). Called once, just before the body is
-   * read, so that a refused client never sends its body.
-   */
+  /** Sends `100 Continue` if asked (RFC 9110 section 10.1.1), just before the body is read. */
   acceptBody(): void {
     if (this.httpVersion === '1.1' && expectsContinue(this.rawHeaders)) this.interim?.writeContinue();
   }
@@ -195,10 +180,8 @@ export type Matched = Incoming & Readonly<{ route: Route; policy: Policy; params
 
 export type Authenticated = Matched & Readonly<{ caller: Caller }> & Passed<'authenticate'>;
 
-/** The caller passed every rule of the route. */
 export type Permitted = Authenticated & Passed<'authorize'>;
 
-/** The route's limits allow the request too. */
 export type Admitted = Permitted & Passed<'limit'>;
 
 /** A retry is signed again. Its attempt has its own outbound request, which the first attempt never sees. */

@@ -1,8 +1,7 @@
+import { addressKey } from '@countersign/process-kit';
 import type { Limit, Route } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import { addressKey } from '../limits/address-key.ts';
-import { redisTimeoutMs } from '../limits/limit-store.ts';
-import type { Limiter, LimitResult } from '../limits/limiter.ts';
+import { type Limiter, type LimitResult, redisTimeoutMs } from '../limits/limiter.ts';
 import type { TokenStatus } from '../tokens/verified-tokens.ts';
 import type { Admitted, Permitted } from './exchange.ts';
 
@@ -104,12 +103,7 @@ export function createLimit(
 
 type Tightest = Readonly<{ policy: string; result: LimitResult }>;
 
-/**
- * Takes a request from the bucket of the limit at this index, and from those of the limits after it.
- *
- * @param before The result with the fewest requests left so far.
- * @returns A promise only if a limiter counts in Redis.
- */
+/** @returns A promise only if a limiter counts in Redis. `before` is the tightest result so far. */
 function takeFrom(
   route: RouteLimits,
   permitted: Permitted,
@@ -131,7 +125,7 @@ function takeFrom(
     tightest = tighter(tightest, policy, result);
     if (!result.allowed) break;
   }
-  return tightest === undefined ? (permitted as Admitted) : admit(permitted, route.policies, tightest);
+  return tightest === undefined ? (permitted as Admitted) : toAdmitted(permitted, route.policies, tightest);
 }
 
 function tighter(before: Tightest | undefined, policy: string, result: LimitResult): Tightest {
@@ -143,7 +137,7 @@ const isTighter = (result: LimitResult, than: LimitResult): boolean =>
   result.remaining < than.remaining ||
   (result.remaining === than.remaining && result.resetSec > than.resetSec);
 
-function admit(permitted: Permitted, policies: string, { policy, result }: Tightest): Admitted {
+function toAdmitted(permitted: Permitted, policies: string, { policy, result }: Tightest): Admitted {
   const { allowed, remaining, resetSec } = result;
   permitted.record.limits = ['ratelimit-policy', policies, 'ratelimit', `"${policy}";r=${remaining};t=${resetSec}`];
   if (!allowed) throw new AppError('rate_limited', { headers: { 'retry-after': String(resetSec) } });

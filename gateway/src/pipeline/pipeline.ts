@@ -41,15 +41,25 @@ export type Forward = Readonly<{
  * only stages that return a promise, so most requests reach their service without a pause.
  *
  *     sanitize ─► match ─► authenticate ─► authorize ─► limit ─► sign
+ *
+ * @param unmatched Returns the error to respond with, if no route was found. Default: the error itself.
  */
-export function createPipeline(stages: Stages): Pipeline {
+export function createPipeline(
+  stages: Stages,
+  unmatched: (error: unknown, incoming: Incoming) => unknown = (error) => error,
+): Pipeline {
   return async (arrival) => {
     const incoming = stages.sanitize(arrival);
-    // An upgrade is never a preflight, but this call also puts the CORS headers into its record.
-    const answer = stages.answerItself(incoming);
-    if (arrival.kind === 'upgrade') stages.checkOrigin?.(incoming);
-    else if (answer !== undefined) return answer;
-    const matched = stages.match(incoming);
+    let matched: Matched;
+    try {
+      // An upgrade is never a preflight, but this call also puts the CORS headers into its record.
+      const answer = stages.answerItself(incoming);
+      if (arrival.kind === 'upgrade') stages.checkOrigin?.(incoming);
+      else if (answer !== undefined) return answer;
+      matched = stages.match(incoming);
+    } catch (error) {
+      throw unmatched(error, incoming);
+    }
     const authenticating = stages.authenticate(matched);
     const authenticated = authenticating instanceof Promise ? await authenticating : authenticating;
     const permitted = stages.authorize(authenticated);

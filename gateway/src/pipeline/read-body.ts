@@ -1,5 +1,5 @@
+import { addressKey } from '@countersign/process-kit';
 import { AppError } from '../errors.ts';
-import { addressKey } from '../limits/address-key.ts';
 import type { HeldBody } from '../limits/body-memory.ts';
 import { type MinRate, watchRate, wholeBodyRate } from '../limits/min-rate.ts';
 import { type BodyStream, hasContent, type Matched, refusalOfSize } from './exchange.ts';
@@ -10,7 +10,6 @@ const wholeBodyMs = 30_000;
 const minGrownBytes = 16 * 1024;
 const nothing: Buffer = Buffer.alloc(0);
 
-/** Collects a body in one buffer that grows as needed. */
 class GrowingBody {
   readonly #held: Pick<HeldBody, 'grow'>;
   readonly #maxBytes: number;

@@ -1,4 +1,4 @@
-import { createLineWriter, type Logger } from '@countersign/service-kit';
+import { createLineWriter, type Logger } from '@countersign/process-kit';
 import { type RequestTrace, type Tracing, traceIdOf } from '@countersign/tracing';
 import type { Allow, Scheme } from '../config/config.ts';
 import { type AppError, errorTable } from '../errors.ts';
@@ -25,6 +25,8 @@ export class RequestRecord {
   isPassedOn = false;
   /** The body, if the gateway holds it in memory. Released when the response closes. */
   heldBody: HeldBody | undefined = undefined;
+  /** Whether the request is only counted, because its sender has used up its log lines. */
+  isUnlogged = false;
   /** Whether the request is over. The console shows the record as it was logged, so the record no longer changes. */
   isLogged = false;
   /** The id that the client or a proxy gave the request. Only the log uses it. */
@@ -34,20 +36,14 @@ export class RequestRecord {
   traceId: string | undefined = undefined;
   address: string | undefined = undefined;
   route: string | undefined = undefined;
-  /**
-   * The rule that decided: the rule that refused the request, or the route's last rule, which allowed it. Undefined if
-   * something else decided, such as a service that is down.
-   */
+  /** The rule that refused the request, or the last one, which allowed it. Undefined if something else decided. */
   rule: string | undefined = undefined;
   /** The route's last rule, once all rules have passed. It becomes `rule` if nothing refuses the request later. */
   allowedBy: string | undefined = undefined;
   /** The schemes that the route accepts, and the scheme that the client used. A challenge depends on both. */
   schemes: readonly Scheme[] | undefined = undefined;
   scheme: Scheme | undefined = undefined;
-  /**
-   * The scopes that the route requires, and the URL where clients find the authorization server. A challenge names
-   * both.
-   */
+  /** The scopes that the route requires, and where to find the authorization server. A challenge names both. */
   scopes: Allow['scopes'] = undefined;
   metadata: ChallengeMetadata | undefined = undefined;
   /** The host in the client's request, in lower case. */
@@ -59,10 +55,7 @@ export class RequestRecord {
   /** For nested calls on behalf of a user or an OAuth client, the id of the original request. */
   transactionId: string | undefined = undefined;
   upstream: string | undefined = undefined;
-  /**
-   * The response status. Set early only for upgrades and parser errors, which have no `ServerResponse`. 0 means that
-   * the client disconnected before the response started.
-   */
+  /** Set early only for upgrades and parser errors. 0: the client disconnected before the response started. */
   status: number | undefined = undefined;
   /** Whether the response ended early, and how long the request took. Known once the request is over. */
   isAborted = false;
@@ -131,6 +124,7 @@ export function createAccessLog(
     record.isLogged = true;
     if (record.code === undefined) record.rule = record.allowedBy;
     countRequest(record, status);
+    if (record.isUnlogged) return;
     traffic?.keep(record, status);
     endTrace(record, status, tracing);
     const fields = fieldsOf(record);
@@ -149,7 +143,6 @@ function endTrace(record: RequestRecord, status: number, tracing: Tracing | unde
   if (trace?.isSampled) trace.end(tracing, record, status);
 }
 
-/** A finished request as the log and the console show it. */
 export function fieldsOf(record: RequestRecord) {
   return {
     request_id: record.requestId,

@@ -1,18 +1,17 @@
-import { proofAlgorithms } from '@countersign/strict-jwt';
 import { type GatewayConfig, requiredScopes } from '../config/config.ts';
+import { resourceMetadataPath as prefix } from '../config/own-paths.ts';
 import { AppError } from '../errors.ts';
 import { parseRequestTarget, type RouteTable } from '../routing/route-table.ts';
+import { proofAlgorithms } from '../tokens/dpop-proof.ts';
 import type { Incoming } from './exchange.ts';
 import { hostsOf } from './sanitize.ts';
 
-/** A response from the gateway itself, without a service. */
 export type OwnAnswer = Readonly<{
   status: number;
   headers: Readonly<Record<string, string>>;
   body?: string | undefined;
 }>;
 
-const prefix = '/.well-known/oauth-protected-resource';
 const methods = ['GET', 'HEAD'] as const;
 const maxAgeSec = 300;
 /** The longest path that a challenge names. For a longer path, it names the document about the whole gateway. */
@@ -65,16 +64,12 @@ export function createResourceMetadata(
     path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === '/');
 
   return {
-    /** Returns the URL of the document about a path, for a challenge. */
     urlFor: (host: string | undefined, path: string) =>
       originFor(host) + prefix + (path === '/' || path.length > maxNamedPath ? '' : path),
     /** @returns Undefined unless the path belongs to a document. */
     methodsAt: (path: string) =>
       isAsked(path) && documentOf(path.slice(prefix.length), firstOrigin) !== undefined ? methods : undefined,
-    /**
-     * @returns Undefined unless the request asks for a document.
-     * @throws AppError `method_not_allowed`, `body_not_allowed`.
-     */
+    /** Undefined unless the request asks for a document. Throws `method_not_allowed`, `body_not_allowed`. */
     answer({ requestTarget, method, client, body }: Incoming): OwnAnswer | undefined {
       if (!requestTarget.startsWith(prefix)) return undefined;
       const { path, query } = parseRequestTarget(requestTarget);

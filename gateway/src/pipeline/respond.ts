@@ -1,14 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type Answer, answerOf, discardBody, respondOnSocket } from '@countersign/service-kit';
-import { proofAlgorithms } from '@countersign/strict-jwt';
+import { type Answer, answerOf, discardBody, respondOnSocket } from '@countersign/process-kit';
 import type { Scheme } from '../config/config.ts';
 import { AppError, type Code, errorTable } from '../errors.ts';
 import { hasBody, headersFrom } from '../http/header-fields.ts';
 import { securityHeaders } from '../http/security-headers.ts';
+import { proofAlgorithms } from '../tokens/dpop-proof.ts';
 import { type RequestRecord, recordFailure } from './request-record.ts';
 
-/** Builds the error response, and writes the error into the record. */
 export function responseFor(thrown: unknown, record: RequestRecord): Answer {
   const error = thrown instanceof AppError ? thrown : new AppError('internal_error', { cause: thrown });
   const response = answerOf(error, errorTable, { id: record.requestId, path: record.path });
@@ -58,10 +57,7 @@ export const respond = {
   },
 };
 
-/**
- * Returns the error for codes that only a proof or a bound token would fix. The challenge uses the DPoP scheme for
- * them, whichever scheme the client used.
- */
+/** Only a proof or a bound token would fix these, so the challenge uses DPoP, whatever the client used. */
 function proofErrorOf(code: Code): string | undefined {
   if (code === 'dpop_nonce_required') return 'use_dpop_nonce';
   if (code.startsWith('dpop_proof_')) return 'invalid_dpop_proof';
@@ -110,5 +106,5 @@ function challenge(
   };
   // No value contains a quote or a backslash: our titles have none, and scopes and paths cannot have any.
   const text = Object.entries(all).map(([name, value]) => `${name}="${value}"`);
-  return { 'www-authenticate': [scheme, text.join(', ')].join(' ').trimEnd() };
+  return { 'www-authenticate': text.length === 0 ? scheme : `${scheme} ${text.join(', ')}` };
 }

@@ -1,7 +1,7 @@
 import { AppError } from '../errors.ts';
 import { headersFrom } from '../http/header-fields.ts';
 import { securityHeaders } from '../http/security-headers.ts';
-import { parseRequestTarget, type RouteTable, rewritePath } from '../routing/route-table.ts';
+import { parseRequestTarget, type RouteTable } from '../routing/route-table.ts';
 import type { Authenticated, Exchange, Incoming, Matched, Permitted } from './exchange.ts';
 import type { ChallengeMetadata } from './request-record.ts';
 import type { OwnAnswer } from './resource-metadata.ts';
@@ -42,7 +42,7 @@ export function answerOptions({ method, requestTarget, body }: Incoming): OwnAns
 export function createMatch(table: RouteTable, metadata?: ChallengeMetadata): (incoming: Incoming) => Matched {
   return (incoming) => {
     const parsed = parseRequestTarget(incoming.requestTarget);
-    const { route, policy, params } = table.match(incoming.method, parsed.path);
+    const { route, policy, params, path } = table.match(incoming.method, parsed.path);
     const exchange: Exchange = incoming;
     const { record } = exchange;
     record.route = route.name;
@@ -56,7 +56,7 @@ export function createMatch(table: RouteTable, metadata?: ChallengeMetadata): (i
     exchange.route = route;
     exchange.policy = policy;
     exchange.params = params;
-    exchange.path = rewritePath(parsed.path, route.rewrite);
+    exchange.path = path;
     exchange.query = parsed.query;
     return incoming as Matched;
   };

@@ -1,5 +1,5 @@
 import { foldHeaderName, isReservedHeader } from '@countersign/identity';
-import { plainAddress } from '@countersign/service-kit';
+import { plainAddress } from '@countersign/process-kit';
 import { createSampler, parseTraceparent, RequestTrace } from '@countersign/tracing';
 import type { GatewayConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
@@ -236,12 +236,7 @@ const framingError = (header: string): AppError =>
 
 const hostGrammar = /^(?:[a-z0-9](?:[a-z0-9.-]{0,253})|\[[0-9a-f:.]{2,45}\])(?::(\d{1,5}))?$/;
 
-/**
- * Checks `Host`.
- *
- * @param publicOrigins The origins that clients may name. If empty, any well-formed host is accepted.
- * @returns A check that returns the host in lower case, and throws AppError `invalid_host` or `misdirected_request`.
- */
+/** @returns A check that returns the host in lower case. Without `publicOrigins`, any well-formed host passes. */
 export function createHostCheck(publicOrigins: readonly string[]): (host: string | undefined) => string {
   const served = new Set(publicOrigins.flatMap(hostsOf));
   // Most requests name the same host, so the last checked host is remembered.
@@ -261,11 +256,7 @@ export function createHostCheck(publicOrigins: readonly string[]): (host: string
   };
 }
 
-/**
- * Returns the hosts of an origin. If the port is the default one, a host may omit it.
- *
- * @param origin In the form of `URL.origin`.
- */
+/** If the port is the default one, a host may omit it. `origin` is in the form of `URL.origin`. */
 export function hostsOf(origin: string): readonly string[] {
   const { host, port, protocol } = new URL(origin);
   return port === '' ? [host, `${host}:${protocol === 'https:' ? 443 : 80}`] : [host];

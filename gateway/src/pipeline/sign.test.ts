@@ -48,6 +48,7 @@ test('signs a retry into its own outbound request, with a new nonce and the same
   const { sign, signAgain } = createSign({
     keyFor: () => key,
     txnTokens: { mint: () => '' },
+    identityTokens: { append() {} },
     lifetimeSec: 30,
     nowMs: () => 1_790_000_000_000,
   });
@@ -68,6 +69,7 @@ test('repeats a refused attempt with the same nonce and times, so that a service
   const { sign, signAgain } = createSign({
     keyFor: (_upstream, nowSec) => ({ ...key, keyid: `k-${nowSec}` }),
     txnTokens: { mint: () => '' },
+    identityTokens: { append() {} },
     lifetimeSec: 30,
     nowMs: () => nowMs,
   });

@@ -25,11 +25,13 @@ import {
   type SignedOutbound,
   tokenStatusOf,
 } from './exchange.ts';
+import type { IdentityTokens } from './identity-token.ts';
 import { takeContent } from './read-body.ts';
 
 export type SignStageOptions = Readonly<{
   keyFor: KeyFor;
   txnTokens: Pick<TxnTokens, 'mint'>;
+  identityTokens: IdentityTokens;
   lifetimeSec: number;
   nowMs(): number;
   /** Whether another proxy forwards the request. */
@@ -54,7 +56,7 @@ export function createSign(options: SignStageOptions): Readonly<{
   sign(admitted: Admitted): Signed | Promise<Signed>;
   signAgain(signed: Signed, refused?: SignedOutbound): SignedOutbound;
 }> {
-  const { keyFor, txnTokens, lifetimeSec, nowMs, isForwardedElsewhere = false } = options;
+  const { keyFor, txnTokens, identityTokens, lifetimeSec, nowMs, isForwardedElsewhere = false } = options;
   const anonymous = new Map<string, PreparedIdentity>();
 
   function preparedFor(caller: Caller, audience: string): PreparedIdentity {
@@ -91,15 +93,19 @@ export function createSign(options: SignStageOptions): Readonly<{
     const { trace } = record;
     if (trace !== undefined)
       headers.push('traceparent', isForwardedElsewhere ? trace.traceparent() : trace.nextAttempt());
-    appendSignedHeaders(
-      headers,
-      keyFor(upstream, nowSec, repeatOf(admitted, body)),
-      preparedFor(caller, upstream.name),
-      requestToSign(admitted, body, txnToken),
-      { createdSec, lifetimeSec, nonce },
-    );
+    const requestTarget = path + query;
+    const request = requestToSign(admitted, body, txnToken);
+    const { identity } = upstream;
+    if (identity.headers) {
+      const key = keyFor(upstream, nowSec, repeatOf(admitted, body));
+      const prepared = preparedFor(caller, upstream.name);
+      appendSignedHeaders(headers, key, prepared, request, { createdSec, lifetimeSec, nonce });
+    } else appendUnsigned(headers, request);
+    if (identity.token !== undefined) {
+      identityTokens.append(headers, caller, upstream, { target: requestTarget, request, createdSec, nonce });
+    }
     record.decidedMs ??= performance.now() - record.startedAt;
-    const outbound: Outbound = { method, requestTarget: path + query, headers, trustedFrom, body, createdSec, nonce };
+    const outbound: Outbound = { method, requestTarget, headers, trustedFrom, body, createdSec, nonce };
     return outbound as SignedOutbound;
   }
 
@@ -119,6 +125,12 @@ export function createSign(options: SignStageOptions): Readonly<{
     },
     signAgain: (signed, refused) => signAttempt(signed, signed.outbound.body, refused),
   };
+}
+
+/** For a service that gets its identity from a token alone. */
+function appendUnsigned(headers: string[], { requestId, txnToken }: RequestToSign): void {
+  headers.push('x-request-id', requestId);
+  if (txnToken !== undefined) headers.push('txn-token', txnToken);
 }
 
 /** Upgrades and streamed bodies cannot be sent again if the service does not know the key. */
@@ -144,10 +156,7 @@ function requestToSign(admitted: Admitted, body: Body, txnToken: string | undefi
 
 const digestOf = (body: Body): string => (Buffer.isBuffer(body) ? contentDigest(body) : emptyContentDigest);
 
-/**
- * Returns the transaction that the service may continue in a nested call. Undefined if there is neither a user nor an
- * OAuth client.
- */
+/** What the service may continue in a nested call. Undefined without a user or an OAuth client. */
 function nextTransaction({ caller, record }: Admitted): Transaction | undefined {
   if (caller.kind === 'anonymous') return undefined;
   if (caller.kind !== 'service') return { id: record.requestId, depth: 1, token: caller.token };
@@ -176,11 +185,7 @@ function forwardedHeaders({ headers, credentials, client, route }: Admitted): st
   return passing;
 }
 
-/**
- * Prepares the signed headers about a caller. The result is reusable for the same caller and audience.
- *
- * @throws AppError `token_context_too_long`. `token_claims_invalid` if a claim does not fit the identity contract.
- */
+/** @throws AppError `token_context_too_long`, `token_claims_invalid`. Reusable for this caller and audience. */
 function prepareCaller(caller: Caller, audience: string): PreparedIdentity {
   try {
     return prepareIdentity(factsOf(caller), audience);

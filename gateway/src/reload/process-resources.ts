@@ -1,18 +1,18 @@
 import { totalmem } from 'node:os';
 import { memoryReplay, redisReplay } from '@countersign/identity';
-import type { Health, Logger, Registry } from '@countersign/service-kit';
+import type { Health, Logger, Registry } from '@countersign/process-kit';
 import { Journal } from '@countersign/signals';
 import type { Tracing } from '@countersign/tracing';
 import type { GatewayConfig } from '../config/config.ts';
 import type { KeySetTiming } from '../keys/issuer-keys.ts';
 import { BodyMemory } from '../limits/body-memory.ts';
-import { openLimitStore } from '../limits/limit-store.ts';
-import { LocalLimiter } from '../limits/limiter.ts';
+import { LocalLimiter, openLimitStore } from '../limits/limiter.ts';
 import type { HandlerOptions } from '../listen/request-handler.ts';
 import { createRequestMetrics, createRevocationLagMetric } from '../metrics/metrics.ts';
 import { Traffic } from '../metrics/traffic.ts';
-import { ConcurrencyCounter } from '../pipeline/admit.ts';
+import { ConcurrencyCounter } from '../pipeline/claim-slot.ts';
 import { createAccessLog } from '../pipeline/request-record.ts';
+import { createUnmatchedBudget } from '../pipeline/unmatched.ts';
 import { TokenOutcomes } from '../tokens/token-outcomes.ts';
 import { LongLivedConnections } from '../upstreams/pool/long-lived-connections.ts';
 import { createSharedResources } from './shared-resources.ts';
@@ -34,7 +34,6 @@ export type ProcessResourcesOptions = Readonly<{
    */
   observer?: Readonly<{ onLag(issuer: string, lagMs: number): void }> | undefined;
   health: Pick<Health, 'draining'>;
-  /** If undefined, tracing is off. */
   tracing?: Tracing | undefined;
   /** What to do with a public request that matches no route. */
   unmatched: HandlerOptions['unmatched'];
@@ -73,14 +72,14 @@ export function createProcessResources(
     },
     connections,
     throttle: new LocalLimiter(refusedTokens, maxRefusedAddresses),
-    /** Counts refused events per client address. */
+    countUnmatched: createUnmatchedBudget(),
     eventThrottle: new LocalLimiter(refusedTokens, maxRefusedAddresses),
     /** The events of issuers, on disk. Undefined unless configured. `open` creates its first file. */
     journal: journal === undefined ? undefined : openJournal(journal, nowMs, logger),
     /** Where rate limits are counted. If undefined, in this process. */
     limitStore,
     // Holds the used nonces of nested calls and DPoP proofs. A store per configuration would allow replays after a
-    // reload. While Redis is unreachable, nested calls and proofs get 503, because they could be replays.
+    // reload. While Redis is unreachable, proofs and nested calls that write get 503: they could be replays.
     replay: limitStore === undefined ? memoryReplay({ nowMs }) : redisReplay(limitStore.redis),
     // WebSockets and streams may outlive a configuration.
     sockets: new ConcurrencyCounter(),
@@ -91,7 +90,6 @@ export function createProcessResources(
     logRequest: createAccessLog(logger, requestMetrics.count, traffic, tracing),
     tracing,
     tokenOutcomes: new TokenOutcomes(),
-    /** Undefined if the console is off. */
     traffic,
     health,
     nowMs,

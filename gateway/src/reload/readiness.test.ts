@@ -1,4 +1,4 @@
-import { createHealth } from '@countersign/service-kit';
+import { createHealth } from '@countersign/process-kit';
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { readinessChecks } from './readiness.ts';
 

@@ -1,4 +1,4 @@
-import type { HealthCheck } from '@countersign/service-kit';
+import type { HealthCheck } from '@countersign/process-kit';
 import type { TrustedIssuer } from '../tokens/verified-tokens.ts';
 import type { Snapshot } from './snapshot.ts';
 

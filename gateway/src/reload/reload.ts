@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { ConfigError, type Logger, StartupError } from '@countersign/service-kit';
+import { ConfigError, type Logger, StartupError } from '@countersign/process-kit';
 import type { GatewayConfig, Route } from '../config/config.ts';
 import { type FileRead, isHash, readAgain } from '../config/files.ts';
 import type { Admission } from '../upstreams/pool/long-lived-connections.ts';
@@ -32,13 +32,15 @@ export type Reload =
   | Readonly<{ result: 'refused'; atMs: number; hash: string | undefined; problems: readonly string[] }>;
 
 type ReloadOptions = Readonly<{
-  /** @throws ConfigError that lists every problem. */
   load(running: GatewayConfig): Promise<GatewayConfig>;
   logger: Logger;
   /** Called once for each file that was applied or refused. */
   onReload(reload: Reload): void;
   timing?: ReloadTiming | undefined;
 }>;
+
+/** How many checks in a row may see a change before it is applied. A program that writes all the time cannot delay it. */
+const maxUnsettledChecks = 8;
 
 /**
  * Holds the snapshot that serves all new requests, and replaces it when the configuration file changes. Applies a
@@ -59,6 +61,8 @@ export class ConfigReloader {
   #state: ReloadState;
   #lastRead: readonly FileRead[];
   #seen = '';
+  /** How many checks in a row saw other files than the check before. */
+  #unsettled = 0;
   #pending: Promise<void> = Promise.resolve();
   #isStopped = false;
 
@@ -79,7 +83,6 @@ export class ConfigReloader {
     return this.#state;
   };
 
-  /** Watches the files until {@link stop}. */
   async start(): Promise<void> {
     const { checkEveryMs = 250, retryEveryMs = 10_000 } = this.#options.timing ?? {};
     let retryAtMs = performance.now() + retryEveryMs;
@@ -99,14 +102,15 @@ export class ConfigReloader {
 
   /**
    * Applies the files if their content differs from the last read. A file that changed since the last check may not be
-   * complete yet, so it must wait.
+   * complete yet, so it waits, for at most {@link maxUnsettledChecks}.
    */
   async #look(): Promise<void> {
     const files = await this.#readFiles();
     const seen = fingerprintOf(files);
-    const isSettled = seen === this.#seen;
+    this.#unsettled = seen === this.#seen ? 0 : this.#unsettled + 1;
     this.#seen = seen;
-    if (isSettled && seen !== fingerprintOf(this.#lastRead)) await this.#enqueue(() => this.#apply(files));
+    if (this.#unsettled % maxUnsettledChecks === 0 && seen !== fingerprintOf(this.#lastRead))
+      await this.#enqueue(() => this.#apply(files));
   }
 
   readonly #readNow = async () => this.#apply(await this.#readFiles());
@@ -115,7 +119,6 @@ export class ConfigReloader {
     return Promise.all(this.#lastRead.map(readAgain));
   }
 
-  /** Runs reloads one at a time, in order. */
   #enqueue(work: () => Promise<void>): Promise<void> {
     this.#pending = this.#pending.then(work);
     return this.#pending;

@@ -1,45 +1,46 @@
 import { isDeepStrictEqual } from 'node:util';
-import { dialects } from '@countersign/proxy-config';
+import { dialects, tokenHeadersOf } from '@countersign/proxy-config';
 import type { GatewayConfig, Issuer, Limit, Upstream } from '../config/config.ts';
-import { isSocket } from '../config/schema/decision.ts';
-import { createDecisionHandler, type DecisionHandlers } from '../decision/decide.ts';
-import { createProxyProof } from '../decision/proxy-proof.ts';
+import { isSocket } from '../config/schema/listen.ts';
+import { createDecisionHandler, createProxyProof, type DecisionHandlers } from '../decision/decide.ts';
 import { createEventReceiver, type EventReceiver } from '../events/event-receiver.ts';
 import { EventStream } from '../events/event-stream.ts';
-import { type CurrentGatewayKeys, openGatewayKeys } from '../keys/gateway-keys.ts';
-import { openIssuerKeys } from '../keys/issuer-keys.ts';
-import { openServiceKeys, type ServiceKeys } from '../keys/service-keys.ts';
-import { createSigningKeys } from '../keys/signing-keys.ts';
+import { openIssuerKeys, openServiceKeys, type ServiceKeys } from '../keys/issuer-keys.ts';
+import { type CurrentGatewayKeys, openGatewayKeys } from '../keys/key-directory.ts';
+import { createSigningKeys, requireTokenKey } from '../keys/signing-keys.ts';
 import { bodyLimits, HeldBody } from '../limits/body-memory.ts';
 import { createLimiters, type Limiter, type Limiters } from '../limits/limiter.ts';
-import { createEventEndpoints, type EventEndpoints } from '../listen/event-endpoints.ts';
-import { createRequestHandler, type HandlerOptions, type Handlers, InFlight } from '../listen/request-handler.ts';
-import { createAdmitSocket, createAdmitUpload } from '../pipeline/admit.ts';
+import { createEventEndpoints, type FindEventEndpoint } from '../listen/event-endpoints.ts';
+import { createRequestHandler, type Handlers, InFlight } from '../listen/request-handler.ts';
 import { createAuthenticate } from '../pipeline/authenticate.ts';
 import { createAuthenticateService } from '../pipeline/authenticate-service.ts';
+import { createClaimSocket, createClaimUpload } from '../pipeline/claim-slot.ts';
 import { createClientAddress } from '../pipeline/client-address.ts';
 import { configuredStages } from '../pipeline/configured-stages.ts';
+import { createIdentityTokens } from '../pipeline/identity-token.ts';
 import { compileLimits, createLimit } from '../pipeline/limit.ts';
-import { createPipeline, type Pipeline, type Stages } from '../pipeline/pipeline.ts';
+import { createPipeline, type Forward, type Stages } from '../pipeline/pipeline.ts';
+import { respond } from '../pipeline/respond.ts';
 import { createSign } from '../pipeline/sign.ts';
+import { isUnmatched } from '../pipeline/unmatched.ts';
 import { createRouteTable, routesOn } from '../routing/route-table.ts';
 import { createCertificateCheck } from '../tokens/certificate-binding.ts';
-import { createDpop } from '../tokens/dpop.ts';
+import { createDpop } from '../tokens/dpop-replay.ts';
 import { createOpaqueTokens } from '../tokens/introspection/opaque-tokens.ts';
 import { createTxnTokens } from '../tokens/txn-token.ts';
 import { AccessTokens, type TrustedIssuer } from '../tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../tokens/verify-access-token.ts';
-import { IntrospectionClient } from '../upstreams/introspection-client.ts';
+import { createForwardHttp } from '../upstreams/forward/forward-http.ts';
+import { openIntrospection } from '../upstreams/introspection-client.ts';
 import { OpenUpstream, type OpenUpstreams, upstreamsOf } from '../upstreams/pool/open-upstream.ts';
 import { type FollowedRevocations, openRevocations } from '../upstreams/revocation-source.ts';
-import { createForward } from './create-forward.ts';
+import { createForwardUpgrade } from '../upstreams/websocket/forward-upgrade.ts';
 import type { ProcessResources } from './process-resources.ts';
 import type { Lease } from './shared-resources.ts';
 
 /** The trusted issuers of one configuration, with their keys and revocations. */
-export type Trust = Readonly<{
+type Trust = Readonly<{
   issuers: ReadonlyMap<string, TrustedIssuer>;
-  /** The revocations of each issuer that has a feed. */
   followed: ReadonlyMap<string, FollowedRevocations>;
 }>;
 
@@ -51,8 +52,7 @@ export class Snapshot {
   readonly trust: Trust;
   readonly tokens: AccessTokens;
   readonly limiters: Limiters;
-  /** Where providers send events. */
-  readonly events: EventEndpoints | undefined;
+  readonly events: FindEventEndpoint | undefined;
   readonly handlers: Readonly<{ public: Handlers; internal: Handlers; decision: DecisionHandlers | undefined }>;
   readonly #lease: Lease;
   readonly #inFlight = new InFlight();
@@ -74,6 +74,7 @@ export class Snapshot {
       this.gatewayKeys = lease.use('gateway keys', { keysDir, keyFiles }, () =>
         openGatewayKeys(keysDir, resources.nowSec, logger, keyFiles),
       );
+      requireTokenKey(config, this.gatewayKeys, resources.nowSec());
       const { services } = config;
       const serviceKeys = lease.use('service keys', services, () => openServiceKeys(services, logger));
       const openUpstream = (upstream: Upstream) =>
@@ -99,7 +100,6 @@ export class Snapshot {
     }
   }
 
-  /** Starts fetching keys, following revocations and checking upstreams, unless they have started already. */
   start(): void {
     this.#lease.start();
   }
@@ -123,7 +123,10 @@ export class Snapshot {
     for (const issuer of this.config.issuers) {
       const { issuer: name, jwks, discovery, algorithms, revocations: feed } = issuer;
       const keysConfig = { issuer: name, jwks, discovery, algorithms };
-      const keys = this.#lease.use(`keys of ${name}`, keysConfig, () => openIssuerKeys(keysConfig, logger, keySets));
+      const { gatewayKeys } = this;
+      const keys = this.#lease.use(`keys of ${name}`, { ...keysConfig, keysDir, keyFiles }, () =>
+        openIssuerKeys(keysConfig, logger, keySets, gatewayKeys.isOwn),
+      );
       if (feed !== undefined) {
         const upstream = upstreamOf(feed.url, this.config);
         // The lease keeps the keys and the upstream open longer than the resource that uses them.
@@ -140,7 +143,7 @@ export class Snapshot {
       const settings = issuer.introspection;
       const introspection =
         settings &&
-        this.#lease.use(`introspection of ${name}`, settings, () => new IntrospectionClient(name, settings, logger));
+        this.#lease.use(`introspection of ${name}`, settings, () => openIntrospection(name, settings, logger));
       const fresh: TrustedIssuer = { config: issuer, keys, revocations, events: stream, introspection };
       const old = previous?.issuers.get(name);
       issuers.set(name, old !== undefined && isSame(old, fresh) ? old : fresh);
@@ -201,14 +204,26 @@ export class Snapshot {
     limiterFor: (name: string, limit: Limit) => Limiter,
   ): Snapshot['handlers'] {
     const { config, gatewayKeys, upstreams, tokens } = this;
-    const { logRequest, health, nowMs, replay, throttle, unmatched, tracing } = resources;
+    const { logRequest, health, nowMs, replay, throttle, unmatched, countUnmatched, tracing } = resources;
     const traceRatio = tracing && config.telemetry.traces.sampling;
     const keyFor = createSigningKeys(gatewayKeys, upstreams.of);
     const txnTokens = createTxnTokens({ keys: gatewayKeys, issuers: this.trust.issuers, nowMs });
-    const signing = { keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs };
+    const { issuer, lifetimeSec } = config.identity;
+    const identityTokens = createIdentityTokens({ keys: gatewayKeys, issuer, openedOf: upstreams.of });
+    const signing = { keyFor, txnTokens, identityTokens, lifetimeSec, nowMs };
     const { sign, signAgain } = createSign(signing);
     const bounds = bodyLimits(config, resources.memoryBytes);
-    const forward = createForward(this, resources, signAgain);
+    const claimSocket = createClaimSocket(resources.sockets, config.websockets.maxPerUser);
+    const claimUpload = createClaimUpload(resources.uploads, config.uploads.maxPerAddress);
+    const open = resources.connections;
+    const forwardUpgrade = createForwardUpgrade({ upstreams, open, refuse: respond.socket });
+    const forward: Forward = {
+      http: createForwardHttp({ upstreams, open, health, claimUpload, signAgain }),
+      upgrade(signed, request, socket, head) {
+        claimSocket(signed, socket);
+        return forwardUpgrade(signed, request, socket, head);
+      },
+    };
     const holdBody = (address: string) => new HeldBody(resources.bodies, bounds, address);
     const common = { forward, logRequest, health, inFlight: this.#inFlight, holdBody };
     const pipelineOf = (listener: 'public' | 'internal', own: Pick<Stages, 'authenticate' | 'sign'>) => {
@@ -216,7 +231,11 @@ export class Snapshot {
       const limited = routes.filter(({ limits }) => limits.length > 0);
       const limit = createLimit(new Map(limited.map((route) => [route, compileLimits(route, limiterFor)])));
       const stages = configuredStages(listener, config, createRouteTable(listener, routes), traceRatio);
-      return createPipeline({ ...stages, ...own, limit });
+      return createPipeline({ ...stages, ...own, limit }, (error, { client, record }) => {
+        // A path that the application may serve is no failure.
+        const isPassedOn = unmatched === 'next' && isUnmatched(error) && error.code === 'no_route';
+        return isUnmatched(error) && !isPassedOn ? countUnmatched(error, client.address, record) : error;
+      });
     };
     const dpop = createDpop({ config, replay, nowMs });
     const certificates = createCertificateCheck(config.certificate);
@@ -242,7 +261,17 @@ export class Snapshot {
         pipeline: pipelineOf('internal', { authenticate: authenticateService, sign }),
         unmatched: 'refuse',
       }),
-      decision: config.decision && decisionHandlers(config, common, decisionPipeline(), resources),
+      decision:
+        config.decision &&
+        decisionHandlers(config, {
+          ...common,
+          pipeline: decisionPipeline(),
+          countUnmatched,
+          claim(signed, lease) {
+            if (signed.upgrade !== undefined) claimSocket(signed, lease());
+            else if (signed.outbound.body === 'stream') claimUpload(signed, lease());
+          },
+        }),
     };
   }
 }
@@ -260,25 +289,13 @@ function upstreamOf(url: string, config: GatewayConfig): Upstream {
   return upstream;
 }
 
-/** Builds the handler for other proxies. */
 function decisionHandlers(
-  { decision, listen, websockets, uploads: { maxPerAddress } }: GatewayConfig,
-  common: Omit<HandlerOptions, 'pipeline' | 'unmatched' | 'forward'>,
-  pipeline: Pipeline,
-  { sockets, uploads }: ProcessResources,
+  { decision, listen, upstreams }: GatewayConfig,
+  options: Omit<Parameters<typeof createDecisionHandler>[0], 'dialect' | 'tokenHeaders' | 'isProven'>,
 ): DecisionHandlers | undefined {
   // `countersign check` refuses one without the other.
   if (decision === undefined || listen.decision === undefined) return undefined;
-  const admitSocket = createAdmitSocket(sockets, websockets.maxPerUser);
-  const admitUpload = createAdmitUpload(uploads, maxPerAddress);
-  return createDecisionHandler({
-    ...common,
-    pipeline,
-    dialect: dialects[decision.proxy],
-    isProven: createProxyProof(decision, isSocket(listen.decision)),
-    admit(signed, lease) {
-      if (signed.upgrade !== undefined) admitSocket(signed, lease());
-      else if (signed.outbound.body === 'stream') admitUpload(signed, lease());
-    },
-  });
+  const isProven = createProxyProof(decision, isSocket(listen.decision));
+  const tokenHeaders = tokenHeadersOf(upstreams.values());
+  return createDecisionHandler({ ...options, dialect: dialects[decision.proxy], tokenHeaders, isProven });
 }

@@ -177,8 +177,13 @@ describe('machines, actors, OAuth clients, scopes and claims', () => {
     expect(decide(exampleClient({ scope: ['a'], ...actor('agent-2') }))).toBe('actor_not_allowed');
     expect(decide(exampleClient({ scope: [] }))).toBe('insufficient_scope');
     expect(decide(exampleClient({ clientId: 'job-2', scope: ['a'] }))).toBe('client_not_allowed');
-    expect(refusalOf(evaluatePolicy(compilePolicy(of(rules, 'service')), {}, exampleService()))).toBe(
-      'client_not_allowed',
-    );
   });
+
+  test.each<Allow['clients']>([[named('job-1')], 'any'])(
+    'a service for itself has no OAuth client, so allow.clients %j refuses it',
+    (clients) => {
+      const verdicts = evaluatePolicy(compilePolicy(of({ clients }, 'service')), {}, exampleService());
+      expect(refusalOf(verdicts)).toBe('client_not_allowed');
+    },
+  );
 });

@@ -18,7 +18,6 @@ export type Grant = Readonly<{
   kept: ReadonlyMap<string, readonly Scalar[]>;
 }>;
 
-/** A user, or an OAuth client with its own token. */
 export type PolicyPrincipal = Readonly<{ token: Readonly<{ claims: Grant }> }>;
 
 /** The properties of the caller that a route's rules need. */
@@ -28,9 +27,7 @@ export type PolicyCaller =
   /** `principal` is the user or OAuth client that the service acts for. */
   | Readonly<{ kind: 'service'; serviceId: string; principal?: PolicyPrincipal | undefined }>;
 
-/** One compiled rule of a route. */
 export type Rule = Readonly<{
-  /** The rule as it is configured. */
   text: string;
   /** @returns The refusal's code. Undefined if the rule passes. Called for every request. */
   refusal(caller: PolicyCaller, params: Params): Code | undefined;
@@ -44,13 +41,9 @@ export type Policy = readonly [Rule, ...Rule[]];
 /** One rule's result for a caller. `refusal` is undefined if the rule passes. */
 export type Verdict = Readonly<{ rule: string; refusal: Code | undefined; why: string }>;
 
-/** Everything that a route's rules depend on. */
 export type PolicyRules = Pick<Route, 'auth' | 'callers' | 'senderConstrained' | 'allow'>;
 
-/**
- * The rules for each key of `allow`, in the order in which they are evaluated. A rule contains everything about its
- * key: the decision, the refusal's code, and the texts for operators.
- */
+/** In the order of evaluation. A rule holds all about its key: the decision, the code, and texts for operators. */
 const allowRules: Readonly<Record<keyof Allow, (allow: Allow) => readonly Rule[]>> = {
   actors: ({ actors = [] }) => (actors.length === 0 ? [] : [actorsRule(actors)]),
   clients: ({ clients }) => (clients === undefined ? [] : [clientsRule(clients)]),
@@ -60,17 +53,13 @@ const allowRules: Readonly<Record<keyof Allow, (allow: Allow) => readonly Rule[]
   claims: ({ claims = {} }) => Object.entries(claims).map(([claim, values]) => claimRule(claim, new Set(values))),
 };
 
-/** Compiles a route's rules, once per configuration. */
 export function compilePolicy({ auth, callers, senderConstrained, allow }: PolicyRules): Policy {
   const first = auth === 'service' ? callersRule(callers, allow) : authRule(auth, allow);
   const conditions = Object.values(allowRules).flatMap((rulesFor) => rulesFor(allow));
   return [first, ...(senderConstrained ? [bindingRule] : []), ...conditions];
 }
 
-/**
- * Evaluates all of a route's rules, to explain the result. The authorize stage evaluates the same compiled rules until
- * one refuses, so the two results cannot differ.
- */
+/** The authorize stage evaluates the same compiled rules until one refuses, so the results cannot differ. */
 export function evaluatePolicy(policy: Policy, params: Params, caller: PolicyCaller): readonly Verdict[] {
   return policy.map(({ text, refusal, why }) => ({
     rule: text,
@@ -84,7 +73,6 @@ export function refusalOf(verdicts: readonly Verdict[]): Code | undefined {
   return verdicts.find((verdict) => verdict.refusal !== undefined)?.refusal;
 }
 
-/** Returns the claims of the user or OAuth client behind a request. */
 export function claimsOf(caller: PolicyCaller): Grant | undefined {
   if (caller.kind === 'anonymous') return undefined;
   return caller.kind === 'service' ? caller.principal?.token.claims : caller.token.claims;
@@ -139,7 +127,6 @@ const bindingRule: Rule = {
   },
 };
 
-/** A rule about the caller's claims. */
 const claimsRule = (
   text: string,
   code: Code,
@@ -184,11 +171,7 @@ function clientsRule(clients: 'any' | readonly AllowedParty[]): Rule {
 /** OAuth clients at two issuers may have the same name. The default issuer is the token's issuer. */
 const partyText = ({ name, issuer }: AllowedParty): string => (issuer ? `${name} of ${issuer}` : name);
 
-/**
- * Compiles a list of OAuth clients or actors into a single lookup by name.
- *
- * @returns A function of the name, the issuer that assigned it, and the token's issuer.
- */
+/** @returns A function of the name, the issuer that assigned it, and the token's issuer. */
 function compileParties(parties: readonly AllowedParty[]): (name: string, issuer: string, own: string) => boolean {
   const issuersOf = new Map<string, Set<string | undefined>>();
   for (const { name, issuer } of parties) {

@@ -2,7 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { fastestMs } from '../../test/kit/fastest.ts';
 import { AppError } from '../errors.ts';
-import { maxRequestTargetBytes, parseRequestTarget, rewritePath } from './route-table.ts';
+import { maxRequestTargetBytes, rewritePath } from './request-target.ts';
+import { parseRequestTarget } from './route-table.ts';
 
 function codeOf(raw: string): string {
   try {

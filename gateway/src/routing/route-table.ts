@@ -1,8 +1,16 @@
 import type { GatewayConfig, Route } from '../config/config.ts';
-import { ownPatterns } from '../config/own-paths.ts';
-import { parsePattern, type Segment, servedMethods } from '../config/path-pattern.ts';
+import { isOtherSpelling, ownPatterns } from '../config/own-paths.ts';
+import {
+  foldPath,
+  foldPattern,
+  parsePattern,
+  rewritePattern,
+  type Segment,
+  servedMethods,
+} from '../config/path-pattern.ts';
 import { AppError } from '../errors.ts';
 import { compilePolicy, type Params, type Policy, type PolicyRules } from './policy.ts';
+import { checkPath, checkQuery, invalidTarget, maxRequestTargetBytes, rewritePath } from './request-target.ts';
 
 /** A request target in canonical form. These bytes are matched, signed and sent. */
 export type RequestTarget = Readonly<{
@@ -11,36 +19,6 @@ export type RequestTarget = Readonly<{
   /** Either empty, or `?` and at least one character. */
   query: string;
 }>;
-
-/** The longest accepted request target, in bytes. RFC 9112 section 3 recommends at least 8000. */
-export const maxRequestTargetBytes = 8192;
-
-type Flaw = readonly [pattern: RegExp, reason: string];
-
-/** What a canonical path may not contain. */
-const pathFlaws: readonly Flaw[] = [
-  // Everything except RFC 3986's pchar without `;`. Some servers cut off `;` parameters before they match a path
-  // (CVE-2026-73551).
-  [/[^A-Za-z0-9._~!$&'()*+,=:@%/-]/, 'a character that a path may not contain'],
-  [/%(?![0-9A-Fa-f]{2})/, 'a bad percent-encoding'],
-  [/\/\//, 'an empty segment'],
-  [/\/\.\.?(?:\/|$)/, 'a dot segment'],
-  [/%(?:[01]|7f)/i, 'an encoded control character'],
-  [/%(?:2f|5c)/i, 'an encoded slash or backslash'],
-  // Decoding would turn this into a path parameter.
-  [/%3b/i, 'an encoded semicolon'],
-  [/%(?:2[de]|3\d|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae])/i, 'an encoded unreserved character'],
-];
-
-/** What a canonical query may not contain. */
-const queryFlaws: readonly Flaw[] = [
-  // Excludes `'`, which WHATWG URLs write as %27 in a query. Includes `[` and `]`, which browsers do not escape.
-  [/[^A-Za-z0-9._~!$&()*+,=:@;?[\]%/-]/, 'a character that a query may not contain'],
-  [/%(?![0-9A-Fa-f]{2})/, 'a bad percent-encoding'],
-  // WHATWG URLs drop a lone `?`, so the service's URL would differ from ours.
-  [/^\?$/, 'an empty query'],
-  [/%00/, 'an encoded NUL'],
-];
 
 /**
  * Parses a request target, or refuses it. An accepted target equals its WHATWG URL form, so a service that sees only a
@@ -53,50 +31,18 @@ const queryFlaws: readonly Flaw[] = [
  */
 export function parseRequestTarget(raw: string): RequestTarget {
   if (raw.length > maxRequestTargetBytes) throw new AppError('uri_too_long');
-  if (!raw.startsWith('/')) throw refused('does not begin with a slash');
+  if (!raw.startsWith('/')) throw invalidTarget('does not begin with a slash');
 
   const mark = raw.indexOf('?');
   const path = mark === -1 ? raw : raw.slice(0, mark);
   const query = mark === -1 ? '' : raw.slice(mark);
-  if (!usualPath.test(path)) checkPath(path);
-  if (query !== '') refuseFlaws(query, queryFlaws);
+  if (!plainPath.test(path)) checkPath(path);
+  if (query !== '') checkQuery(query);
   return { path, query };
 }
 
-// Matches most paths: segments of letters, digits and a few other characters, none of which begins with a dot.
-const usualPath = /^(?:\/[A-Za-z0-9_~-][A-Za-z0-9_~.-]*)+$/;
-
-function checkPath(path: string): void {
-  refuseFlaws(path, pathFlaws);
-  if (!path.includes('%')) return;
-  // A lax decoder would read overlong forms such as %c0%ae as dots.
-  try {
-    decodeURIComponent(path);
-  } catch (cause) {
-    throw refused('escapes that are not UTF-8', cause);
-  }
-}
-
-function refuseFlaws(text: string, flaws: readonly Flaw[]): void {
-  for (const [pattern, reason] of flaws) if (pattern.test(text)) throw refused(reason);
-}
-
-function refused(reason: string, cause?: unknown): AppError {
-  return new AppError('invalid_target', { detail: { reason }, cause });
-}
-
-/**
- * Replaces a path's prefix for the upstream, by whole segments: `/v1` never changes `/v10`.
- *
- * @param path A canonical path that matched the route. The result is canonical too.
- */
-export function rewritePath(path: string, rewrite: Route['rewrite']): string {
-  if (rewrite === undefined) return path;
-  const from = rewrite.from === '/' ? '' : rewrite.from;
-  if (path !== from && !path.startsWith(`${from}/`)) return path;
-  const to = rewrite.to === '/' ? '' : rewrite.to;
-  return to + path.slice(from.length) || '/';
-}
+/** Most paths: canonical, equal to their folded form, and no other spelling of a path of the gateway. */
+const plainPath = /^(?!\/well-known\/)(?:\/[a-z0-9_-]+(?:\.+[a-z0-9_-]+)*)+$/;
 
 export type RouteTable = ReturnType<typeof createRouteTable>;
 
@@ -104,6 +50,7 @@ type CompiledRoute = Readonly<{
   route: Route;
   policy: Policy;
   params: readonly (readonly [index: number, name: string])[];
+  upstream: UpstreamPaths;
 }>;
 
 /** The routes with one path, by method. A path that the gateway reserves has no routes. */
@@ -111,15 +58,23 @@ type RoutePlace = {
   readonly routes: Map<string, CompiledRoute>;
   /** Sorted. Contains HEAD if it contains GET. */
   allow: readonly string[];
+  /** Whether folding changes nothing in its path, so that it matches the same plain paths folded and as they are. */
+  readonly isPlain: boolean;
+  readonly path: string;
 };
+
+/** The paths that one upstream receives, folded. */
+type UpstreamPaths = Readonly<{
+  root: RouteNode;
+  /** How routes change paths for it. If all do the same, it sees paths apart that the route table keeps apart. */
+  rewrites: Set<string>;
+}>;
 
 type RouteNode = {
   /** Undefined if no literal follows, which is usual because most nodes are leaves. */
   literals: Map<string, RouteNode> | undefined;
   param: RouteNode | undefined;
-  /** The routes whose path ends at this node. */
   end: RoutePlace | undefined;
-  /** The routes with `**` at this node. */
   rest: RoutePlace | undefined;
 };
 
@@ -142,14 +97,45 @@ export function routesOn(listener: ListenerName, config: Pick<GatewayConfig, 'ro
  * fits the whole path wins. The path alone decides: a method that is not listed there is refused, never served by a
  * broader route.
  *
+ * Routers differ in what they ignore. A path that the most tolerant one would take to another route is refused, unless
+ * its upstream has `paths: exact`.
+ *
  * @param routes Their order does not matter. To add very many routes, add them one by one later.
  */
 export function createRouteTable(listener: ListenerName, routes: readonly Route[] = []) {
   const root = newNode();
-  for (const pattern of ownPatterns[listener]) placeFor(root, parsePattern(pattern) as readonly Segment[]);
+  const foldedRoot = newNode();
+  const upstreams = new Map<string, UpstreamPaths>();
+  for (const pattern of ownPatterns[listener]) {
+    placeFor(root, parsePattern(pattern) as readonly Segment[], () => newPlace(pattern));
+  }
+
   const placeOf = (path: string, segments = path.slice(1).split('/')): RoutePlace | undefined => {
+    const isPlain = plainPath.test(path);
+    const folded = isPlain ? segments : foldPath(path);
+    const tolerant = find(foldedRoot, folded, 0);
+    if (isPlain && tolerant?.isPlain !== false) return tolerant;
+    if (!isPlain && isOtherSpelling(listener, path, folded)) throw otherSpelling(`/${folded.join('/')}`);
     const place = find(root, segments, 0);
-    return place?.routes.size === 0 ? undefined : place;
+    if (place?.routes.size === 0) return undefined;
+    if (tolerant !== undefined && tolerant !== place && !isExact(place)) throw otherSpelling(tolerant.path);
+    return place;
+  };
+  const pathsOf = ({ name }: Route['upstream']): UpstreamPaths => {
+    const paths = upstreams.get(name) ?? { root: newNode(), rewrites: new Set() };
+    upstreams.set(name, paths);
+    return paths;
+  };
+  /** @returns The path for the upstream. Refuses one that reads there as a path with other rules. */
+  const sentPath = (path: string, method: string, { route, policy, upstream }: CompiledRoute): string => {
+    if (route.rewrite === undefined && upstream.rewrites.size === 1) return path;
+    const sent = rewritePath(path, route.rewrite);
+    if (route.upstream.paths === 'exact') return sent;
+    const folded = plainPath.test(sent) ? sent.slice(1).split('/') : foldPath(sent);
+    if (isOtherSpelling(listener, sent, folded)) throw otherSpelling(`/${folded.join('/')}`);
+    const place = find(upstream.root, folded, 0);
+    if (place !== undefined && place.routes.get(method)?.policy !== policy) throw otherSpelling(place.path);
+    return sent;
   };
   // Routes with the same rules share one policy, because ten thousand separate policies would not fit into the
   // processor's caches.
@@ -163,25 +149,33 @@ export function createRouteTable(listener: ListenerName, routes: readonly Route[
     return policy;
   };
   const table = {
-    /**
-     * @throws Error for a malformed path, or for two routes with the same shape and method. The configuration check
-     *   refuses
-     *   both, so this would be our bug.
-     */
+    /** @throws Error for what the configuration check refuses: a malformed path, two routes with one shape. */
     add(route: Route): void {
       const segments = parsePattern(route.path);
       if (typeof segments === 'string') throw new Error(`route ${route.name}: path ${segments}`);
       const params = segments.flatMap((segment, index) =>
         segment.kind === 'param' ? [[index, segment.name] as const] : [],
       );
-      insert(placeFor(root, segments), { route, policy: policyOf(route), params });
+      const upstream = pathsOf(route.upstream);
+      upstream.rewrites.add(JSON.stringify(route.rewrite));
+      const compiled = { route, policy: policyOf(route), params, upstream };
+      const folded = foldPattern(segments);
+      const place = placeFor(root, segments, () => newPlace(route.path, isEqualPattern(segments, folded)));
+      placeFor(foldedRoot, folded, () => place);
+      insert(place, compiled);
+      const sent = foldPattern(rewritePattern(segments, route.rewrite));
+      const received = placeFor(upstream.root, sent, () => newPlace(route.path));
+      for (const method of servedMethods(route.methods)) {
+        if (!received.routes.has(method)) received.routes.set(method, compiled);
+      }
     },
     /**
-     * Finds the route, with its parameters' values. Visits each node in the tree at most once, so the number of routes
-     * and the length of the path limit the cost.
+     * Finds the route, with its parameters' values and the path for its upstream. Visits each node in the tree at most
+     * once, so the number of routes and the length of the path limit the cost.
      *
-     * @param path From {@link parseRequestTarget}.
-     * @throws AppError `no_route`, and `method_not_allowed` with `Allow`.
+     * @param path From `parseRequestTarget`.
+     * @throws AppError `no_route`, `method_not_allowed` with `Allow`, and `invalid_target` for another spelling of
+     *   another route's path.
      */
     match(method: string, path: string) {
       const segments = path.slice(1).split('/');
@@ -192,11 +186,16 @@ export function createRouteTable(listener: ListenerName, routes: readonly Route[
         throw new AppError('method_not_allowed', { headers: { allow: place.allow.join(', ') } });
       }
       const { route, policy, params } = found;
-      return { route, policy, params: params.length === 0 ? noParams : readParams(params, segments) };
+      return {
+        route,
+        policy,
+        params: params.length === 0 ? noParams : readParams(params, segments),
+        path: sentPath(path, method, found),
+      };
     },
-    /** Returns the methods of this path, sorted. Undefined if no route has this path. */
+    /** Sorted. Undefined if no route has this path. Throws like {@link match}. */
     methodsAt: (path: string) => placeOf(path)?.allow,
-    /** Returns the routes with this path, one for each method. */
+    /** The routes with this path, one for each method. Throws like {@link match}. */
     routesAt(path: string): readonly Route[] {
       return [...(placeOf(path)?.routes.values() ?? [])].map(({ route }) => route);
     },
@@ -204,6 +203,15 @@ export function createRouteTable(listener: ListenerName, routes: readonly Route[
   for (const route of routes) table.add(route);
   return table;
 }
+
+const otherSpelling = (path: string): AppError => invalidTarget(`another spelling of ${path}`);
+
+/** Whether only services that route exactly would receive the request. */
+const isExact = (place: RoutePlace | undefined): boolean =>
+  place !== undefined && [...place.routes.values()].every(({ route }) => route.upstream.paths === 'exact');
+
+const isEqualPattern = (left: readonly Segment[], right: readonly Segment[]): boolean =>
+  JSON.stringify(left) === JSON.stringify(right);
 
 function readParams(params: CompiledRoute['params'], segments: readonly string[]): Params {
   // Without a prototype, because a parameter may have any name.
@@ -221,11 +229,11 @@ function insert(place: RoutePlace, compiled: CompiledRoute): void {
   place.allow = [...place.routes.keys()].sort();
 }
 
-function placeFor(root: RouteNode, segments: readonly Segment[]): RoutePlace {
+function placeFor(root: RouteNode, segments: readonly Segment[], make: () => RoutePlace): RoutePlace {
   let node = root;
   for (const segment of segments) {
     if (segment.kind === 'rest') {
-      node.rest ??= newPlace();
+      node.rest ??= make();
       return node.rest;
     }
     if (segment.kind === 'param') {
@@ -238,7 +246,7 @@ function placeFor(root: RouteNode, segments: readonly Segment[]): RoutePlace {
       node = next;
     }
   }
-  node.end ??= newPlace();
+  node.end ??= make();
   return node.end;
 }
 
@@ -256,4 +264,4 @@ function find(node: RouteNode, segments: readonly string[], depth: number): Rout
 }
 
 const newNode = (): RouteNode => ({ literals: undefined, param: undefined, end: undefined, rest: undefined });
-const newPlace = (): RoutePlace => ({ routes: new Map(), allow: [] });
+const newPlace = (path: string, isPlain = false): RoutePlace => ({ routes: new Map(), allow: [], isPlain, path });

@@ -1,5 +1,6 @@
 import { type Actor, type IdentityContext, idPattern } from '@countersign/identity';
 import type { Scalar } from '../config/config.ts';
+import type { CopiedClaim } from './claim-mapping/copied-claims.ts';
 
 type CommonClaims = Readonly<{
   issuer: string;
@@ -48,6 +49,8 @@ type TokenDetails = Readonly<{
   certificate: string | undefined;
   /** Every mapped role in the token. Empty if roles are not mapped. */
   roles: readonly string[];
+  /** The claims that identity tokens copy. */
+  copied: ReadonlyMap<string, CopiedClaim>;
 }>;
 
 /** The claims of a verified access token. Each value matches the grammar of the identity contract. */

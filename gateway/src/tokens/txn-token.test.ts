@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
 import { exampleConfig } from '../../test/kit/example-config.ts';
-import { loadGatewayKeys } from '../keys/gateway-keys.ts';
+import { loadGatewayKeys } from '../keys/key-directory.ts';
 import { createKey, readKeys, removeKey, retireKey } from '../keys/key-files.ts';
 import type { StatusClaims } from './claims.ts';
 import { createTxnTokens, maxDepth, type Transaction } from './txn-token.ts';

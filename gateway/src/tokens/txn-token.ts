@@ -4,18 +4,16 @@ import { z } from 'zod';
 import { toleranceMs } from '../config/config.ts';
 import { id, name, partyName, role, scopeName } from '../config/schema/values/scalars.ts';
 import { AppError } from '../errors.ts';
-import type { GatewayKeySet } from '../keys/gateway-keys.ts';
+import type { GatewayKeySet } from '../keys/key-directory.ts';
 import type { GatewayKey } from '../keys/key-files.ts';
-import { macKeysFor } from '../keys/mac-key.ts';
-import { requireSigningKey } from '../keys/signing-keys.ts';
+import { macKeysFor, requireSigningKey } from '../keys/signing-keys.ts';
 import { findIssuer } from './claim-mapping/find-issuer.ts';
 import type { StatusClaims } from './claims.ts';
-import { parseCompactToken } from './compact-token.ts';
+import { parseJwt, type UnverifiedJwt } from './parse-jwt.ts';
 import type { TokenStatus, TrustedIssuer } from './verified-tokens.ts';
 
 /** A chain of calls that one user's or OAuth client's request started. */
 export type Transaction = Readonly<{
-  /** The id of that request. It stays the same along the whole chain. */
   id: string;
   /** 1 if the user or OAuth client called the service. Each further call between services adds 1. */
   depth: number;
@@ -45,7 +43,6 @@ const commonShape = {
   iat: seconds,
   exp: seconds,
   txn: z.uuid(),
-  /** The user's or OAuth client's id. */
   sub: id,
   sid: id.optional(),
   scope: z.array(scopeName).min(1).max(64).optional(),
@@ -142,7 +139,6 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions) {
   };
 }
 
-/** Returns the members that say whose transaction it is. */
 function principalOf({ kind, userId, clientId, role, tenantId: tenant_id }: StatusClaims) {
   return kind === 'user'
     ? { sub: userId, tenant_id, role, client: clientId }
@@ -181,7 +177,6 @@ function transactionOf(payload: Payload, issuer: TrustedIssuer): PresentedTransa
 
 const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-/** HS256 (RFC 7518 section 3.2). */
 function macOf(key: GatewayKey, signed: string): Buffer {
   return createHmac('sha256', macKeyOf(key)).update(signed).digest();
 }
@@ -195,9 +190,9 @@ function hasValidMac(token: string, key: GatewayKey): boolean {
 
 const macKeyOf = macKeysFor('countersign txn-token v1');
 
-function parse(text: string): ReturnType<typeof parseCompactToken> {
+function parse(text: string): UnverifiedJwt {
   try {
-    return parseCompactToken(text);
+    return parseJwt(text);
   } catch (cause) {
     throw invalid('not a JWT', cause);
   }

@@ -14,20 +14,28 @@ export type TrustedIssuer = Readonly<{
   keys: KeySet;
   /** Undefined if this issuer has no revocation feed. Its tokens are then valid until `exp`. */
   revocations: Revocations | undefined;
-  /** The events that the issuer sends. */
   events?: EventStream | undefined;
   /** Undefined if this issuer's opaque tokens are not accepted. */
   introspection?: IntrospectionEndpoint | undefined;
 }>;
 
-/** Asks an issuer about its tokens (RFC 7662). */
+/** The client whose token needs a request to its issuer. Such requests are shared out by client address. */
+export type Asker = Readonly<{
+  address: string;
+  /** Throws if this client must not cause a request. What it throws is passed on. */
+  assertAllowed(): void;
+}>;
+
+/** An operator's command, which competes with no client. */
+export const operator: Asker = { address: 'operator', assertAllowed() {} };
+
 export type IntrospectionEndpoint = Readonly<{
   /**
-   * @param admit Called just before the request is sent. What it throws is passed on.
+   * @param asker The client that waits. Its `assertAllowed` is called just before the request is sent.
    * @param read Reads the body of the response. What it throws makes the response count as failed.
    * @throws AppError `introspection_unavailable`.
    */
-  ask<Answer>(token: string, admit: () => void, read: (body: Buffer) => Answer | Promise<Answer>): Promise<Answer>;
+  ask<Answer>(token: string, asker: Asker, read: (body: Buffer) => Answer | Promise<Answer>): Promise<Answer>;
   stats: { calls: number; failures: number; hits: number };
   /** The last call, for operators. `failure` is undefined if it succeeded. */
   last: Readonly<{ monotonicMs: number; failure: string | undefined }> | undefined;
@@ -87,7 +95,6 @@ export function assertUnrevoked(token: TokenStatus, nowMs: number): void {
 const isCurrent = ({ generation, issuer: { keys }, isFresh }: VerifiedToken): boolean =>
   isFresh === undefined ? generation === keys.generation && keys.ready : isFresh();
 
-/** Identifies the refused token for operators. */
 const sourceOf = ({ issuer, claims }: TokenStatus) => ({ issuer: issuer.config.issuer, subject: claims.subject });
 
 const maxTokens = 20_000;
@@ -99,7 +106,7 @@ type Entry = Readonly<{ text: string; token: VerifiedToken }>;
  * A refusal, and the generation of the key sets at that time. A signature that was invalid may be valid under a new
  * key with the same id.
  */
-type Refusal = Readonly<{ code: Code; detail: AppError['detail']; keys: number; untilMs: number }>;
+type RememberedRefusal = Readonly<{ code: Code; detail: AppError['detail']; keys: number; untilMs: number }>;
 
 const maxRefused = 2_000;
 const refusedForMs = 5_000;
@@ -131,14 +138,12 @@ const placeOf = (text: string): string => text.slice(-43);
 export type OpaqueTokens = Readonly<{
   /** The key of an opaque token in caches. Undefined for a JWT. */
   keyOf(text: string): string | undefined;
-  /** @param admit Throws if this client must not cause a request to the issuer. */
-  verify(text: string, admit: () => void): Promise<VerifiedToken>;
+  verify(text: string, asker: Asker): Promise<VerifiedToken>;
 }>;
 
 export type AccessTokensOptions = Readonly<{
   issuers: ReadonlyMap<string, TrustedIssuer>;
-  /** From `createTokenVerifier`. */
-  verify(token: string): Promise<VerifiedToken>;
+  verify(token: string, asker: Asker): Promise<VerifiedToken>;
   /** If undefined, opaque tokens are malformed. */
   opaque?: OpaqueTokens | undefined;
   nowMs(): number;
@@ -147,7 +152,6 @@ export type AccessTokensOptions = Readonly<{
    * token again.
    */
   previous?: AccessTokens | undefined;
-  /** Counts the verifications. */
   outcomes?: TokenOutcomes | undefined;
   /** A monotonic clock, because correcting the system clock would prolong a refusal. */
   monotonicMs?: () => number;
@@ -167,8 +171,7 @@ export class AccessTokens {
     maxSize: maxCharacters,
     sizeCalculation: ({ text }) => text.length,
   });
-  readonly #refused = new LRUCache<string, Refusal>({ max: maxRefused });
-  /** Verifications in progress. */
+  readonly #refused = new LRUCache<string, RememberedRefusal>({ max: maxRefused });
   readonly #pending = new Map<string, Promise<VerifiedToken>>();
   readonly #stats = { hits: 0, misses: 0, refusedFromMemory: 0 };
 
@@ -216,10 +219,9 @@ export class AccessTokens {
   /**
    * Verifies the token. A token that was refused recently is refused again from the cache.
    *
-   * @param admit See {@link OpaqueTokens}.
    * @throws AppError `token_*`, `issuer_keys_unavailable`, `introspection_unavailable`, `revocations_unavailable`.
    */
-  async verify(text: string, admit: () => void = () => {}): Promise<VerifiedToken> {
+  async verify(text: string, asker: Asker = operator): Promise<VerifiedToken> {
     const key = this.#keyOf(text);
     const refusal = this.#refused.get(key);
     if (refusal !== undefined && refusal.keys === this.#keysGeneration() && this.#monotonicMs() < refusal.untilMs) {
@@ -229,7 +231,7 @@ export class AccessTokens {
     const running = this.#pending.get(key);
     if (running === undefined) {
       this.#stats.misses += 1;
-      const started = this.#verifyOnce(text, key, admit);
+      const started = this.#verifyOnce(text, key, asker);
       this.#pending.set(key, started);
       return started;
     }
@@ -240,7 +242,7 @@ export class AccessTokens {
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       // The address of the first request was refused, not the token.
-      if (error.code === 'rate_limited') return this.verify(text, admit);
+      if (error.code === 'rate_limited') return this.verify(text, asker);
       this.#stats.refusedFromMemory += 1;
       throw repeated(error);
     }
@@ -250,11 +252,11 @@ export class AccessTokens {
     return this.#options.opaque?.keyOf(text) ?? text;
   }
 
-  async #verifyOnce(text: string, key: string, admit: () => void): Promise<VerifiedToken> {
+  async #verifyOnce(text: string, key: string, asker: Asker): Promise<VerifiedToken> {
     const { verify, opaque, nowMs, outcomes } = this.#options;
     const keys = this.#keysGeneration();
     try {
-      const token = await (key === text || opaque === undefined ? verify(text) : opaque.verify(text, admit));
+      const token = await (key === text || opaque === undefined ? verify(text, asker) : opaque.verify(text, asker));
       // Caches a revoked token too. Its signature is still valid, so it need not be verified each time a client sends
       // it.
       this.#verified.set(placeOf(key), { text: key, token });

@@ -18,7 +18,7 @@ const setOf = (...jwks: readonly object[]): RequestListener => {
 };
 const publicOf = ({ d: _private, ...half }: PrivateAgreementJwk) => half;
 
-const agreedInput = `countersign=("@method");keyid="${'a'.repeat(43)}.${'b'.repeat(43)}";alg="hmac-sha256"`;
+const agreedInput = (kid: string) => `countersign=("@method");keyid="${'a'.repeat(43)}.${kid}";alg="hmac-sha256"`;
 const refusal = (reason: string) => new AppError('identity_refused', { detail: { reason } });
 
 type Followed = Readonly<{ origins: readonly string[]; tls?: TlsFiles }>;
@@ -155,6 +155,19 @@ describe('upstream keys', () => {
     expect(chosen()).toBe('keys_unknown');
   });
 
+  test('stops using a key an hour after one target last confirmed it, even if another still does', async () => {
+    const jwk = publicOf(newAgreementJwk());
+    const [up, down] = [await target(setOf(jwk)), await target(setOf(jwk))];
+    follow({ origins: [up.url, down.url] });
+    await settled(jwk.kid);
+    down.answer = (req) => void req.socket.destroy();
+    await fetchAgain(down);
+    await eventually(() => expect(agreement.targets.map(({ confirmedAtMs }) => confirmedAtMs)).toEqual([1_000, 0]));
+    await eventually(() => expect(agreement.targets[1]?.failure).toBeDefined());
+    nowMs = 3_600_001;
+    expect(chosen()).toBe('keys_unknown');
+  });
+
   test("fetches key sets over TLS, with the upstream's certificates", async () => {
     const home = mkdtempSync(join(tmpdir(), 'countersign-agreement-tls-'));
     const [services, clients] = [testAuthority('services'), testAuthority('clients')];
@@ -202,25 +215,113 @@ describe('upstream keys', () => {
   });
 
   test('after key_unknown, uses ed25519 for 30 s and fetches the key sets again', async () => {
+    const jwk = publicOf(newAgreementJwk());
+    const served = await target(setOf(jwk));
+    follow({ origins: [served.url] });
+    await settled(jwk.kid);
+    nowMs = 10_000;
+    const headers = ['x-sent-by-client', 'signature-input', 'signature-input', agreedInput(jwk.kid)];
+    expect(agreement.shouldRepeat(refusal('key_unknown'), headers)).toBe(true);
+    expect(chosen()).toBe('key_unknown');
+    await eventually(() => expect(agreement.targets[0]?.confirmedAtMs).toBe(10_000));
+    nowMs = 39_999;
+    expect(chosen()).toBe('key_unknown');
+    nowMs = 40_000;
+    expect(chosen()).toBe(jwk.kid);
+  });
+
+  test('after key_unknown, uses a new key as soon as it is fetched', async () => {
     const [old, fresh] = [publicOf(newAgreementJwk()), publicOf(newAgreementJwk())];
     const served = await target(setOf(old));
     follow({ origins: [served.url] });
     await settled(old.kid);
     served.answer = setOf(fresh);
     nowMs = 10_000;
-    const headers = ['x-sent-by-client', 'signature-input', 'signature-input', agreedInput];
-    expect(agreement.shouldRepeat(refusal('key_unknown'), headers)).toBe(true);
+    const refused = ['signature-input', agreedInput(old.kid)];
+    expect(agreement.shouldRepeat(refusal('key_unknown'), refused)).toBe(true);
     expect(chosen()).toBe('key_unknown');
-    await eventually(() => expect(served.fetches).toBe(2));
-    nowMs = 39_999;
-    expect(chosen()).toBe('key_unknown');
-    nowMs = 40_000;
     await settled(fresh.kid);
+    expect(agreement.shouldRepeat(refusal('key_unknown'), refused)).toBe(true);
+    expect(chosen()).toBe(fresh.kid);
+  });
+
+  test("ignores another service's key", async () => {
+    const [another, own] = [publicOf(newAgreementJwk('others')), publicOf(newAgreementJwk('things'))];
+    const served = await target(setOf(another));
+    follow({ origins: [served.url] });
+    await settled('no_common_key');
+    served.answer = setOf(another, own);
+    await fetchAgain(served);
+    await settled(own.kid);
+  });
+
+  describe('of instances behind one address', () => {
+    const warnings = () => log.lines().filter(({ msg }) => String(msg).includes('a captured request works once'));
+
+    /** One fetch reaches each instance, in this order. */
+    async function fetchFrom(served: Awaited<ReturnType<typeof target>>, ...sets: RequestListener[]): Promise<void> {
+      for (const answer of sets) {
+        served.answer = answer;
+        await fetchAgain(served);
+        await eventually(() => expect(agreement.targets[0]?.confirmedAtMs).toBe(nowMs));
+      }
+    }
+
+    test('a key that returns proves that they differ: ed25519 for 10 minutes, an hour, a day', async () => {
+      const [one, two] = [setOf(publicOf(newAgreementJwk())), setOf(publicOf(newAgreementJwk()))];
+      const served = await target(one);
+      follow({ origins: [served.url] });
+      await eventually(() => expect(chosen()).not.toBe('keys_unknown'));
+      await fetchFrom(served, two);
+      expect(chosen()).not.toBe('instances_differ');
+      for (const [at, minutes] of [10, 60, 1440, 1440].entries()) {
+        await fetchFrom(served, at % 2 === 0 ? one : two);
+        nowMs += minutes * 60_000 - 1;
+        expect(chosen()).toBe('instances_differ');
+        expect(warnings()).toHaveLength(at + 1);
+        nowMs += 1;
+        expect(chosen()).not.toBe('instances_differ');
+        await fetchFrom(served, at % 2 === 0 ? one : two);
+      }
+      nowMs += 86_400_000;
+      await fetchFrom(served, one);
+      nowMs += 600_000;
+      await fetchFrom(served, one);
+      expect(chosen()).not.toBe('instances_differ');
+    });
+
+    test('the time starts again while they still differ, with one warning', async () => {
+      const [one, two] = [setOf(publicOf(newAgreementJwk())), setOf(publicOf(newAgreementJwk()))];
+      const served = await target(one);
+      follow({ origins: [served.url] });
+      await eventually(() => expect(chosen()).not.toBe('keys_unknown'));
+      await fetchFrom(served, two, one);
+      nowMs += 598_000;
+      await fetchFrom(served, two);
+      nowMs += 599_999;
+      expect(chosen()).toBe('instances_differ');
+      expect(warnings()).toHaveLength(1);
+    });
+
+    test('restarts, rotations and a service that pauses are no proof', async () => {
+      const [a, b, c] = [newAgreementJwk(), newAgreementJwk(), newAgreementJwk()].map(publicOf);
+      if (a === undefined || b === undefined || c === undefined) throw new Error('no key');
+      const served = await target(setOf(a));
+      follow({ origins: [served.url] });
+      await settled(a.kid);
+      await fetchFrom(served, setOf(), setOf(a), setOf(b, a), setOf(a), setOf(b, a), setOf(b), setOf(c));
+      expect(chosen()).toBe(c.kid);
+      expect(warnings()).toEqual([]);
+    });
   });
 
   test.each<[string, AppError, string]>([
-    ['another reason', refusal('signature_invalid'), agreedInput],
-    ['another error', new AppError('upstream_unreachable', { detail: { reason: 'key_unknown' } }), agreedInput],
+    ['another reason', refusal('signature_invalid'), agreedInput('b'.repeat(43))],
+    [
+      'another error',
+      new AppError('upstream_unreachable', { detail: { reason: 'key_unknown' } }),
+      agreedInput('b'.repeat(43)),
+    ],
     ['an ed25519 key', refusal('key_unknown'), 'countersign=("@method");keyid="ed-1";alg="ed25519"'],
     ['no signature', refusal('key_unknown'), ''],
   ])('ignores a refusal for %s', async (_what, error, input) => {
@@ -239,7 +340,7 @@ describe('upstream keys', () => {
     await settled(jwk.kid);
     nowMs = 5_000;
     for (let count = 0; count < 100; count += 1) {
-      agreement.shouldRepeat(refusal('key_unknown'), ['signature-input', agreedInput]);
+      agreement.shouldRepeat(refusal('key_unknown'), ['signature-input', agreedInput(jwk.kid)]);
     }
     await eventually(() => expect(agreement.targets[0]?.confirmedAtMs).toBe(5_000));
     expect(served.fetches).toBe(2);

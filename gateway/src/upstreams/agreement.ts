@@ -1,13 +1,12 @@
 import { type Dispatcher, headerOf } from '@countersign/http1-client';
 import { type AgreementPublicKey, agreementKeysIn } from '@countersign/identity';
-import type { Logger } from '@countersign/service-kit';
+import type { Logger } from '@countersign/process-kit';
 import type { AppError } from '../errors.ts';
 import type { FallbackReason } from '../keys/signing-keys.ts';
 import { Poll, type PollAnswer } from './pool/poll.ts';
 
 type AgreementOptions = Readonly<{
   upstream: string;
-  /** Each target's address, and how to connect to it. */
   targets: readonly Readonly<{ origin: string; openSingleUse(timeoutMs: number): Dispatcher }>[];
   logger: Logger;
   monotonicMs(): number;
@@ -18,8 +17,10 @@ type AgreementOptions = Readonly<{
 const maxAgeMs = 3_600_000;
 /** How long to sign with ed25519 after the service refused an agreed key. */
 const fallbackMs = 30_000;
+/** How long to sign with ed25519 after instances behind one address published different keys: longer each time. */
+const differMs = [600_000, 3_600_000, 86_400_000] as const;
 
-const agreedKeyid = /;keyid="[A-Za-z0-9_-]{43}\.[A-Za-z0-9_-]{43}";/;
+const agreedKeyid = /;keyid="[A-Za-z0-9_-]{43}\.([A-Za-z0-9_-]{43})";/;
 
 /** Tracks which of the service's keys to use for key agreement. Does not fetch before `start`. */
 export class UpstreamAgreement {
@@ -28,10 +29,14 @@ export class UpstreamAgreement {
   #chosen: AgreementPublicKey | FallbackReason = 'keys_unknown';
   #validUntilMs = Number.NEGATIVE_INFINITY;
   #fallbackUntilMs = Number.NEGATIVE_INFINITY;
+  #refusedKid = '';
+  #differUntilMs = Number.NEGATIVE_INFINITY;
+  /** How often instances were found to differ, with less than a day between the ends. */
+  #found = 0;
   #logged = '';
 
   constructor(options: AgreementOptions) {
-    const onFetched = () => this.#onFetched();
+    const onFetched = (differs: boolean) => this.#onFetched(differs);
     this.#options = options;
     this.targets = options.targets.map((address) => new FollowedTarget(address, { ...options, onFetched }));
   }
@@ -39,32 +44,37 @@ export class UpstreamAgreement {
   /** Returns the key that every target publishes, or the reason why requests are signed with ed25519. */
   serviceKey(): AgreementPublicKey | FallbackReason {
     const nowMs = this.#options.monotonicMs();
-    if (nowMs < this.#fallbackUntilMs) return 'key_unknown';
-    return nowMs > this.#validUntilMs ? 'keys_unknown' : this.#chosen;
+    if (nowMs < this.#differUntilMs) return 'instances_differ';
+    const key = nowMs > this.#validUntilMs ? 'keys_unknown' : this.#chosen;
+    // Any other key is new: the service has restarted with it.
+    const isRefused = typeof key === 'string' || key.kid === this.#refusedKid;
+    return isRefused && nowMs < this.#fallbackUntilMs ? 'key_unknown' : key;
   }
 
   /**
-   * Handles a refused request. If the service does not know the request's key, the gateway signs with ed25519 for 30 s
-   * and fetches the key sets again.
+   * If the service does not know the key, fetches the key sets again, and signs with ed25519 for 30 s or until all
+   * targets publish a new key.
    *
-   * @param headers The refused request's headers, as alternating names and values.
-   * @returns Whether to send the request again. That is safe, because the service refused the request before handling
-   *   it.
+   * @returns Whether to send the request again: the service refused it before handling it.
    */
   shouldRepeat({ code, detail }: AppError, headers: readonly string[]): boolean {
     if (code !== 'identity_refused' || detail?.reason !== 'key_unknown') return false;
     // Uses the last value, because a client's header may have the same name.
     const input = headers[headers.lastIndexOf('signature-input') + 1];
-    if (input === undefined || !agreedKeyid.test(input)) return false;
+    const kid = agreedKeyid.exec(input ?? '')?.[1];
+    if (kid === undefined) return false;
+    // A fetch has replaced the key since the request was signed.
+    if (typeof this.#chosen !== 'string' && this.#chosen.kid !== kid) return true;
     const { upstream, logger, monotonicMs } = this.#options;
     const nowMs = monotonicMs();
     if (nowMs >= this.#fallbackUntilMs) {
       logger.warn(
         { upstream, ...detail },
-        'a service does not know the agreed key, so requests are signed with ed25519 for 30 s',
+        'a service does not know the agreed key, so requests are signed with ed25519 for 30 s, or until it publishes a new one',
       );
     }
     this.#fallbackUntilMs = nowMs + fallbackMs;
+    this.#refusedKid = kid;
     for (const { poll } of this.targets) poll.hurry(soonestMs);
     return true;
   }
@@ -77,13 +87,27 @@ export class UpstreamAgreement {
     await Promise.all(this.targets.map(({ poll }) => poll.stop()));
   }
 
-  #onFetched(): void {
+  #onFetched(differs: boolean): void {
     const before = this.#chosen;
     const next = chooseKey(this.targets);
+    if (differs) this.#onDifferingInstances();
     this.#validUntilMs = Math.min(...this.targets.map(({ confirmedAtMs }) => confirmedAtMs)) + maxAgeMs;
     // Keeps the object of an unchanged key, because derived keys are cached by that object.
     this.#chosen = typeof next !== 'string' && typeof before !== 'string' && next.kid === before.kid ? before : next;
     this.#logChange();
+  }
+
+  #onDifferingInstances(): void {
+    const { upstream, logger, monotonicMs } = this.#options;
+    const nowMs = monotonicMs();
+    if (nowMs >= this.#differUntilMs) {
+      this.#found = nowMs < this.#differUntilMs + differMs[2] ? Math.min(this.#found + 1, 3) : 1;
+      logger.error(
+        { upstream },
+        'instances behind one address publish different keys, so requests are signed with ed25519: give all instances one directory of keys. Unless they share a replay store, a captured request works once at each of them, with ed25519 too',
+      );
+    }
+    this.#differUntilMs = nowMs + (differMs[this.#found - 1] ?? differMs[0]);
   }
 
   #logChange(): void {
@@ -98,15 +122,13 @@ export class UpstreamAgreement {
     if (kid !== undefined) logger.info({ upstream, kid }, 'requests are signed with an agreed key');
     if (!isNone) return;
     const why = differ
-      ? 'the targets of an upstream publish different keys, so requests are signed with ed25519: give all targets the same key'
+      ? 'the targets of an upstream publish different keys, so requests are signed with ed25519: give all targets the same key. Unless they share a replay store, a captured request works once at each of them'
       : 'a target of an upstream publishes no X25519 key, so requests are signed with ed25519';
     logger.warn({ upstream, published }, why);
   }
 }
 
-/**
- * Returns the first target's first key that every other target also publishes. Services list the preferred key first.
- */
+/** The first target's first key that every other target also publishes: services list the preferred key first. */
 function chooseKey(targets: readonly FollowedTarget[]): AgreementPublicKey | FallbackReason {
   const published = targets.map(({ keys }) => keys);
   if (published.includes(undefined)) return 'keys_unknown';
@@ -120,6 +142,8 @@ const refreshMs = 60_000;
 const firstRetryMs = 250;
 /** Until a key is known, requests are signed with ed25519, so a slow retry only costs CPU time. */
 const longestRetryMs = 5_000;
+/** Nothing listens: the service may be about to start, and its first requests should already have a key. */
+const longestConnectMs = 750;
 /** The minimum time between the starts of two fetches. */
 const soonestMs = 1_000;
 
@@ -131,31 +155,36 @@ const request = {
 };
 /** A service publishes one key, or two while it rotates. */
 const maxKeys = 4;
+/** More than the instances behind one address. */
+const maxSeen = 1_000;
 
-/**
- * Periodically fetches the keys that one target publishes. A failed fetch keeps the known keys. Does not follow
- * redirects, because another host could supply any key.
- */
+/** A failed fetch keeps the known keys. Follows no redirects, because another host could supply any key. */
 class FollowedTarget {
   readonly origin: string;
-  /** Undefined until the first fetch. */
   keys: readonly AgreementPublicKey[] | undefined;
   /** When a fetch last confirmed the keys, in monotonic milliseconds. */
   confirmedAtMs = Number.NEGATIVE_INFINITY;
-  /** Why the last fetch failed. Undefined if it succeeded or there was none. */
   failure: string | undefined;
   readonly poll: Poll;
+  readonly #upstream: string;
   #failuresInARow = 0;
+  /** The kids of the last key set that had any, and those of all sets. */
+  #last: readonly string[] = [];
+  readonly #seen = new Set<string>();
 
-  /** @param options `onFetched` runs after every fetch. */
+  /** @param options `onFetched` runs after every fetch. It learns whether instances behind the address differ. */
   constructor(
     { origin, openSingleUse }: AgreementOptions['targets'][number],
-    { onFetched, monotonicMs, random }: Pick<AgreementOptions, 'monotonicMs' | 'random'> & { onFetched(): void },
+    options: Pick<AgreementOptions, 'upstream' | 'monotonicMs' | 'random'> & { onFetched(differs: boolean): void },
   ) {
+    const { upstream, onFetched, monotonicMs, random } = options;
     this.origin = origin;
+    this.#upstream = upstream;
     const onAnswer = (answer: PollAnswer): number => {
-      const retryInMs = this.#keep(keysIn(answer), monotonicMs());
-      onFetched();
+      const fetched = keysIn(answer, upstream);
+      const longestMs = typeof answer === 'string' ? longestConnectMs : longestRetryMs;
+      const retryInMs = this.#keep(fetched, monotonicMs(), longestMs);
+      onFetched(typeof fetched !== 'string' && this.#returns(fetched.map(({ kid }) => kid)));
       return retryInMs;
     };
     this.poll = new Poll({ pool: openSingleUse(request.timeoutMs), path, request, onAnswer, monotonicMs, random });
@@ -163,16 +192,30 @@ class FollowedTarget {
 
   /** Fetches once, without `start`. Undefined if the target does not respond with a key set in time. */
   async fetchOnce(timeoutMs: number): Promise<readonly AgreementPublicKey[] | undefined> {
-    const fetched = keysIn(await this.poll.ask(AbortSignal.timeout(timeoutMs)));
+    const fetched = keysIn(await this.poll.ask(AbortSignal.timeout(timeoutMs)), this.#upstream);
     return typeof fetched === 'string' ? undefined : fetched;
   }
 
+  /**
+   * Whether an earlier key set is back after one that shares no key with it. A restart with a key in memory, or a
+   * rotation, never brings an old key back: several instances answer at this address, each with its own key.
+   */
+  #returns(kids: readonly string[]): boolean {
+    if (kids.length === 0) return false;
+    const isOther = !kids.some((kid) => this.#last.includes(kid));
+    const returns = isOther && kids.some((kid) => this.#seen.has(kid));
+    if (this.#seen.size > maxSeen) this.#seen.clear();
+    for (const kid of kids) this.#seen.add(kid);
+    this.#last = kids;
+    return returns;
+  }
+
   /** @returns Milliseconds until the next fetch. */
-  #keep(fetched: readonly AgreementPublicKey[] | string, nowMs: number): number {
+  #keep(fetched: readonly AgreementPublicKey[] | string, nowMs: number, longestMs: number): number {
     if (typeof fetched === 'string') {
       this.failure = fetched;
       this.#failuresInARow += 1;
-      return Math.min(longestRetryMs, firstRetryMs * 2 ** (this.#failuresInARow - 1));
+      return Math.min(longestMs, firstRetryMs * 2 ** (this.#failuresInARow - 1));
     }
     this.failure = undefined;
     this.#failuresInARow = 0;
@@ -183,13 +226,13 @@ class FollowedTarget {
 }
 
 /** @returns The keys, or the reason why they are unknown. Empty if the target publishes no key set. */
-function keysIn(answer: PollAnswer): readonly AgreementPublicKey[] | string {
+function keysIn(answer: PollAnswer, upstream: string): readonly AgreementPublicKey[] | string {
   if (typeof answer === 'string') return answer;
   const { status, body } = answer;
   if (status !== 200) return status === 404 || status === 410 ? [] : `status ${status}`;
   if (headerOf(answer, 'content-encoding') !== undefined) return 'content-encoding';
   try {
-    return agreementKeysIn(JSON.parse(body.toString('utf8')))?.slice(0, maxKeys) ?? 'not a key set';
+    return agreementKeysIn(JSON.parse(body.toString('utf8')), upstream)?.slice(0, maxKeys) ?? 'not a key set';
   } catch {
     return 'not a key set';
   }

@@ -1,10 +1,10 @@
 import { readBody } from '@countersign/jwks';
-import { createOutageLog, type Logger } from '@countersign/service-kit';
+import { createOutageLog, type Logger, TurnQueue } from '@countersign/process-kit';
 import type { Issuer } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { guardedFetch } from '../keys/discovery.ts';
-import type { IntrospectionEndpoint } from '../tokens/verified-tokens.ts';
-import { Breaker, type BreakerState } from './pool/breaker.ts';
+import type { Asker, IntrospectionEndpoint } from '../tokens/verified-tokens.ts';
+import { Breaker } from './pool/breaker.ts';
 
 type Settings = NonNullable<Issuer['introspection']>;
 
@@ -16,90 +16,61 @@ const breakerRules = { failureRate: 0.5, minimum: 10, windowMs: 10_000, cooldown
 
 /**
  * Asks one introspection endpoint, over a new connection each time. Redirects are not followed, because they would
- * carry the token and the secret elsewhere. At most 32 requests run at once; others wait in order.
+ * carry the token and the secret elsewhere. At most 32 requests run at once; client addresses take turns.
+ *
+ * @param timeoutMs How long a request may take, and how long it may wait before.
  */
-export class IntrospectionClient implements IntrospectionEndpoint {
-  readonly stats = { calls: 0, failures: 0, hits: 0 };
-  last: IntrospectionEndpoint['last'];
-  readonly #issuer: string;
-  readonly #timeoutMs: number;
-  readonly #settings: Settings;
-  readonly #logger: Logger;
-  readonly #headers: Readonly<Record<string, string>>;
+export function openIntrospection(issuer: string, settings: Settings, logger: Logger, timeoutMs = defaultTimeoutMs) {
   // The operator chose the address, so it may be anywhere but at a metadata service.
-  readonly #fetch = guardedFetch(() => 'loopback').fetch;
-  readonly #breaker = new Breaker(breakerRules);
-  readonly #outages = createOutageLog(() => performance.now());
-  readonly #waiting: (() => void)[] = [];
-  #running = 0;
+  const { fetch } = guardedFetch(() => 'loopback');
+  const breaker = new Breaker(breakerRules);
+  const outages = createOutageLog(() => performance.now());
+  const unavailable = (reason: string, cause?: unknown) =>
+    new AppError('introspection_unavailable', { cause, detail: { issuer, reason } });
+  const queue = new TurnQueue({
+    concurrency: maxConcurrent,
+    maxWaiting,
+    maxWaitMs: timeoutMs,
+    refusal: (reason) => unavailable(reason),
+  });
+  const credentials = `${formEncoded(settings.clientId)}:${formEncoded(Buffer.from(settings.secret).toString())}`;
+  const headers = {
+    accept: settings.signed ? 'application/token-introspection+jwt' : 'application/json',
+    authorization: `Basic ${Buffer.from(credentials).toString('base64')}`,
+    'content-type': 'application/x-www-form-urlencoded',
+  };
 
-  /** @param timeoutMs How long a request may take, and how long it may wait before. */
-  constructor(issuer: string, settings: Settings, logger: Logger, timeoutMs = defaultTimeoutMs) {
-    this.#timeoutMs = timeoutMs;
-    this.#issuer = issuer;
-    this.#settings = settings;
-    this.#logger = logger;
-    const credentials = `${formEncoded(settings.clientId)}:${formEncoded(Buffer.from(settings.secret).toString())}`;
-    this.#headers = {
-      accept: settings.signed ? 'application/token-introspection+jwt' : 'application/json',
-      authorization: `Basic ${Buffer.from(credentials).toString('base64')}`,
-      'content-type': 'application/x-www-form-urlencoded',
-    };
-  }
-
-  async ask<Answer>(
-    token: string,
-    admit: () => void,
-    read: (body: Buffer) => Answer | Promise<Answer>,
-  ): Promise<Answer> {
-    await this.#enter();
+  async function attempt<Answer>(work: () => Promise<Answer>): Promise<Answer> {
+    const permit = breaker.admit(performance.now());
+    if (permit === undefined) throw unavailable('paused, because requests failed');
+    endpoint.stats.calls += 1;
     try {
-      admit();
-      return await this.#attempt(async () => read(await this.#post(token)));
-    } finally {
-      this.#leave();
-    }
-  }
-
-  readonly breakerState = (): BreakerState => this.#breaker.state(performance.now());
-
-  start(): void {}
-
-  stop(): void {}
-
-  async #attempt<Answer>(attempt: () => Promise<Answer>): Promise<Answer> {
-    const permit = this.#breaker.admit(performance.now());
-    if (permit === undefined) throw this.#unavailable('paused, because requests failed');
-    this.stats.calls += 1;
-    try {
-      const answer = await attempt();
-      this.#breaker.settle(permit, 'success', performance.now());
-      this.#outages.recovered();
-      this.last = { monotonicMs: performance.now(), failure: undefined };
+      const answer = await work();
+      breaker.settle(permit, 'success', performance.now());
+      outages.recovered();
+      endpoint.last = { monotonicMs: performance.now(), failure: undefined };
       return answer;
     } catch (cause) {
-      this.stats.failures += 1;
+      endpoint.stats.failures += 1;
       // A client could send tokens that the endpoint answers with 400, and must not stop the others.
       const isOfToken = cause instanceof StatusError && cause.status === 400;
-      this.#breaker.settle(permit, isOfToken ? 'neutral' : 'failure', performance.now());
+      breaker.settle(permit, isOfToken ? 'neutral' : 'failure', performance.now());
       const reason = reasonOf(cause);
-      this.last = { monotonicMs: performance.now(), failure: reason };
-      const level = this.#outages.failed(true);
-      if (level !== undefined) {
-        const { shownUrl: url } = this.#settings;
-        this.#logger[level]({ issuer: this.#issuer, url, reason }, 'opaque tokens cannot be introspected');
-      }
-      throw this.#unavailable(reason, cause);
+      endpoint.last = { monotonicMs: performance.now(), failure: reason };
+      const level = outages.failed(true);
+      if (level !== undefined)
+        logger[level]({ issuer, url: settings.shownUrl, reason }, 'opaque tokens cannot be introspected');
+      throw unavailable(reason, cause);
     }
   }
 
   /** @see RFC 7662 section 2.1 */
-  async #post(token: string): Promise<Buffer> {
-    const response = await this.#fetch(this.#settings.url, {
+  async function post(token: string): Promise<Buffer> {
+    const response = await fetch(settings.url, {
       method: 'POST',
-      headers: this.#headers,
+      headers,
       body: new URLSearchParams({ token, token_type_hint: 'access_token' }).toString(),
-      signal: AbortSignal.timeout(this.#timeoutMs),
+      signal: AbortSignal.timeout(timeoutMs),
     });
     if (response.status !== 200) {
       await response.body?.cancel();
@@ -110,29 +81,19 @@ export class IntrospectionClient implements IntrospectionEndpoint {
     return body;
   }
 
-  async #enter(): Promise<void> {
-    if (this.#running < maxConcurrent) {
-      this.#running += 1;
-      return;
-    }
-    if (this.#waiting.length >= maxWaiting) throw this.#unavailable('too many requests are waiting');
-    const sinceMs = performance.now();
-    await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    if (performance.now() - sinceMs < this.#timeoutMs) return;
-    this.#leave();
-    throw this.#unavailable('too many requests were waiting');
-  }
-
-  /** Passes the slot on to the request that has waited longest. */
-  #leave(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#running -= 1;
-    else next();
-  }
-
-  #unavailable(reason: string, cause?: unknown): AppError {
-    return new AppError('introspection_unavailable', { cause, detail: { issuer: this.#issuer, reason } });
-  }
+  const endpoint = {
+    stats: { calls: 0, failures: 0, hits: 0 },
+    last: undefined as IntrospectionEndpoint['last'],
+    ask: <Answer>(token: string, asker: Asker, read: (body: Buffer) => Answer | Promise<Answer>): Promise<Answer> =>
+      queue.run(asker, async () => {
+        asker.assertAllowed();
+        return attempt(async () => read(await post(token)));
+      }),
+    breakerState: () => breaker.state(performance.now()),
+    start() {},
+    stop() {},
+  };
+  return endpoint satisfies IntrospectionEndpoint;
 }
 
 class StatusError extends Error {

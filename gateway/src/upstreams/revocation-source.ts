@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { get, headerOf } from '@countersign/http1-client';
 import { newNonce, newRequestId, type PreparedIdentity, prepareIdentity, signRequest } from '@countersign/identity';
+import type { Logger } from '@countersign/process-kit';
 import {
   type FeedRequest,
   followRevocations,
@@ -9,7 +10,6 @@ import {
   Revocations,
   readRevocationBatch,
 } from '@countersign/revocations';
-import type { Logger } from '@countersign/service-kit';
 import { type Issuer, toleranceMs } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { createSigningKeys, type KeyFor } from '../keys/signing-keys.ts';

@@ -1,25 +1,15 @@
-import {
-  createHealth,
-  createServiceServer,
-  drainServer,
-  type Logger,
-  listen,
-  type Running,
-  StartupError,
-} from '@countersign/service-kit';
+import * as kit from '@countersign/process-kit';
+import { AggregatorRegistry, type MetricValue, Registry } from 'prom-client';
 import { createAdminApp, stateRoutes } from '../admin/admin-app.ts';
 import { requireAdminHost } from '../admin/admin-security.ts';
 import { apiAndPages } from '../admin/console.ts';
 import type { GatewayConfig } from '../config/config.ts';
 import { SupervisedWorker } from './supervised-worker.ts';
-import type { WorkerChannel } from './worker-channel.ts';
-import { createWorkerMetrics } from './worker-metrics.ts';
-import { stateOfAny, workersData } from './workers-data.ts';
+import { stateOfAny, type WorkerChannel, workersData } from './worker-channel.ts';
 
-export type PrimaryOptions = Readonly<{
-  /** How many processes to run. */
+type PrimaryOptions = Readonly<{
   count: number;
-  logger: Logger;
+  logger: kit.Logger;
   /** The workers' own settings. A worker that takes longer than both plus a margin is killed. */
   drainDelayMs: number;
   shutdownGraceMs: number;
@@ -27,12 +17,11 @@ export type PrimaryOptions = Readonly<{
   hungAfterMs?: number;
 }>;
 
-export type RunningPrimary = Running & Readonly<{ reload(): void }>;
+type RunningPrimary = kit.Running & Readonly<{ reload(): void }>;
 
 const killAfterMs = 5_000;
 
 /**
- * Runs the gateway in several processes. Each worker is a complete gateway and takes its share of the connections. The
  * Runs the gateway in several processes. Each worker is a complete gateway and takes its share of the connections. The
  * primary serves no clients: it has the admin listener, restarts workers that exit, and forwards signals.
  *
@@ -42,8 +31,8 @@ export async function startPrimary(config: GatewayConfig, options: PrimaryOption
   const { count, logger, drainDelayMs, shutdownGraceMs, hungAfterMs = 30_000 } = options;
   const workers: SupervisedWorker[] = [];
   const serving = () => workers.flatMap(({ channel }) => channel ?? []);
-  const health = createHealth({ workers: () => describeUnready(serving()) });
-  const admin = createServiceServer(
+  const health = kit.createHealth({ workers: () => describeUnready(serving()) });
+  const admin = kit.createServiceServer(
     createAdminApp({
       health,
       metrics: createWorkerMetrics(workers),
@@ -67,7 +56,7 @@ export async function startPrimary(config: GatewayConfig, options: PrimaryOption
     }, patienceMs);
     await ended;
     clearTimeout(kill);
-    await drainServer(admin, shutdownGraceMs);
+    await kit.drainServer(admin, shutdownGraceMs);
   }
 
   const startNext = () => {
@@ -80,9 +69,9 @@ export async function startPrimary(config: GatewayConfig, options: PrimaryOption
     const first = await startNext();
     const others = await Promise.all(Array.from({ length: first === undefined ? 0 : count - 1 }, startNext));
     if (first === undefined || others.includes(undefined)) {
-      throw new StartupError('a worker exited before it was ready');
+      throw new kit.StartupError('a worker exited before it was ready');
     }
-    const ports = { ...first, admin: await listen(admin, config.listen.admin, 'admin listener') };
+    const ports = { ...first, admin: await kit.listen(admin, config.listen.admin, 'admin listener') };
     logger.info({ ports, workers: count, config: config.hash.slice(0, 12) }, 'gateway listens');
   } catch (error) {
     await stop();
@@ -115,4 +104,65 @@ async function describeUnready(serving: readonly WorkerChannel[]): Promise<strin
     }),
   );
   return problems.flat().join('; ') || undefined;
+}
+
+type CountedWorker = Readonly<{ channel: unknown; restarts: number; metrics(): Promise<readonly kit.Metric[]> }>;
+
+function createWorkerMetrics(workers: readonly CountedWorker[]): kit.MetricsSource {
+  const registry = new Registry();
+  const own: readonly kit.ScrapedMetric[] = [
+    {
+      name: 'countersign_workers',
+      help: 'Workers that are serving. Absent without --workers.',
+      rows: () => [[[], workers.filter(({ channel }) => channel !== undefined).length]],
+    },
+    {
+      name: 'countersign_worker_restarts_total',
+      help: 'How many workers exited and were restarted.',
+      rows: () => [[[], workers.reduce((sum, { restarts }) => sum + restarts, 0)]],
+    },
+  ];
+  for (const metric of own) kit.registerScraped(metric, registry);
+  return {
+    contentType: registry.contentType,
+    async metrics() {
+      const all = await Promise.all(workers.map((worker) => worker.metrics()));
+      return AggregatorRegistry.aggregate([
+        ...withoutOutdatedFailures(all),
+        await registry.getMetricsAsJSON(),
+      ]).metrics();
+    },
+  };
+}
+
+const ofTarget = 'countersign_upstream_target_';
+const lastSuccess = `${ofTarget}last_success_timestamp_seconds`;
+const lastFailure = `${ofTarget}last_failure_timestamp_seconds`;
+
+/**
+ * Removes what a worker reports about a target whose last request failed, if a later request by another worker
+ * succeeded. Each worker knows only its own requests, and the gauge is the lowest value among all workers.
+ */
+function withoutOutdatedFailures(workers: readonly (readonly kit.Metric[])[]): kit.Metric[][] {
+  const successes = timesIn(workers.flat(), lastSuccess);
+  return workers.map((metrics) => {
+    const failures = timesIn(metrics, lastFailure);
+    const isCurrent = ({ labels }: MetricValue<string>) =>
+      (failures.get(targetOf(labels)) ?? Number.POSITIVE_INFINITY) >= (successes.get(targetOf(labels)) ?? 0);
+    return metrics.map((metric) =>
+      metric.name === `${ofTarget}healthy` || metric.name === lastFailure
+        ? { ...metric, values: metric.values.filter(isCurrent) }
+        : metric,
+    );
+  });
+}
+
+const targetOf = ({ upstream, target }: MetricValue<string>['labels']): string => `${upstream} ${target}`;
+
+function timesIn(metrics: readonly kit.Metric[], name: string): ReadonlyMap<string, number> {
+  const times = new Map<string, number>();
+  for (const { labels, value } of metrics.flatMap((metric) => (metric.name === name ? metric.values : []))) {
+    times.set(targetOf(labels), Math.max(times.get(targetOf(labels)) ?? 0, value));
+  }
+  return times;
 }

@@ -1,6 +1,6 @@
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
-import { type Logger, type Metric, ProcessCounts } from '@countersign/service-kit';
+import { type Logger, type Metric, ProcessCounts } from '@countersign/process-kit';
 import { WorkerChannel } from './worker-channel.ts';
 import { type WorkerMessage, type WorkerPorts, workerVariable } from './worker-process.ts';
 
@@ -15,12 +15,7 @@ const maxRestartMs = 30_000;
 const steadyMs = 60_000;
 const questionsUntilHung = 6;
 
-/**
- * Doubles the delay before each restart, up to 30 s, so that a worker that always fails does not use up a CPU. A
- * worker that ran for a minute resets the delay.
- *
- * @returns A function from how long the process ran to how long to wait, both in milliseconds.
- */
+/** Doubles the delay before each restart, up to 30 s, for a worker that always fails. A minute's run resets it. */
 export function createRestartDelay(): (ranMs: number) => number {
   let nextMs = firstRestartMs;
   return (ranMs) => {
@@ -53,10 +48,7 @@ export class SupervisedWorker {
     this.started = this.#start();
   }
 
-  /**
-   * Returns the worker's metrics, together with the counts of its ended processes. After 2 s without an answer, only
-   * those.
-   */
+  /** Includes the counts of its ended processes. After 2 s without an answer, only those. */
   metrics(): Promise<readonly Metric[]> {
     return this.#counts.read();
   }
@@ -120,10 +112,7 @@ export class SupervisedWorker {
     }, again_in_ms);
   }
 
-  /**
-   * Kills a process that answers none of six requests within `hungAfterMs`. Counts requests instead of time, so that a
-   * primary that was itself suspended kills no healthy worker.
-   */
+  /** Kills a process that answers none of six requests. Time would also count a suspension of the primary. */
   #watch({ process: child }: Worker, channel: WorkerChannel): void {
     const { logger, hungAfterMs } = this.#options;
     let unanswered = 0;

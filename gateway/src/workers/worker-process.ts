@@ -1,7 +1,6 @@
 import cluster from 'node:cluster';
-import type { Query, View } from '@countersign/admin-api';
-import { type Health, type Metric, type Registry, toAppError } from '@countersign/service-kit';
-import type { StatePath } from '../admin/admin-app.ts';
+import { type Health, type Metric, type Registry, toAppError } from '@countersign/process-kit';
+import type { ReadState } from '../admin/admin-app.ts';
 import type { ConsoleData } from '../admin/api/admin-api.ts';
 
 // How a worker serves its primary, in node:cluster messages.
@@ -13,11 +12,9 @@ export type WorkerAnswers = Readonly<{
   alive(): true;
   ready: Health['ready'];
   metrics(): Promise<readonly Metric[]>;
-  state(path: StatePath): unknown;
-  /** Returns the console view at a path. */
-  read(path: View['path'], query: Query): Promise<unknown>;
-  explain: ConsoleData['explain'];
-}>;
+  state: ReadState;
+}> &
+  ConsoleData;
 
 /** `answer` is JSON. It is absent if the value does not exist. */
 export type WorkerAnswer = Readonly<{
@@ -47,10 +44,7 @@ const send = (countersign: NonNullable<WorkerMessage['countersign']>) =>
     else resolve();
   });
 
-/**
- * Reports to the primary that this worker serves, and answers its requests from then on. If the primary dies, the
- * worker finishes its requests and exits normally.
- */
+/** Answers the primary from now on. If it dies, the worker finishes its requests and exits normally. */
 export function reportReady({ public: publicPort, internal }: WorkerPorts, answers: WorkerAnswers): void {
   const { worker } = cluster;
   // Otherwise Node.js would end the process immediately.
@@ -63,9 +57,7 @@ export function reportReady({ public: publicPort, internal }: WorkerPorts, answe
   void send({ ports: { public: publicPort, internal } });
 }
 
-/**
- * Sends the primary what this worker has counted. Call it after the last request. Settles once the message is sent.
- */
+/** Call it after the last request. Settles once the message is sent. */
 export const reportCounts = async (metrics: Registry): Promise<void> =>
   send({ metrics: await metrics.getMetricsAsJSON() });
 

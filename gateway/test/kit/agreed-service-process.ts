@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createVerifier, gatewayKeys, memoryReplay } from '@countersign/identity';
 import { verifyIdentity } from '@countersign/identity/express';
-import { createServiceServer, drainServer, listen } from '@countersign/service-kit';
+import { createServiceServer, drainServer, listen } from '@countersign/process-kit';
 import express from 'express';
 
 // A service in a separate process, for tests that stop it. Its variables:

@@ -30,7 +30,7 @@ export function exampleIssuer(changes: Partial<Issuer> = {}): Issuer {
     userPrefix: '',
     tenantPrefix: '',
     machines: { isAccepted: false, when: [], role: undefined, tenantId: undefined },
-    kept: { scopes: new Set(), claims: [] },
+    kept: { scopes: new Set(), claims: [], copied: [] },
     isStrict: true,
     maxTokenLifetimeSec: 86_400,
     tenants: undefined,

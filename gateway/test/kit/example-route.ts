@@ -3,8 +3,9 @@ import type { Allow, Route, Upstream } from '../../src/config/config.ts';
 export const exampleUpstream: Upstream = {
   name: 'users-service',
   targets: ['http://127.0.0.1:8082'],
-  identity: { algorithm: 'ed25519' },
+  identity: { algorithm: 'ed25519', headers: true, token: undefined },
   txnToken: false,
+  paths: 'tolerant',
   httpClient: 'own',
   timeouts: { connectMs: 2000, responseMs: 30_000, idleMs: 60_000 },
   minRate: 1024,
@@ -30,6 +31,7 @@ export function exampleRoute(part: Partial<Route> & { path: string }): Route {
     senderConstrained: false,
     schemes: ['Bearer'],
     callers: new Set(),
+    hiddenHeaders: undefined,
     limits: [],
     body: { mode: 'digest', maxBytes: 1024 },
     websocket: false,

@@ -1,4 +1,4 @@
-import { ConfigError } from '@countersign/service-kit';
+import { ConfigError } from '@countersign/process-kit';
 import { expect } from '@jest/globals';
 import { type LoadContext, parseConfig } from '../../src/config/load.ts';
 import { exampleHead, exampleRoutes } from './example-config.ts';

@@ -1,4 +1,4 @@
-import { type Behind, describeBehind, describeUntraced } from './behind.ts';
+import { type Behind, describeBehind, describeStopped, describeUntraced } from './behind.ts';
 import { describeConnections } from './behind-connections.ts';
 import { describePages } from './behind-pages.ts';
 
@@ -11,10 +11,12 @@ const behind: Behind = {
   showsLength: false,
   showsCertificate: true,
   removesAliases: false,
+  withoutGateway: [502, undefined],
   passesLimits: false,
 };
 
 describeBehind(behind);
 describeUntraced(behind);
+describeStopped(behind);
 describePages(behind);
 describeConnections(behind);

@@ -1,13 +1,15 @@
-import { type Behind, describeBehind, describeUntraced } from './behind.ts';
+import { type Behind, describeBehind, describeStopped, describeUntraced } from './behind.ts';
 import { describeConnections } from './behind-connections.ts';
 import { describePages } from './behind-pages.ts';
 
 const behind: Behind = {
   proxy: 'haproxy',
-  start: (directory) => ({ command: 'haproxy', args: ['-C', directory, '-f', 'haproxy.cfg', '-W'] }),
+  // In another directory than that of its files.
+  start: (directory) => ({ command: 'haproxy', args: ['-f', `${directory}/haproxy.cfg`, '-W'], cwd: '/' }),
   showsLength: true,
   showsCertificate: false,
   removesAliases: true,
+  withoutGateway: [503, 'unavailable'],
   passesLimits: true,
   cache: {
     file: 'haproxy.cfg',
@@ -20,5 +22,6 @@ const behind: Behind = {
 
 describeBehind(behind);
 describeUntraced(behind);
+describeStopped(behind);
 describePages(behind);
 describeConnections(behind);

@@ -1,6 +1,6 @@
 import { isInstalled } from '@countersign/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { dpopClient } from '../../../packages/strict-jwt/test/dpop-client.ts';
+import { dpopClient } from '../dpop-client.ts';
 import { gatewayWithReplay } from '../dpop-gateway.ts';
 import type { RawAnswer } from '../gateway-under-test.ts';
 import type { Behind } from './behind.ts';

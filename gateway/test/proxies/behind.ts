@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { eventually, isInstalled, type SpanReceiver, spanReceiver } from '@countersign/testing';
+import { eventually, freePorts, isInstalled, type SpanReceiver, spanReceiver } from '@countersign/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type ProxyOptions, type ProxyUnderTest, proxyUnderTest } from './proxy-under-test.ts';
 
@@ -23,6 +23,29 @@ const traced = [
 const traceId = '0af7651916cd43dd8448eb211c80319c';
 const traceHeaders = `Traceparent: 00-${traceId}-b7ad6b7169203331-01\r\nTracestate: a=1\r\nBaggage: a=1\r\n`;
 
+/** Headers that only the gateway or a proxy may set, in the answer of a service. */
+const answerNames = [
+  'X-User-Id',
+  'Remote-Groups',
+  'X-Remote-Group',
+  'X-WEBAUTH-USER',
+  'X-Consumer-Username',
+  'X-Credential-Identifier',
+  'X-Authenticated-Userid',
+  'X-Authentik-Username',
+  'X-Pomerium-Jwt-Assertion',
+  'Tailscale-User-Login',
+  'SM-User',
+  'iv-user',
+  'X-SSL-Cert',
+  'X-TLS-Client-Cert',
+  'X-JWT-Assertion',
+  'X-Countersign-Target',
+  'X-Countersign-Status',
+  'X-Countersign-Code',
+  'X-Countersign-Upgrade',
+];
+
 export type Behind = Readonly<{
   proxy: 'nginx' | 'caddy' | 'haproxy';
   start: ProxyOptions['start'];
@@ -34,6 +57,8 @@ export type Behind = Readonly<{
   removesAliases: boolean;
   /** Enables the proxy's own cache for every response. Undefined if the proxy has none. */
   cache?: Readonly<{ file: string; edits: readonly (readonly [string, string])[] }>;
+  /** What the client gets while the gateway is stopped: the status, and the code of the problem document. */
+  withoutGateway: readonly [status: number, code: string | undefined];
   /** Whether rate limit headers reach the client with a successful response. */
   passesLimits: boolean;
 }>;
@@ -57,7 +82,8 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
               response.setHeader('x-identity-refused', 'nonce_replayed').writeHead(401);
             if (request.target === '/v1/things/401') response.setHeader('www-authenticate', 'Own').writeHead(401);
             if (request.target === '/v1/things/redirect') response.setHeader('x-accel-redirect', '/countersign-decide');
-            if (request.target === '/v1/things/identity') response.setHeader('x-user-id', 'evil');
+            if (request.target === '/v1/things/identity')
+              for (const name of answerNames) response.setHeader(name, 'evil');
             response.end('{"ok":true}');
           },
           upgrade: (_request, socket) =>
@@ -156,6 +182,25 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
       'X_Real_IP: evil',
       'SSL_CLIENT_CERT: evil',
       'X_Auth_Request_User: evil',
+      'Remote-Groups: evil',
+      'Remote_Email: evil',
+      'X-Remote-Group: evil',
+      'X-Remote-Extra-Scopes: evil',
+      'X-WEBAUTH-USER: evil',
+      'X-Consumer-Username: evil',
+      'X-Credential-Identifier: evil',
+      'X-Authenticated-Userid: evil',
+      'X-Authentik-Username: evil',
+      'X-Pomerium-Claim-Anything: evil',
+      'Tailscale-User-Login: evil',
+      'OIDC_CLAIM_sub: evil',
+      'OIDC-Claim-Sub: evil',
+      'SM_USER: evil',
+      'iv-user: evil',
+      'X-SSL-Cert: evil',
+      'X-TLS-Client-Cert: evil',
+      'X-JWT-Assertion: evil',
+      'X-Countersign-Anything: evil',
       'X-Original-Anything: evil',
       'Traceparent: evil',
       'Tracestate: evil=1',
@@ -218,7 +263,9 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
 
     test('a service can neither name another location nor answer with identity headers', async () => {
       expect(await proxy.get('/v1/things/redirect')).toMatchObject({ status: 200, body: '{"ok":true}' });
-      expect((await proxy.get('/v1/things/identity')).headers['x-user-id']).toBeUndefined();
+      const { status, text } = await proxy.get('/v1/things/identity');
+      expect(status).toBe(200);
+      expect(text).not.toContain('evil');
     });
 
     test('a streamed body arrives, unsigned', async () => {
@@ -234,12 +281,35 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
       expect(arrived().map(({ headers }) => headers.cookie)).toEqual(['a=1; __Host-rt=2', 'a=1']);
     });
 
-    test('--probe finds nothing wrong', async () => {
-      expect(await proxy.integrate('--probe', `http://127.0.0.1:${proxy.port}`)).toEqual({
-        code: 0,
-        output: `good http://127.0.0.1:${proxy.port}: every location asks the gateway`,
+    test('--probe finds nothing wrong, and says what it tried', async () => {
+      const origin = `http://127.0.0.1:${proxy.port}`;
+      const conf = join(proxy.directory, 'nginx.conf');
+      const { code, output } = await proxy.integrate('--probe', origin, ...(name === 'nginx' ? ['--conf', conf] : []));
+      const good = `good ${origin} asks the gateway: tried 7 routes`;
+      expect([code, output]).toEqual([
+        0,
+        name === 'nginx'
+          ? `${good} and 3 locations of ${conf}, with Host: gateway.test`
+          : `${good}, with Host: gateway.test\nnot tried: paths that only the configuration of ${name} names`,
+      ]);
+    });
+
+    test.each(['127.0.0.1', 'localhost'])('--probe of a closed port at %s is a message', async (host) => {
+      const [port] = await freePorts(1);
+      const origin = `http://${host}:${port}`;
+      expect(await proxy.integrate('--probe', origin)).toEqual({
+        code: 1,
+        output: `countersign integrate: no answer from ${origin}: ECONNREFUSED`,
       });
     });
+
+    test.each(['127.0.0.1', 'http://127.0.0.1:99999', 'http://a b', 'http://127.0.0.1/x', 'ftp://127.0.0.1'])(
+      '--probe of %s is a wrong command line',
+      async (origin) => {
+        const { code, output } = await proxy.integrate('--probe', origin);
+        expect([code, output]).toEqual([2, expect.stringContaining('--probe needs an origin')]);
+      },
+    );
 
     test('writing a file again does not change it', async () => {
       const read = () =>
@@ -289,6 +359,35 @@ export function describeUntraced({ proxy: name, start, showsLength }: Behind): v
       expect(spans).toMatchObject([{ parentSpanId: '', links: [] }]);
       expect(spans[0]?.traceId).not.toBe(traceId);
       await collector.close();
+    });
+  });
+}
+
+/** What the proxy answers while the gateway is stopped. */
+export function describeStopped({ proxy: name, start, showsLength, withoutGateway }: Behind): void {
+  (isInstalled(name) ? describe : describe.skip)(`a real ${name} without its gateway`, () => {
+    let proxy: ProxyUnderTest;
+    beforeAll(async () => {
+      proxy = await proxyUnderTest({ proxy: name, routes: routesFor(showsLength), start });
+      await proxy.stopGateway();
+    });
+    afterAll(() => proxy.close());
+
+    test.each([
+      ['a token', 'GET /v1/things/1', '<token>\r\n'],
+      ['no token', 'GET /v1/things/1', ''],
+      ['forged headers', 'GET /v1/things/1', 'X-User-Id: evil\r\nSignature: evil\r\nX-Identity-Audience: things\r\n'],
+      ['a public route', 'GET /v1/open/1', ''],
+      ['a streamed body', 'POST /v1/upload', '<token>\r\nContent-Length: 0\r\n'],
+      ['a preflight', 'OPTIONS /v1/things/1', 'Origin: https://a.test\r\nAccess-Control-Request-Method: GET\r\n'],
+      ['metadata', 'GET /.well-known/oauth-protected-resource', ''],
+      ['no route', 'GET /nowhere', ''],
+    ])('%s gets what the page says, and nothing arrives', async (_, line, headers) => {
+      const answer = await proxy.raw(`${line} HTTP/1.1\r\n<host>\r\n${headers}<close>\r\n\r\n`);
+      expect([answer.status, answer.code]).toEqual(withoutGateway);
+      expect(answer.text).not.toContain('<html>');
+      if (withoutGateway[1] !== undefined) expect(answer.headers['content-type']).toBe('application/problem+json');
+      expect(proxy.gateway.upstream.requests).toEqual([]);
     });
   });
 }

@@ -32,6 +32,8 @@ export type ProxyUnderTest = Readonly<{
   get(path: string, lines?: string): Promise<RawAnswer>;
   /** Runs `countersign integrate PROXY` with these arguments. Settles with the exit code and output. */
   integrate(...args: readonly string[]): Promise<Readonly<{ code: number; output: string }>>;
+  /** Ends the gateway, and leaves the proxy running. */
+  stopGateway(): Promise<void>;
   /** Makes the proxy reload its files, like an operator would. */
   signal(signal: NodeJS.Signals): void;
   /** The result of a service's verification of a received request. Rejects if the service would refuse it. */
@@ -48,11 +50,11 @@ export type ProxyOptions = Readonly<{
   /** How the proxy proves that it asks: by a secret if this is absent. `<port>` stands for a free one. */
   proof?: Readonly<{ listen: string; decision: string }>;
   /** Changes the written files, as an operator might, before the proxy starts. */
-  prepare?: (directory: string) => void;
+  prepare?: (directory: string, port: number) => void;
   /** Starts the gateway. */
   open?: (options: GatewayOptions) => Promise<GatewayUnderTest>;
-  /** The program and its arguments, for the directory with its files. */
-  start: (directory: string) => Readonly<{ command: string; args: readonly string[] }>;
+  /** The program and its arguments, for the directory with its files, in which it starts unless it names another. */
+  start: (directory: string) => Readonly<{ command: string; args: readonly string[]; cwd?: string }>;
 }>;
 
 /** Starts a gateway, and a real proxy in front of its upstream with the files that `countersign integrate` writes. */
@@ -94,8 +96,8 @@ export async function proxyUnderTest(options: ProxyOptions): Promise<ProxyUnderT
   };
   const { code, output } = await integrate('--listen', `127.0.0.1:${port}`, '--out', directory);
   if (code !== 0) throw new Error(output);
-  prepare?.(directory);
-  const running = startProcess({ ...start(directory), cwd: directory });
+  prepare?.(directory, port);
+  const running = startProcess({ cwd: directory, ...start(directory) });
   const token = await gateway.issuer.accessToken();
   const jwks = await (await gateway.admin('/.well-known/jwks.json')).json();
   const verifier = createVerifier({
@@ -116,6 +118,8 @@ export async function proxyUnderTest(options: ProxyOptions): Promise<ProxyUnderT
   });
   ended.catch(() => {});
   await Promise.race([eventually(() => get('/nowhere')), ended]);
+  let stopped: Promise<void> | undefined;
+  const stopGateway = () => (stopped ??= gateway.close());
   return {
     gateway,
     port,
@@ -124,11 +128,12 @@ export async function proxyUnderTest(options: ProxyOptions): Promise<ProxyUnderT
     raw,
     get,
     integrate,
+    stopGateway,
     signal: (signal) => void process.kill(running.pid, signal),
     verify: ({ method, target, rawHeaders, body }) => verifier.verify({ method, target, rawHeaders, body }),
     async close() {
       await running.stop();
-      await gateway.close();
+      await stopGateway();
       rmSync(directory, { recursive: true });
     },
   };

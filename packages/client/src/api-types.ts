@@ -1136,7 +1136,7 @@ export interface paths {
         put?: never;
         /**
          * Add a webhook
-         * @description See docs/webhooks.md for how to verify deliveries. Internal notes are never sent.
+         * @description How to verify deliveries: https://github.com/countersign/countersign/blob/main/docs/webhooks.md Internal notes are never sent.
          */
         post: operations["addWebhook"];
         delete?: never;
@@ -1445,6 +1445,17 @@ export interface components {
             internal: boolean;
         };
         Complaint: {
+            /** @description What you can do now. OAuth clients can do nothing. */
+            allowed: {
+                /** @description Whether you can assign the complaint, or return it to the queue. */
+                assign: boolean;
+                edit: boolean;
+                /** @description The statuses to which you can move the complaint. */
+                transitions: {
+                    reason_required: boolean;
+                    to: components["schemas"]["ComplaintStatus"];
+                }[];
+            };
             assignee_id: string | null;
             /** @description Null if the person has no name, or it is unavailable. */
             assignee_name: string | null;
@@ -1609,7 +1620,7 @@ export interface components {
         /** @description An error from the gateway itself. */
         GatewayProblem: components["schemas"]["Problem"] & {
             /** @enum {unknown} */
-            code: "actor_not_allowed" | "body_memory_full" | "body_not_allowed" | "call_expired" | "call_replayed" | "call_too_deep" | "caller_missing" | "caller_not_allowed" | "caller_signature_refused" | "caller_unknown" | "claim_not_allowed" | "client_not_allowed" | "console_busy" | "decision_call_invalid" | "dpop_nonce_required" | "dpop_proof_expired" | "dpop_proof_invalid" | "dpop_proof_mismatch" | "dpop_proof_replayed" | "dpop_replay_unavailable" | "events_unavailable" | "expectation_failed" | "headers_too_large" | "identity_refused" | "identity_unavailable" | "insufficient_role" | "insufficient_scope" | "internal_error" | "introspection_unavailable" | "invalid_dpop_proof" | "invalid_host" | "invalid_request" | "invalid_target" | "issuer_keys_unavailable" | "limit_store_unavailable" | "method_not_allowed" | "misdirected_request" | "no_decision" | "no_route" | "not_found" | "origin_not_allowed" | "payload_too_large" | "proxy_untrusted" | "rate_limited" | "request_timeout" | "revocations_unavailable" | "role_missing" | "tenant_mismatch" | "tenant_missing" | "token_actor_invalid" | "token_algorithm_refused" | "token_audience_refused" | "token_certificate_mismatch" | "token_certificate_missing" | "token_certificate_unsupported" | "token_claims_invalid" | "token_client_refused" | "token_context_too_long" | "token_expired" | "token_header_refused" | "token_inactive" | "token_issuer_unknown" | "token_key_mismatch" | "token_key_unknown" | "token_lifetime_refused" | "token_machine_refused" | "token_malformed" | "token_missing" | "token_not_yet_valid" | "token_proof_missing" | "token_requirement_unmet" | "token_revoked" | "token_role_refused" | "token_signature_invalid" | "token_tenant_refused" | "token_too_large" | "token_type_refused" | "token_unbound" | "too_many_sockets" | "txn_token_expired" | "txn_token_foreign" | "txn_token_invalid" | "unavailable" | "unsupported_media_type" | "upgrade_not_allowed" | "upstream_broken" | "upstream_circuit_open" | "upstream_invalid_response" | "upstream_overloaded" | "upstream_timeout" | "upstream_unreachable" | "upstream_untrusted" | "uri_too_long" | "use_dpop_nonce" | "validation_failed" | "websocket_version_refused";
+            code: "actor_not_allowed" | "body_memory_full" | "body_not_allowed" | "call_expired" | "call_replayed" | "call_too_deep" | "caller_missing" | "caller_not_allowed" | "caller_signature_refused" | "caller_unknown" | "claim_not_allowed" | "client_not_allowed" | "console_busy" | "decision_call_invalid" | "dpop_nonce_required" | "dpop_proof_expired" | "dpop_proof_invalid" | "dpop_proof_mismatch" | "dpop_proof_replayed" | "dpop_replay_unavailable" | "events_unavailable" | "expectation_failed" | "headers_too_large" | "identity_form_unsupported" | "identity_refused" | "identity_unavailable" | "insufficient_role" | "insufficient_scope" | "internal_error" | "introspection_unavailable" | "invalid_dpop_proof" | "invalid_host" | "invalid_request" | "invalid_target" | "issuer_keys_unavailable" | "limit_store_unavailable" | "method_not_allowed" | "misdirected_request" | "no_decision" | "no_route" | "not_found" | "origin_not_allowed" | "payload_too_large" | "proxy_untrusted" | "rate_limited" | "request_timeout" | "revocations_unavailable" | "role_missing" | "tenant_mismatch" | "tenant_missing" | "token_actor_invalid" | "token_algorithm_refused" | "token_audience_refused" | "token_certificate_mismatch" | "token_certificate_missing" | "token_certificate_unsupported" | "token_claims_invalid" | "token_client_refused" | "token_context_too_long" | "token_expired" | "token_header_refused" | "token_inactive" | "token_issuer_unknown" | "token_key_mismatch" | "token_key_unknown" | "token_lifetime_refused" | "token_machine_refused" | "token_malformed" | "token_missing" | "token_not_yet_valid" | "token_proof_missing" | "token_requirement_unmet" | "token_revoked" | "token_role_refused" | "token_signature_invalid" | "token_tenant_refused" | "token_too_large" | "token_type_refused" | "token_unbound" | "too_many_sockets" | "txn_token_expired" | "txn_token_foreign" | "txn_token_invalid" | "unavailable" | "unsupported_media_type" | "upgrade_not_allowed" | "upstream_broken" | "upstream_circuit_open" | "upstream_invalid_response" | "upstream_overloaded" | "upstream_timeout" | "upstream_unreachable" | "upstream_untrusted" | "uri_too_long" | "use_dpop_nonce" | "validation_failed" | "websocket_version_refused";
         };
         GrantedDelegation: {
             client_id: string;
@@ -1878,7 +1889,7 @@ export interface components {
         };
         /** @enum {string} */
         Priority: "low" | "normal" | "high" | "urgent";
-        /** @description Problem details (RFC 9457). See docs/errors.md for all codes. */
+        /** @description Problem details (RFC 9457). All codes: https://github.com/countersign/countersign/blob/main/docs/errors.md */
         Problem: {
             /** @description The stable error code. Use this to handle errors. */
             code: string;
@@ -2284,7 +2295,7 @@ export interface components {
         };
     };
     responses: {
-        /** @description Errors from the gateway itself, such as an invalid token or an exceeded limit. See docs/errors.md. */
+        /** @description Errors from the gateway itself, such as an invalid token or an exceeded limit: https://github.com/countersign/countersign/blob/main/docs/errors.md */
         GatewayProblem: {
             headers: {
                 [name: string]: unknown;
@@ -2906,13 +2917,13 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidTokenProblem"] | components["schemas"]["InvalidRequestProblem"];
                 };
             };
-            /** @description `invalid_credentials`: The email address, password or tenant is incorrect. `mfa_required`: Enter a two-factor code. `session_revoked`: The session has ended. */
+            /** @description `session_revoked`: The session has ended. `invalid_credentials`: The email address, password or tenant is incorrect. `mfa_required`: Enter a two-factor code. */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["InvalidCredentialsProblem"] | components["schemas"]["MfaRequiredProblem"] | components["schemas"]["SessionRevokedProblem"];
+                    "application/problem+json": components["schemas"]["SessionRevokedProblem"] | components["schemas"]["InvalidCredentialsProblem"] | components["schemas"]["MfaRequiredProblem"];
                 };
             };
             /** @description `cross_site_refused`: Requests from this site cannot use the session cookie. */
@@ -4565,15 +4576,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InsufficientRoleProblem"] | components["schemas"]["TenantMismatchProblem"];
                 };
             };
-            /** @description `not_found`: The resource was not found. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["NotFoundProblem"];
-                };
-            };
             /** @description `validation_failed`: Some fields are invalid. */
             422: {
                 headers: {
@@ -4655,15 +4657,6 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["InsufficientRoleProblem"] | components["schemas"]["TenantMismatchProblem"];
-                };
-            };
-            /** @description `not_found`: The resource was not found. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
             /** @description `payload_too_large`: The request body is too large. */

@@ -1,11 +1,9 @@
 import type { KeyPair } from 'dpop';
 import createApi, { type Client as Api } from 'openapi-fetch';
 import type { operations, paths } from './api-types.ts';
-import type { StreamEvent } from './event-parser.ts';
-import { type EventPath, type EventStreamOptions, readEvents } from './events.ts';
-import { Proofs } from './proofs.ts';
+import { type EventPath, type EventStreamOptions, readEvents, type StreamEvent } from './events.ts';
 import type { RetryOptions } from './retry.ts';
-import { createSend } from './send.ts';
+import { createSend, Proofs } from './send.ts';
 import { type RefreshTokenStore, type Session, SessionKeeper, type Tokens, type Transport } from './session.ts';
 
 export type ClientOptions = Readonly<{

@@ -1,7 +1,6 @@
 export type { components, operations, paths } from './api-types.ts';
 export { type Client, type ClientOptions, createClient } from './client.ts';
-export type { StreamEvent } from './event-parser.ts';
-export type { EventPath, EventStreamOptions } from './events.ts';
-export { ApiError, type Problem } from './problem.ts';
+export type { EventPath, EventStreamOptions, StreamEvent } from './events.ts';
 export type { RetryOptions } from './retry.ts';
+export { ApiError, type Problem } from './send.ts';
 export type { RefreshTokenStore, Session, Tokens, Transport } from './session.ts';

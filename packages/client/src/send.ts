@@ -1,5 +1,5 @@
-import { problemOf } from './problem.ts';
-import type { Proofs } from './proofs.ts';
+import { generateKeyPair, generateProof, type KeyPair } from 'dpop';
+import type { components } from './api-types.ts';
 import { type Outcome, type RetryOptions, sleep, waitBeforeRetry } from './retry.ts';
 
 export type Send = (request: Request) => Promise<Response>;
@@ -15,7 +15,7 @@ export type TokenSource = Readonly<{
   replace(token: AccessToken): Promise<AccessToken | undefined>;
 }>;
 
-export type SendParts = Readonly<{
+type SendParts = Readonly<{
   fetch: (request: Request) => Promise<Response>;
   /** Undefined if the client has no key and uses bearer tokens. */
   proofs: Proofs | undefined;
@@ -79,4 +79,92 @@ export function createSend({ fetch, proofs, retry }: SendParts, tokens?: TokenSo
       sent += 1;
     }
   };
+}
+
+/** An error response (RFC 9457). Branch on `code`, which is stable. */
+export type Problem = components['schemas']['Problem'];
+
+/**
+ * A request by the client itself failed: a refresh, or opening an event stream. `api` returns problems as `error`
+ * instead.
+ */
+export class ApiError extends Error {
+  readonly status: number;
+  /** Undefined if the response was not problem+json, for example from a proxy. */
+  readonly problem: Problem | undefined;
+
+  constructor(status: number, problem: Problem | undefined) {
+    super(problem === undefined ? `the response has status ${status}` : `${problem.code}: ${problem.title}`);
+    this.name = 'ApiError';
+    this.status = status;
+    this.problem = problem;
+  }
+}
+
+/** Reads the problem in a response. The body stays readable. Undefined if the response is not problem+json. */
+export async function problemOf(response: Response): Promise<Problem | undefined> {
+  if (response.headers.get('content-type') !== 'application/problem+json') return undefined;
+  return (await response.clone().json()) as Problem;
+}
+
+/** The parts of IndexedDB that we use. The types for Node.js lack them. */
+type DatabaseRequest = { result: unknown; error: unknown; onsuccess: () => void; onerror: () => void };
+type Store = { get(key: string): DatabaseRequest; put(value: unknown, key: string): DatabaseRequest };
+type Database = { createObjectStore(name: string): void; transaction(name: string, mode: string): Transaction };
+type Transaction = { objectStore(name: string): Store };
+type OpenRequest = DatabaseRequest & { onupgradeneeded: () => void };
+
+const storeName = 'keys';
+
+const done = <T>(request: DatabaseRequest): Promise<T> =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result as T);
+    request.onerror = () => reject(request.error);
+  });
+
+/**
+ * Returns this installation's key pair, with a private key that cannot be exported. Browsers keep it in IndexedDB for
+ * all tabs of an origin. Elsewhere it lasts as long as the process.
+ */
+async function installationKey(): Promise<KeyPair> {
+  const fresh = await generateKeyPair('ES256', { extractable: false });
+  const { indexedDB } = globalThis as unknown as { indexedDB?: { open(name: string): OpenRequest } };
+  if (indexedDB === undefined) return fresh;
+  const opening = indexedDB.open('countersign');
+  opening.onupgradeneeded = () => (opening.result as Database).createObjectStore(storeName);
+  const database = await done<Database>(opening);
+  // One transaction, so that two tabs that start at the same time use the same key.
+  const store = database.transaction(storeName, 'readwrite').objectStore(storeName);
+  const known = await done<KeyPair | undefined>(store.get('dpop'));
+  if (known !== undefined) return known;
+  await done(store.put(fresh, 'dpop'));
+  return fresh;
+}
+
+/** Creates a client's proofs of possession (RFC 9449). */
+export class Proofs {
+  #key: Promise<KeyPair> | undefined;
+  #nonce: string | undefined;
+
+  constructor(key: KeyPair | undefined) {
+    if (key !== undefined) this.#key = Promise.resolve(key);
+  }
+
+  async prove(request: Request, accessToken: string | undefined): Promise<string> {
+    this.#key ??= installationKey();
+    const { origin, pathname } = new URL(request.url);
+    return generateProof(await this.#key, origin + pathname, request.method, this.#nonce, accessToken);
+  }
+
+  /**
+   * Remembers a response's nonce.
+   *
+   * @returns Whether the response asks for a retry with the nonce (RFC 9449 section 8).
+   */
+  takeNonce(response: Response, code: string | undefined): boolean {
+    const nonce = response.headers.get('dpop-nonce');
+    if (nonce === null) return false;
+    this.#nonce = nonce;
+    return code === 'dpop_nonce_required' || code === 'use_dpop_nonce';
+  }
 }

@@ -1,6 +1,5 @@
 import type { components } from './api-types.ts';
-import { ApiError, type Problem } from './problem.ts';
-import type { AccessToken, TokenSource } from './send.ts';
+import { type AccessToken, ApiError, type Problem, type TokenSource } from './send.ts';
 import { Tabs } from './tabs.ts';
 
 export type Tokens = components['schemas']['Tokens'];
@@ -26,7 +25,7 @@ export type Refresh = (
   refreshToken: string | undefined,
 ) => Promise<Readonly<{ data?: Tokens; error?: Problem; response: Response }>>;
 
-export type SessionParts = Readonly<{
+type SessionParts = Readonly<{
   /** Separates tabs with different gateways. */
   baseUrl: string;
   transport: Transport;

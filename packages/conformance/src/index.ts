@@ -1,1 +1,1 @@
-export { type ConformanceOptions, NotTestable, type Result, runConformance } from './run.ts';
+export { type ConformanceOptions, NotTestable, type Result, runConformance, runTokenConformance } from './run.ts';

@@ -2,11 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { LiveCase } from './renew.ts';
 import type { Answer } from './send.ts';
 
-/**
- * A fault is a request that the service decided wrongly. A note is a refusal that a caller would not see as the contract
- * says, or a request that the service's HTTP server refused or changed before the verifier saw it.
- */
-export type Judgement = Readonly<{ kind: 'right' } | { kind: 'fault' | 'note'; message: string; section: number }>;
+/** A fault is a wrong decision. A note is one that callers see otherwise than the contract says, or that HTTP made. */
+export type Judgement = Readonly<{ kind: 'right' } | { kind: 'fault' | 'note'; message: string; section?: number }>;
 
 const right: Judgement = { kind: 'right' };
 

@@ -174,10 +174,7 @@ function sameForm(old: string, bytes: Buffer): string {
 const signatureOf = (request: VectorRequest): string | undefined =>
   signatureGrammar.exec(headerOf(request, 'signature') ?? '')?.[1];
 
-/**
- * A new nonce for each nonce of one vector, with the same length and the same kinds of characters. Nonces that differ in
- * one character, or only in case, still do.
- */
+/** A new nonce for each, with the same length and kinds of characters. Nonces that differ only in case still do. */
 function createCipher(): (nonce: string) => string {
   const letters = shuffled('abcdefghijklmnopqrstuvwxyz');
   const digits = shuffled('0123456789');

@@ -7,7 +7,7 @@ import {
   sign,
   verify,
 } from 'node:crypto';
-import { readVectors, vectorKid } from './vectors.ts';
+import { readVectors } from './vectors.ts';
 
 /** Signs like one key of the vectors, with a key of this run. */
 type Signer = Readonly<{
@@ -16,32 +16,39 @@ type Signer = Readonly<{
   sign(base: string): Buffer;
 }>;
 
-/** The keys of one run. They are new, because a verifier refuses the published keys of the vectors. */
-export type RunKeys = Readonly<{
-  /** The key set that the service under test must fetch. */
-  jwks: Readonly<{ keys: readonly object[] }>;
-  /** The name that a key of the vectors has in this run. */
-  kidOf(kid: string): string;
-  signers: readonly Signer[];
-}>;
+export type RunKeys = ReturnType<typeof createRunKeys>;
 
 /**
- * Replaces the vectors' public key in their key set, and renames every entry. The set keeps its unusable entries: a
- * verifier must ignore them.
+ * Creates the keys of one run, because a verifier refuses the published keys of the vectors. Replaces the vectors'
+ * public key in their key set, and renames every entry. The set keeps its unusable entries: a verifier must ignore
+ * them.
  */
-export function createRunKeys(): RunKeys {
+export function createRunKeys() {
   const { keys } = readVectors().keys.jwks;
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   const run = randomBytes(6).toString('hex');
-  const published = createPublicKey({ key: keys.find(({ kid }) => kid === vectorKid) ?? {}, format: 'jwk' });
+  const published = createPublicKey({ key: keys.find(({ kid }) => kid === 'ed-1') ?? {}, format: 'jwk' });
   const { x: publishedX } = published.export({ format: 'jwk' });
   const { x } = publicKey.export({ format: 'jwk' });
   const kids = new Set(keys.map(({ kid }) => kid).filter((kid) => typeof kid === 'string'));
-  // A short kid grows, a long one keeps its length. One in another form is what makes its entry unusable, so it stays.
+  // The name of a key in this run. One in another form is what makes its entry unusable, so it stays.
   const kidOf = (kid: string) => {
     if (!kids.has(kid) || !/^[\w.~:@|-]{1,128}$/.test(kid)) return kid;
     return `${kid.length < 16 ? `${kid}-` : kid.slice(0, -run.length)}${run}`;
   };
+  const signers: readonly Signer[] = [
+    {
+      made: (base, signature) => verify(null, Buffer.from(base, 'latin1'), published, signature),
+      sign: (base) => sign(null, Buffer.from(base, 'latin1'), privateKey),
+    },
+    ...publicBytes.map((bytesOf) => {
+      const mac = (key: KeyObject, base: string) => createHmac('sha256', bytesOf(key)).update(base, 'latin1').digest();
+      return {
+        made: (base: string, signature: Buffer) => mac(published, base).equals(signature),
+        sign: (base: string) => mac(publicKey, base),
+      };
+    }),
+  ];
   return {
     jwks: {
       keys: keys.map((key) => ({
@@ -51,20 +58,7 @@ export function createRunKeys(): RunKeys {
       })),
     },
     kidOf,
-    signers: [
-      {
-        made: (base, signature) => verify(null, Buffer.from(base, 'latin1'), published, signature),
-        sign: (base) => sign(null, Buffer.from(base, 'latin1'), privateKey),
-      },
-      ...publicBytes.map((bytesOf): Signer => {
-        const mac = (key: KeyObject, base: string) =>
-          createHmac('sha256', bytesOf(key)).update(base, 'latin1').digest();
-        return {
-          made: (base, signature) => mac(published, base).equals(signature),
-          sign: (base) => mac(publicKey, base),
-        };
-      }),
-    ],
+    signers,
   };
 }
 

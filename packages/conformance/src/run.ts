@@ -5,6 +5,7 @@ import { type Judgement, judge } from './judge.ts';
 import { createRenewal, type LiveCase } from './renew.ts';
 import { createRunKeys } from './run-keys.ts';
 import { type Answer, send } from './send.ts';
+import { createTokenCases, type TokenCase } from './token-cases.ts';
 import type { Vector, VectorRequest } from './vectors.ts';
 
 export type ConformanceOptions = Readonly<{
@@ -42,13 +43,13 @@ const pastEndSec = 9;
 export async function runConformance(options: ConformanceOptions): Promise<readonly Result[]> {
   const { url, audience, nowMs } = options;
   const keys = createRunKeys();
-  const server = await serveKeySet(keys.jwks, options);
+  const { server } = await serve(() => keys.jwks, '/.well-known/jwks.json', options);
   try {
     const { vectors, renew, renewForASecond } = createRenewal(keys, audience);
     const nowSec = () => Math.floor(nowMs() / 1000);
     const [first] = vectors;
     if (first === undefined) throw new Error('there are no vectors');
-    const createdSec = await untilAccepted((sec) => renew(first, sec), options);
+    const createdSec = await untilAccepted((sec) => renew(first, sec), options, echoAdvice);
     const results: Result[] = [];
     let isExpiryHidden = false;
     const waiting = vectors.values();
@@ -106,10 +107,61 @@ const reasonOf = ({ headers }: Answer) => headers.get('x-identity-refused');
 
 const isAccepted = ({ status }: Answer): boolean => status >= 200 && status < 300;
 
-async function serveKeySet(jwks: object, { keys, onServing }: ConformanceOptions): Promise<Server> {
-  const body = JSON.stringify(jwks);
-  const server = createServer((_request, response) => {
-    response.writeHead(200, { 'content-type': 'application/jwk-set+json' }).end(body);
+const echoAdvice =
+  'the service must fetch its key set from the address above, and answer every path with the identity it saw';
+const tokenKeySetPath = '/.well-known/identity-token-jwks.json';
+
+/**
+ * Sends identity tokens to a running service, by a key of this run: a valid one, those that it must refuse, and those
+ * that only a check of `req` refuses. If the service accepts the last ones, that is a note.
+ *
+ * @throws NotTestable if the service does not accept a valid token.
+ */
+export async function runTokenConformance(
+  options: ConformanceOptions & Readonly<{ header: string }>,
+): Promise<readonly Result[]> {
+  const { url, audience, header, nowMs } = options;
+  const cases = createTokenCases();
+  const documentAt = (path: string, issuer: string) =>
+    path === tokenKeySetPath ? cases.jwks : { issuer: `${issuer}/${audience}`, jwks_uri: issuer + tokenKeySetPath };
+  const { server, origin: issuer } = await serve(documentAt, tokenKeySetPath, options);
+  const receiver = { audience, header, issuer, target: url.pathname + url.search };
+  const advice = `the service must trust the issuer ${issuer}/${audience}, and read its token from ${header}`;
+  try {
+    await untilAccepted((sec) => cases.at(receiver, sec)[0], options, advice);
+    const results: Result[] = [];
+    for (const one of cases.at(receiver, Math.floor(nowMs() / 1000)))
+      results.push({ name: one.name, judgement: await judgeToken(one, url) });
+    return results;
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+async function judgeToken({ request, expected, before }: TokenCase, url: URL): Promise<Judgement> {
+  try {
+    if (before !== undefined && !isAccepted(await send(url, before)))
+      return { kind: 'note', message: 'was not sent: the service does not accept a POST at this path' };
+    const answer = await send(url, request);
+    if (answer.status >= 500) return { kind: 'fault', message: `was answered with ${answer.status}` };
+    if (isAccepted(answer) === (expected === 'accepted')) return { kind: 'right' };
+  } catch (error) {
+    return { kind: 'fault', message: `got no response: ${(error as Error).message}` };
+  }
+  return expected === 'bound'
+    ? { kind: 'note', message: 'was accepted: without a check of req, tokens are replayable' }
+    : { kind: 'fault', message: `was ${expected === 'refused' ? 'accepted' : 'refused'}, but must be ${expected}` };
+}
+
+async function serve(
+  documentAt: (path: string, origin: string) => object,
+  keySetPath: string,
+  { keys, onServing }: ConformanceOptions,
+): Promise<Readonly<{ server: Server; origin: string }>> {
+  let origin = '';
+  const server = createServer(({ url = '' }, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(documentAt(url, origin)));
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) =>
@@ -117,29 +169,31 @@ async function serveKeySet(jwks: object, { keys, onServing }: ConformanceOptions
     );
     server.listen(keys.port, keys.host, resolve);
   });
-  onServing?.(`http://${keys.host}:${(server.address() as AddressInfo).port}/.well-known/jwks.json`);
-  return server;
+  origin = `http://${keys.host}:${(server.address() as AddressInfo).port}`;
+  onServing?.(origin + keySetPath);
+  return { server, origin };
 }
 
 /** The service learns of the keys of this run when a request names one. Returns when the accepted one was created. */
-async function untilAccepted(next: (nowSec: number) => LiveCase, options: ConformanceOptions): Promise<number> {
+async function untilAccepted(
+  next: (nowSec: number) => Pick<LiveCase, 'request'>,
+  options: ConformanceOptions,
+  advice: string,
+): Promise<number> {
   const { url, nowMs, keysWithinMs = 45_000 } = options;
   const deadline = performance.now() + keysWithinMs;
   for (;;) {
     const nowSec = Math.floor(nowMs() / 1000);
     const outcome = await send(url, next(nowSec).request).catch((error: Error) => error);
     if (!(outcome instanceof Error) && isAccepted(outcome)) return nowSec;
-    if (performance.now() > deadline) throw new NotTestable(whyNotTestable(outcome, options));
+    if (performance.now() > deadline) throw new NotTestable(whyNotTestable(outcome, options, advice));
     await delay(500);
   }
 }
 
-function whyNotTestable(outcome: Answer | Error, { url, audience }: ConformanceOptions): string {
+function whyNotTestable(outcome: Answer | Error, { url, audience }: ConformanceOptions, advice: string): string {
   if (outcome instanceof Error) return `${url.origin} does not answer: ${outcome.message}`;
   const reason = outcome.headers.get('x-identity-refused') ?? outcome.headers.get('x-identity-unavailable');
-  const advice =
-    reason === 'audience_mismatch'
-      ? `the service does not call itself ${audience}`
-      : 'the service must fetch its key set from the address above, and answer every path with the identity it saw';
-  return `${url.origin} answers a valid request with ${outcome.status}${reason === undefined ? '' : ` ${reason}`}: ${advice}`;
+  const change = reason === 'audience_mismatch' ? `the service does not call itself ${audience}` : advice;
+  return `${url.origin} answers a valid request with ${outcome.status}${reason === undefined ? '' : ` ${reason}`}: ${change}`;
 }

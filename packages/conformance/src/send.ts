@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { trimOws } from '@countersign/jwks';
 import type { VectorRequest } from './vectors.ts';
 
 /** The service's response. */
@@ -7,9 +8,9 @@ export type Answer = Readonly<{ status: number; headers: ReadonlyMap<string, str
 const timeoutMs = 10_000;
 
 /**
- * Sends one request byte for byte on a connection of its own. An HTTP library would refuse or change many of them.
+ * Sends one request byte for byte: an HTTP library would refuse or change many.
  *
- * @throws Error if the service closes the connection without a response, or needs longer than 10 s.
+ * @throws Error without a response within 10 s.
  */
 export function send({ hostname, port, host }: URL, request: VectorRequest): Promise<Answer> {
   const body = Buffer.from(request.body_base64, 'base64');
@@ -58,7 +59,7 @@ export function readAnswer(text: string): Answer | undefined {
   const headers = new Map(
     lines.map((line) => {
       const colon = line.indexOf(':');
-      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()] as const;
+      return [line.slice(0, colon).toLowerCase(), trimOws(line, colon + 1)] as const;
     }),
   );
   const rest = text.slice(end + 4);

@@ -43,6 +43,3 @@ export const readVectors = (): VectorFile =>
 /** The first value of a header, without the space around it. */
 export const headerOf = ({ headers }: VectorRequest, name: string): string | undefined =>
   headers.find(([known]) => known.toLowerCase() === name)?.[1].trim();
-
-/** The key that signed most vectors. */
-export const vectorKid = 'ed-1';

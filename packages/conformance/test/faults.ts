@@ -12,7 +12,7 @@ export const faults: readonly Fault[] = [
   [
     'nonces are not remembered',
     'verify/verify.ts',
-    'await claimNonce(replay, audience, signature.input, { nowSec: nowSec(), rules });',
+    'await claimNonce(replay, audience, signature.input, { nowSec: nowSec(), rules, isRead });',
     '',
   ],
   [

@@ -1,6 +1,6 @@
 import { eventually } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
-import { KeptPages } from './kept-pages.ts';
+import { KeptPages } from './routes.ts';
 
 const atOnce = <Result>(render: () => Promise<Result>): Promise<Result> => render();
 

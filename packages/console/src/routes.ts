@@ -1,26 +1,32 @@
-import type { AdminApi, Query } from '@countersign/admin-api';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   AppError,
   allowOnly,
   createRouter,
   formBody,
   notStored,
-  pageAssets,
   parseForm,
   toAppError,
-} from '@countersign/service-kit';
+} from '@countersign/process-kit';
+import { pageAssets } from '@countersign/service-kit';
 import type { Request, Response, Router } from 'express';
-import { type Frame, layout, type Page } from './html/layout.ts';
-import { KeptPages } from './kept-pages.ts';
-import { explainPage } from './pages/explain.ts';
-import { badQueryPage, noAnswerPage, notFoundPage } from './pages/failures.ts';
-import { consolePages, frameFor } from './pages.ts';
+import { type Frame, layout } from './html/layout.ts';
+import { html, link, type Page } from './html/parts.ts';
+import { type Answer, explainFormPage, explainPage } from './resources/explanation.ts';
+import type { Query, ReadView } from './schema/view.ts';
+import { consolePages, frameFor } from './views.ts';
+
+/** The gateway's admin API, without HTTP. It throws AppErrors instead of returning problem details. */
+export type AdminApi = Readonly<{
+  read: ReadView;
+  /** @param question The form fields. */
+  explain(question: Query): Promise<Answer>;
+}>;
 
 export type ConsoleOptions = Readonly<{
   api: AdminApi;
   /** Runs tasks one after the other. It may refuse a task with an error, which the routes pass on. */
   inTurn<Result>(work: () => Promise<Result>): Promise<Result>;
-  /** The version of the gateway. */
   version: string;
   nowMs(): number;
 }>;
@@ -29,9 +35,8 @@ type Rendered = Readonly<{ status: number; body: string }>;
 
 /** Fits a URL-encoded token of 16 KiB, twice the longest that the gateway accepts. */
 const maxBodyBytes = 64 * 1024;
-const explainPath = '/console/explain';
+const { path: explainPath } = explainFormPage;
 
-/** Serves the console: its pages, style sheet and script. */
 export function consoleRoutes({ api, inTurn, version, nowMs }: ConsoleOptions): Router {
   const file = (name: string) => new URL(`./assets/${name}`, import.meta.url);
   const assets = pageAssets('/console/assets', { style: file('console.css'), script: file('console.js') });
@@ -66,7 +71,6 @@ export function consoleRoutes({ api, inTurn, version, nowMs }: ConsoleOptions): 
   return router;
 }
 
-/** Handles the Explain form. */
 async function explained({ explain }: AdminApi, given: Query): Promise<Page> {
   // The page must not contain the token.
   const { token: _token, ...shown } = given;
@@ -86,11 +90,29 @@ function shownError(thrown: unknown): AppError {
   throw thrown;
 }
 
-function failurePage({ code, errors }: AppError, { path, query, worker }: Frame, missing: string | undefined): Page {
-  if (code === 'validation_failed') return badQueryPage(errors ?? [], path);
-  if (code === 'unavailable') return noAnswerPage;
-  return notFoundPage(query.worker && worker === undefined ? `Worker ${query.worker} is not serving.` : missing);
+// Error pages keep the navigation, for readers with an old or mistyped URL.
+
+function failurePage(
+  { code, errors = [] }: AppError,
+  { path, query, worker }: Frame,
+  missing: string | undefined,
+): Page {
+  if (code === 'unavailable')
+    return failure(503, 'No answer', html`<p class="lead">No worker answers. See the log.</p>`);
+  if (code !== 'validation_failed')
+    return notFoundPage(query.worker && worker === undefined ? `Worker ${query.worker} is not serving.` : missing);
+  return failure(
+    422,
+    'Invalid filter',
+    html`<ul>${errors.map(({ path: name, message }) => html`<li class="error"><code>${name}</code> ${message}.</li>`)}</ul>
+<p>${link(path, 'Show all')}</p>`,
+  );
 }
+
+const notFoundPage = (why = 'The console has no page at this address.'): Page =>
+  failure(404, 'Not found', html`<p class="lead">${why}</p>`);
+
+const failure = (status: number, title: string, body: Page['body']): Page => ({ status, title, body, live: false });
 
 const send = (res: Response, { status, body }: Rendered) => void res.status(status).type('html').send(body);
 
@@ -98,4 +120,40 @@ const send = (res: Response, { status, body }: Rendered) => void res.status(stat
 function queryOf(req: Request): Query {
   const { searchParams } = new URL(req.originalUrl, 'http://admin');
   return Object.fromEntries([...searchParams].map(([name, value]) => [name, value.trim()]));
+}
+
+/** How long to reuse a rendered page for the same URL. */
+const keptMs = 1_000;
+const maxKept = 32;
+/** How long to delay a reused page. Otherwise a client that reads in a loop would keep the process busy. */
+const slowDownMs = 50;
+
+const pause = (ms: number): Promise<void> => delay(ms, undefined, { ref: false });
+
+/** Renders a page at most once a second for all readers of its URL. */
+export class KeptPages<Page> {
+  readonly #pages = new Map<string, Promise<Page>>();
+  readonly #inTurn: (render: () => Promise<Page>) => Promise<Page>;
+
+  constructor(inTurn: (render: () => Promise<Page>) => Promise<Page>) {
+    this.#inTurn = inTurn;
+  }
+
+  /** @param url Identifies the page. Contains everything that the page depends on, except the gateway's state. */
+  async of(url: string, render: () => Promise<Page>): Promise<Page> {
+    const known = this.#pages.get(url);
+    if (known !== undefined) {
+      await pause(slowDownMs);
+      return known;
+    }
+    const rendering = this.#inTurn(render);
+    this.#pages.set(url, rendering);
+    const forget = () => {
+      if (this.#pages.get(url) === rendering) this.#pages.delete(url);
+    };
+    rendering.then(() => void pause(keptMs).then(forget), forget);
+    const [oldest = url] = this.#pages.keys();
+    if (this.#pages.size > maxKept) this.#pages.delete(oldest);
+    return rendering;
+  }
 }

@@ -1,4 +1,5 @@
-import { type Kysely, sql, type Transaction } from 'kysely';
+import { addQuerySpan } from '@countersign/tracing';
+import { type Kysely, type LogEvent, sql, type Transaction } from 'kysely';
 import { asUnavailable } from './failure.ts';
 
 /** A transaction's database role, tenant and user. Row-level security uses nothing else. */
@@ -36,11 +37,22 @@ export type Database<Schema> = Driver &
     transaction<T>(scope: Scope, work: (trx: Transaction<Schema>) => Promise<T>): Promise<T>;
     /** @returns Undefined if the database responds, or else the reason for the health check. */
     ping(): Promise<string | undefined>;
+    /**
+     * Returns the same database with its own connections, for background work that must not take the connections of
+     * requests. They close together with this database. PGlite has only one connection, which both share.
+     */
+    withOwnPool(maxConnections: number): Database<Schema>;
   }>;
 
-export function makeDatabase<Schema>(kysely: Kysely<Schema>, driver: Driver): Database<Schema> {
+/** @param openPool Opens more connections. If undefined, there is only one. */
+export function makeDatabase<Schema>(
+  kysely: Kysely<Schema>,
+  driver: Driver,
+  openPool: (maxConnections: number) => Kysely<Schema> = () => kysely,
+): Database<Schema> {
   return {
     ...driver,
+    withOwnPool: (maxConnections) => makeDatabase(openPool(maxConnections), driver, openPool),
     async transaction(scope, work) {
       try {
         return await kysely.transaction().execute(async (trx) => {
@@ -65,3 +77,15 @@ export function makeDatabase<Schema>(kysely: Kysely<Schema>, driver: Driver): Da
     },
   };
 }
+
+/** Creates a span for each statement in a traced request. */
+export const traceQuery = (event: LogEvent): void =>
+  addQuerySpan(event.query.sql, event.queryDurationMillis, event.level === 'error' ? event.error : undefined);
+
+/** Calls a channel's listeners in all instances when this transaction commits. */
+export async function notify<Schema>(trx: Transaction<Schema>, channel: string): Promise<void> {
+  await sql`select pg_notify(${channel}, '')`.execute(trx);
+}
+
+/** Counts the rows: `const { count } = await query.select(countRows).executeTakeFirstOrThrow()`. */
+export const countRows = sql<number>`count(*)::int`.as('count');

@@ -1,4 +1,4 @@
-import { AppError } from '@countersign/service-kit';
+import { AppError } from '@countersign/process-kit';
 
 const networkCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH']);
 
@@ -17,10 +17,14 @@ export function asUnavailable(error: unknown): unknown {
   const isTrouble =
     (typeof code === 'string' && (networkCodes.has(code) || isServerTrouble(code))) ||
     (typeof message === 'string' && withoutCode.test(message));
-  return isTrouble ? new AppError('unavailable', { cause: error }) : error;
+  if (!isTrouble) return error;
+  // The server may be well: pg-pool says this only after a wait for a connection that other transactions use.
+  const detail = { detail: { reason: 'all database connections of the pool are in use' } };
+  return new AppError('unavailable', { cause: error, ...(message === busyPool && detail) });
 }
 
 // pg sets no code on these errors (pg-pool and client, 8.x).
+const busyPool = 'timeout exceeded when trying to connect';
 const withoutCode =
   /^(timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection|Cannot use a pool after)/;
 

@@ -1,12 +1,10 @@
 export { copyDatabase } from './copy-database.ts';
 export type { Database, Scope } from './database.ts';
+export { countRows, notify } from './database.ts';
 export { isUniqueViolation } from './failure.ts';
 export type { Migration } from './migrate.ts';
 export { databaseProblems, type Location, locationFrom, type OpenOptions, openDatabase } from './open-database.ts';
-export { type CourierWork, startCourier } from './outbox/courier.ts';
-export { type DeliveryResult, deliveries } from './outbox/delivery.ts';
-export { type LeasedRows, leasedRows, leaseSec } from './outbox/leased-rows.ts';
-export { type OutboxRows, outboxRows } from './outbox/outbox-rows.ts';
+export { type CourierWork, type DeliveryResult, deliveries, startCourier } from './outbox/courier.ts';
+export { type LeasedRows, leasedRows, leaseSec, type OutboxRows, outboxRows } from './outbox/leased-rows.ts';
 export { provision } from './provision.ts';
 export { currentTenant, currentUser, rowSecurity, tenantTable } from './row-security.ts';
-export { countRows, notify } from './statements.ts';

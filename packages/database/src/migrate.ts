@@ -1,4 +1,4 @@
-import { StartupError } from '@countersign/service-kit';
+import { StartupError } from '@countersign/process-kit';
 import { type Kysely, sql } from 'kysely';
 import { type Migration as KyselyMigration, Migrator } from 'kysely/migration';
 

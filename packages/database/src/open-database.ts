@@ -4,7 +4,7 @@ import { checkMigrations, type Migration, migrate } from './migrate.ts';
 import { createRoles, openPglite, type PgliteLocation } from './open-pglite.ts';
 import { openPostgres } from './open-postgres.ts';
 import { provision } from './provision.ts';
-import { checkOwner, checkPolicies, checkRoles } from './role-check.ts';
+import { checkOwner, checkPolicies, checkRoles } from './row-security.ts';
 
 /** Where a database is: on a server that creates it, an existing database, or PGlite in a directory or in memory. */
 export type Location = Readonly<{ serverUrl: string }> | Readonly<{ databaseUrl: string }> | PgliteLocation;
@@ -26,7 +26,7 @@ export type OpenOptions = Readonly<{
 
 /** Opens, checks and migrates a service's database. The same SQL runs at every location. */
 export async function openDatabase<Schema>(options: OpenOptions): Promise<Database<Schema>> {
-  const { kysely, driver } = await open<Schema>(options);
+  const { kysely, driver, openPool } = await open<Schema>(options);
   const untyped = kysely as unknown as Kysely<unknown>;
   try {
     const { location } = options;
@@ -41,7 +41,7 @@ export async function openDatabase<Schema>(options: OpenOptions): Promise<Databa
     await driver.close();
     throw error;
   }
-  return makeDatabase(kysely, driver);
+  return makeDatabase(kysely, driver, openPool);
 }
 
 async function open<Schema>({ location, onError = () => {}, maxConnections = 10, ...wanted }: OpenOptions) {

@@ -1,9 +1,9 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { StartupError } from '@countersign/service-kit';
+import { StartupError } from '@countersign/process-kit';
 import { PGlite } from '@electric-sql/pglite';
 import { Kysely, PGliteDialect, sql } from 'kysely';
+import { traceQuery } from './database.ts';
 import type { Opened } from './open-postgres.ts';
-import { traceQuery } from './trace-query.ts';
 
 const int8 = 20;
 
@@ -85,7 +85,7 @@ function makePrivate(dataDir: string): void {
  * @returns A function that releases the lock.
  * @throws StartupError if a running process holds the lock, or the lock file cannot be written.
  */
-export function lockFile(path: string): () => void {
+function lockFile(path: string): () => void {
   for (let attempt = 0; attempt < 2; attempt += 1) {
     try {
       writeFileSync(path, String(process.pid), { flag: 'wx' });

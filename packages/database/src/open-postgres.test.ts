@@ -178,6 +178,29 @@ testOnServer(
   30_000,
 );
 
+testOnServer(
+  'a full pool is not reported as an unreachable server, and a pool of its own still has connections',
+  async () => {
+    const { kysely, driver, openPool } = await openPostgres(serverUrl ?? '', { ...pool, maxConnections: 1 });
+    const db = makeDatabase(kysely, driver, openPool);
+    const own = db.withOwnPool(1);
+    const [held, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const holding = db.transaction({ role: 'none' }, async () => {
+      held.resolve();
+      await release.promise;
+    });
+    await held.promise;
+    await own.transaction({ role: 'none' }, async (trx) => sql`select 1`.execute(trx));
+    await expect(db.transaction({ role: 'none' }, async () => {})).rejects.toMatchObject({
+      code: 'unavailable',
+      detail: { reason: 'all database connections of the pool are in use' },
+    });
+    release.resolve();
+    await holding;
+    await db.close();
+  },
+);
+
 testOnServer('a long statement does not count as a hang', async () => {
   const { kysely, driver } = await openPostgres(serverUrl ?? '', pool);
   const { rows } = await sql`select pg_sleep(3), 1 as one`.execute(kysely);

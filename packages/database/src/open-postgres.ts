@@ -1,11 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { StartupError } from '@countersign/service-kit';
+import { StartupError } from '@countersign/process-kit';
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
-import type { Driver } from './database.ts';
+import { type Driver, traceQuery } from './database.ts';
 import { describe } from './provision.ts';
 import { endConnection, ServerWatch } from './server-watch.ts';
-import { traceQuery } from './trace-query.ts';
 
 // Reads int8 as a number, as PGlite does: our sequences stay below 2^53.
 const types: pg.CustomTypesConfig = {
@@ -20,9 +19,14 @@ const longestSilenceMs = statementTimeoutMs + 2_000;
 // Requests that wait for a connection to a hung server fail within 3 s.
 const connectWithinMs = 2_500;
 
-export type Opened<Schema> = Readonly<{ kysely: Kysely<Schema>; driver: Driver }>;
+export type Opened<Schema> = Readonly<{
+  kysely: Kysely<Schema>;
+  driver: Driver;
+  /** Opens more connections to the same server, which the driver closes. */
+  openPool?: (maxConnections: number) => Kysely<Schema>;
+}>;
 
-export type PoolOptions = Readonly<{
+type PoolOptions = Readonly<{
   /** Called when an idle connection is lost. The pool replaces it. */
   onError: (error: Error) => void;
   maxConnections: number;
@@ -32,40 +36,49 @@ export async function openPostgres<Schema>(
   url: string,
   { onError, maxConnections }: PoolOptions,
 ): Promise<Opened<Schema>> {
-  const pool = new pg.Pool({
-    connectionString: url,
-    types,
-    max: maxConnections,
-    connectionTimeoutMillis: connectWithinMs,
-    statement_timeout: statementTimeoutMs,
-    idle_in_transaction_session_timeout: statementTimeoutMs,
-  });
-  pool.on('error', onError);
-  pool.on('connect', (client) => {
-    // The pool handles errors only of idle connections. Without this handler, losing a connection in use would end the
-    // process.
-    client.on('error', onError);
-  });
   const watch = new ServerWatch({ url, longestSilenceMs });
-  watch.follow(pool);
+  const pools: pg.Pool[] = [];
+  const makePool = (max: number) => {
+    const pool = new pg.Pool({
+      connectionString: url,
+      types,
+      max,
+      connectionTimeoutMillis: connectWithinMs,
+      statement_timeout: statementTimeoutMs,
+      idle_in_transaction_session_timeout: statementTimeoutMs,
+    });
+    pool.on('error', onError);
+    pool.on('connect', (client) => {
+      // The pool handles errors only of idle connections. Without this handler, losing a connection in use would end
+      // the process.
+      client.on('error', onError);
+    });
+    watch.follow(pool);
+    pools.push(pool);
+    return pool;
+  };
+  const kyselyOn = (pool: pg.Pool) => {
+    const watched = {
+      async connect() {
+        watch.assertAnswers();
+        return pool.connect();
+      },
+      end: () => pool.end(),
+      options: pool.options,
+    };
+    return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: watched }), log: traceQuery });
+  };
+  const first = makePool(maxConnections);
   try {
-    (await pool.connect()).release();
+    (await first.connect()).release();
   } catch (error) {
-    await pool.end();
+    await first.end();
     throw new StartupError(`database: cannot connect: ${describe(error)}`, { cause: error });
   }
-  const watched = {
-    async connect() {
-      watch.assertAnswers();
-      return pool.connect();
-    },
-    end: () => pool.end(),
-    options: pool.options,
-  };
-  const kysely = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: watched }), log: traceQuery });
   const listeners = new Set<() => Promise<void>>();
   return {
-    kysely,
+    kysely: kyselyOn(first),
+    openPool: (max) => kyselyOn(makePool(max)),
     driver: {
       kind: 'postgres',
       async listen(channel, onNotify) {
@@ -79,7 +92,7 @@ export async function openPostgres<Schema>(
       async close() {
         await Promise.all([...listeners].map((stop) => stop()));
         watch.stop();
-        if (!pool.ending) await pool.end();
+        await Promise.all(pools.map((pool) => pool.ending || pool.end()));
         await watch.allEnded();
       },
     },

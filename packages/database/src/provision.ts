@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto';
-import { StartupError } from '@countersign/service-kit';
+import { StartupError } from '@countersign/process-kit';
 import pg from 'pg';
 
-export type Provisioned = Readonly<{ name: string; login: string; roles: readonly string[] }>;
+type Provisioned = Readonly<{ name: string; login: string; roles: readonly string[] }>;
 
 /**
  * Creates a service's database, login role and request roles where they are missing. The login role owns the database.

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { withTimeout } from '@countersign/service-kit';
+import { withTimeout } from '@countersign/process-kit';
 import pg from 'pg';
 
 /** How long a connection in use can be silent before the watch probes the server over a new connection. */
@@ -8,7 +8,7 @@ const silenceMs = 1_000;
 const answerWithinMs = 1_000;
 const askAgainMs = 100;
 
-export type ServerWatchOptions = Readonly<{
+type ServerWatchOptions = Readonly<{
   url: string;
   /**
    * The server ends every statement and idle transaction before this time. A connection that is silent for longer is

@@ -1,16 +1,14 @@
 import { Connection, type ConnectionOwner, type ConnectionTimeouts } from './connection.ts';
 import type { Dispatcher, DispatchHandler, DispatchOptions } from './dispatcher.ts';
-import { Exchange, requestHead } from './exchange.ts';
-import { ExchangeError } from './exchange-error.ts';
+import { HttpClientError } from './http-client-error.ts';
 import type { SocketOpener } from './open-socket.ts';
+import { PooledRequest, requestHead } from './pooled-request.ts';
 
 /** Named like the options of undici's `Pool`. */
 export type ConnectionPoolOptions = ConnectionTimeouts &
   Readonly<{
     opener: SocketOpener;
-    /**
-     * The maximum number of connections. Other requests wait until one is free, or until their handlers abort them.
-     */
+    /** Other requests wait until a connection is free, or until their handlers abort them. */
     connections: number;
   }>;
 
@@ -27,11 +25,9 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
   readonly #connections = new Set<Connection>();
   /** Idle connections, with the most recently used one last. */
   readonly #idle: Connection[] = [];
-  /**
-   * Connections that cannot be reused yet, because a faulty service may still send a body that HTTP does not allow.
-   */
+  /** Not reusable yet: a faulty service may still send a body that HTTP does not allow. */
   readonly #settling = new Set<Connection>();
-  readonly #queue: Exchange[] = [];
+  readonly #queue: PooledRequest[] = [];
   #assigned: Connection[] = [];
   #isClosing = false;
   readonly #closed = Promise.withResolvers<void>();
@@ -48,7 +44,6 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
     this.#ownLines = `host: ${new URL(origin).host}\r\nconnection: ${connection}\r\n`;
   }
 
-  /** How many connections are open, including those that are still connecting. */
   get size(): number {
     return this.#connections.size;
   }
@@ -58,13 +53,13 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
   }
 
   dispatch(options: DispatchOptions, handler: DispatchHandler): boolean {
-    const exchange = new Exchange(options, handler);
+    const request = new PooledRequest(options, handler);
     try {
       if (this.#isClosing) throw closed();
-      exchange.head = requestHead(options, this.#ownLines);
-      this.#place(exchange);
+      request.head = requestHead(options, this.#ownLines);
+      this.#place(request);
     } catch (error) {
-      exchange.fail(error);
+      request.fail(error);
     }
     return this.#queue.length === 0;
   }
@@ -79,7 +74,7 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
 
   destroy(): Promise<void> {
     this.#isClosing = true;
-    for (const exchange of this.#queue.splice(0)) exchange.fail(closed());
+    for (const request of this.#queue.splice(0)) request.fail(closed());
     for (const connection of [...this.#connections]) connection.abort(closed());
     return this.close();
   }
@@ -97,7 +92,7 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
     else this.#settling.add(connection);
   }
 
-  connectionClosed(connection: Connection, unsent: Exchange | undefined): void {
+  connectionClosed(connection: Connection, unsent: PooledRequest | undefined): void {
     this.#connections.delete(connection);
     this.#settling.delete(connection);
     const at = this.#idle.lastIndexOf(connection);
@@ -107,22 +102,22 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
     else this.#closeIfDone();
   }
 
-  #place(exchange: Exchange): void {
+  #place(request: PooledRequest): void {
     const idle = this.#takeIdle();
     if (idle === undefined && this.#connections.size >= this.#maxConnections) {
       const [settling] = this.#settling;
       settling?.close();
     }
-    if (idle !== undefined) this.#assign(idle, exchange);
-    else if (this.#connections.size < this.#maxConnections) this.#open(exchange);
-    else this.#queue.push(exchange);
+    if (idle !== undefined) this.#assign(idle, request);
+    else if (this.#connections.size < this.#maxConnections) this.#open(request);
+    else this.#queue.push(request);
   }
 
-  #open(exchange: Exchange): void {
+  #open(request: PooledRequest): void {
     this.clock.start();
     const connection = new Connection(this);
     this.#connections.add(connection);
-    connection.assign(exchange);
+    connection.assign(request);
   }
 
   #takeIdle(): Connection | undefined {
@@ -137,8 +132,8 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
    * Sends the request after the poll phase of the event loop. By then, bytes or a FIN that arrived before the request
    * have been seen, so they are never taken for its response.
    */
-  #assign(connection: Connection, exchange: Exchange): void {
-    connection.assign(exchange);
+  #assign(connection: Connection, request: PooledRequest): void {
+    connection.assign(request);
     this.#assigned.push(connection);
     if (this.#assigned.length === 1) setImmediate(this.#beginAssigned);
   }
@@ -160,19 +155,13 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
   }
 }
 
-const closed = (): ExchangeError => new ExchangeError('UPSTREAM_POOL_CLOSED', 'the pool is closed');
+const closed = (): HttpClientError => new HttpClientError('UPSTREAM_POOL_CLOSED', 'the pool is closed');
 
 /** Counts time in ticks, so that requests need no timers. */
 class TickClock {
-  /**
-   * Milliseconds since the first start, as of the last tick. While the event loop is blocked, this clock hardly
-   * advances, so responses that arrived meanwhile are read before they time out.
-   */
+  /** Hardly advances while the event loop is blocked, so responses that arrived meanwhile do not time out. */
   nowMs = 0;
-  /**
-   * Milliseconds as of the last tick. Unlike `nowMs`, it includes the time in which the event loop was blocked,
-   * because a service closes idle connections during that time.
-   */
+  /** Includes the time in which the loop was blocked, because a service closes idle connections meanwhile. */
   realMs = 0;
   readonly tickMs: number;
   readonly #onTick: () => void;

@@ -1,27 +1,21 @@
 import type { Socket } from 'node:net';
-import { type Exchange, unparsed } from './exchange.ts';
-import { ExchangeError } from './exchange-error.ts';
+import { HttpClientError } from './http-client-error.ts';
 import type { SocketOpener, SocketUser, TlsIdentity } from './open-socket.ts';
+import { type PooledRequest, unparsed } from './pooled-request.ts';
 import { idleTimeMs } from './response-head.ts';
 import { ResponseParser, type ResponseReceiver } from './response-parser.ts';
 import type { Upload, UploadOwner } from './upload.ts';
 
 /** All times are in milliseconds. */
 export type ConnectionTimeouts = Readonly<{
-  /**
-   * The time from the end of the request to the response head. Also applies while the service does not read the
-   * request.
-   */
+  /** From the end of the request to the response head. Also applies while the service does not read. */
   headersTimeout: number;
   /** The time between two reads of a response body, while the body is not paused. */
   bodyTimeout: number;
-  /**
-   * How long to keep an idle connection, unless the service names a time. With 0, each request gets a new connection.
-   */
+  /** For an idle connection, unless the service names a time. With 0, each request gets a new connection. */
   keepAliveTimeout: number;
 }>;
 
-/** The pool that owns a connection. */
 export interface ConnectionOwner {
   readonly opener: SocketOpener;
   /** `after` returns when a timeout that starts now expires. */
@@ -31,12 +25,8 @@ export interface ConnectionOwner {
   connectionReady(connection: Connection): void;
   /** Called when the connection will be ready after `settleMs`. It may be closed instead. */
   connectionSettling(connection: Connection): void;
-  /**
-   * Called last.
-   *
-   * @param unsent An exchange that needs another connection.
-   */
-  connectionClosed(connection: Connection, unsent: Exchange | undefined): void;
+  /** Called last. `unsent` needs another connection. */
+  connectionClosed(connection: Connection, unsent: PooledRequest | undefined): void;
 }
 
 type ConnectionPhase = 'connecting' | 'idle' | 'assigned' | 'head' | 'body' | 'flushing' | 'settling' | 'closed';
@@ -48,17 +38,14 @@ const maxFlushTurns = 3;
 const settleMs = 1_000;
 const never = Number.POSITIVE_INFINITY;
 
-/**
- * One connection to a service. It carries one exchange at a time. A connection whose last response ended ambiguously
- * is closed, never reused.
- */
+/** Carries one request at a time. It is closed, never reused, if its last response ended ambiguously. */
 export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   readonly #owner: ConnectionOwner;
   readonly #parser: ResponseParser;
   readonly #identity: TlsIdentity | undefined;
   readonly #socket: Socket;
   #phase: ConnectionPhase = 'connecting';
-  #exchange: Exchange | undefined;
+  #request: PooledRequest | undefined;
   #upload: Upload | undefined;
   #isPaused = false;
   /** Whether bytes of the current response have arrived. */
@@ -85,33 +72,33 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     );
   }
 
-  /** Reserves the connection for an exchange. `begin` sends it. A new connection sends it without that call. */
-  assign(exchange: Exchange): void {
-    this.#exchange = exchange;
-    exchange.connection = this;
+  /** Reserves the connection for a request. `begin` sends it. A new connection sends it without that call. */
+  assign(request: PooledRequest): void {
+    this.#request = request;
+    request.connection = this;
     if (this.#phase === 'idle') this.#phase = 'assigned';
   }
 
   /** Sends the assigned request. Does nothing if there is none. */
   begin(): void {
-    const exchange = this.#exchange;
-    if (this.#phase !== 'assigned' || exchange === undefined) return;
+    const request = this.#request;
+    if (this.#phase !== 'assigned' || request === undefined) return;
     try {
-      exchange.handler.onRequestStart(exchange, null);
-      if (this.#exchange === exchange) this.#send(exchange);
+      request.handler.onRequestStart(request, null);
+      if (this.#request === request) this.#send(request);
     } catch (error) {
       this.abort(error);
     }
   }
 
   abort(reason: unknown): void {
-    const exchange = this.#exchange;
+    const request = this.#request;
     if (this.#phase === 'assigned') {
       // Nothing was sent, so the connection is still usable.
-      this.#exchange = undefined;
+      this.#request = undefined;
       this.#becomeIdle();
     } else this.close();
-    exchange?.fail(reason);
+    request?.fail(reason);
   }
 
   resume(): void {
@@ -121,15 +108,11 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     this.#socket.resume();
   }
 
-  /**
-   * Closes the connection immediately.
-   *
-   * @param unsent An exchange that needs another connection.
-   */
-  close(unsent?: Exchange): void {
+  /** Closes the connection immediately. `unsent` needs another one. */
+  close(unsent?: PooledRequest): void {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
-    this.#exchange = undefined;
+    this.#request = undefined;
     this.#deadlineMs = never;
     this.#parser.stop();
     this.#upload?.stop();
@@ -140,8 +123,9 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   tick({ nowMs, realMs }: ConnectionOwner['clock']): void {
     if (this.#phase === 'idle' && realMs >= this.#idleUntilMs) this.close();
     if (nowMs < this.#deadlineMs) return;
-    if (this.#phase === 'head') this.abort(new ExchangeError('UPSTREAM_HEAD_TIMEOUT', 'no response head in time'));
-    else if (this.#phase === 'body') this.abort(new ExchangeError('UPSTREAM_BODY_TIMEOUT', 'no response data in time'));
+    if (this.#phase === 'head') this.abort(new HttpClientError('UPSTREAM_HEAD_TIMEOUT', 'no response head in time'));
+    else if (this.#phase === 'body')
+      this.abort(new HttpClientError('UPSTREAM_BODY_TIMEOUT', 'no response data in time'));
     else if (this.#phase === 'settling') this.#becomeIdle();
   }
 
@@ -158,7 +142,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   };
 
   socketBytes(bytes: Buffer, length: number, isShared: boolean): void {
-    const exchange = this.#exchange;
+    const request = this.#request;
     this.#isShared = isShared;
     if (this.#phase === 'body') this.#deadlineMs = this.#bodyDeadline();
     else if (this.#phase !== 'head') {
@@ -167,11 +151,11 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
       return;
     }
     try {
-      if (!this.#hasResponded) exchange?.handler.onResponseStarted?.();
+      if (!this.#hasResponded) request?.handler.onResponseStarted?.();
       this.#hasResponded = true;
       this.#parser.read(bytes, length);
     } catch (error) {
-      if (exchange === undefined || exchange.isOver) {
+      if (request === undefined || request.isOver) {
         this.close();
         throw error;
       }
@@ -182,11 +166,11 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   receiveHead(status: number, fields: string[]): void {
     this.#phase = 'body';
     this.#deadlineMs = this.#bodyDeadline();
-    const exchange = this.#exchange;
-    if (exchange === undefined) return;
-    exchange.rawHeaders = fields;
-    exchange.handler.onResponseStart(exchange, status, unparsed);
-    this.#pauseIfAsked(exchange);
+    const request = this.#request;
+    if (request === undefined) return;
+    request.rawHeaders = fields;
+    request.handler.onResponseStart(request, status, unparsed);
+    this.#pauseIfAsked(request);
   }
 
   receiveData(bytes: Buffer, start: number, end: number): void {
@@ -195,25 +179,25 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
       chunk = Buffer.allocUnsafe(end - start);
       bytes.copy(chunk, 0, start, end);
     } else chunk = bytes.subarray(start, end);
-    const exchange = this.#exchange;
-    if (exchange === undefined) return;
-    exchange.handler.onResponseData(exchange, chunk);
-    this.#pauseIfAsked(exchange);
+    const request = this.#request;
+    if (request === undefined) return;
+    request.handler.onResponseData(request, chunk);
+    this.#pauseIfAsked(request);
   }
 
   receiveEnd(trailers: string[]): void {
-    const exchange = this.#exchange;
-    this.#exchange = undefined;
+    const request = this.#request;
+    this.#request = undefined;
     // While a request is still being sent, the next request would become part of its body.
     if (this.#upload !== undefined || !this.#parser.framing.mayReuse || !this.#setIdleTime()) this.close();
     else this.#awaitFlush(maxFlushTurns);
-    exchange?.end(trailers);
+    request?.end(trailers);
   }
 
   socketEnded(isClean: boolean): void {
     if (this.#phase === 'assigned') this.#closeUnused();
     else if (this.#phase !== 'body' || !this.#parser.endOfConnection(isClean)) {
-      this.abort(new ExchangeError('UPSTREAM_CLOSED', 'the service closed the connection'));
+      this.abort(new HttpClientError('UPSTREAM_CLOSED', 'the service closed the connection'));
     }
   }
 
@@ -235,30 +219,30 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     if (this.#phase === 'head') this.#deadlineMs = this.#headDeadline();
   }
 
-  #pauseIfAsked(exchange: Exchange): void {
-    if (!exchange.paused || this.#exchange !== exchange) return;
+  #pauseIfAsked(request: PooledRequest): void {
+    if (!request.paused || this.#request !== request) return;
     this.#isPaused = true;
     this.#deadlineMs = never;
     this.#socket.pause();
   }
 
-  #send(exchange: Exchange): void {
+  #send(request: PooledRequest): void {
     this.#phase = 'head';
     this.#hasResponded = false;
-    this.#parser.expect(exchange.request.method);
-    this.#upload = exchange.write(this.#socket, this);
+    this.#parser.expect(request.options.method);
+    this.#upload = request.write(this.#socket, this);
     this.#deadlineMs = this.#upload === undefined ? this.#headDeadline() : never;
-    this.#upload?.start(exchange.head);
+    this.#upload?.start(request.head);
   }
 
   #headDeadline(): number {
     const { clock, timeouts } = this.#owner;
-    return clock.after(this.#exchange?.request.headersTimeout ?? timeouts.headersTimeout);
+    return clock.after(this.#request?.options.headersTimeout ?? timeouts.headersTimeout);
   }
 
   #bodyDeadline(): number {
     const { clock, timeouts } = this.#owner;
-    return clock.after(this.#exchange?.request.bodyTimeout ?? timeouts.bodyTimeout);
+    return clock.after(this.#request?.options.bodyTimeout ?? timeouts.bodyTimeout);
   }
 
   /** @returns False if the service closes idle connections too soon for another request. */
@@ -295,6 +279,6 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
 
   /** Closes a connection on which nothing was sent of the assigned request. */
   #closeUnused(): void {
-    this.close(this.#phase === 'assigned' ? this.#exchange : undefined);
+    this.close(this.#phase === 'assigned' ? this.#request : undefined);
   }
 }

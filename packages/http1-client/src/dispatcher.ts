@@ -10,15 +10,14 @@ export interface Dispatcher {
    * @returns False if the request waits for a connection.
    */
   dispatch(options: DispatchOptions, handler: DispatchHandler): boolean;
-  /** Refuses new requests. Closes idle connections now, and other connections after their exchanges. */
+  /** Refuses new requests. Closes idle connections now, and other connections after their requests. */
   close(): Promise<void>;
-  /** Closes all connections now. Unfinished exchanges fail. */
+  /** Closes all connections now. Unfinished requests fail. */
   destroy(): Promise<void>;
 }
 
 export type DispatchOptions = Readonly<{
   method: string;
-  /** The path and query. */
   path: string;
   /**
    * Alternating names and values, sent unchanged. This package writes `Host`, `Connection` and the framing itself. It
@@ -26,11 +25,9 @@ export type DispatchOptions = Readonly<{
    * stream is sent in chunks.
    */
   headers: string[];
-  /**
-   * The index in `headers` from which values need no check, because the caller created them. undici checks all values.
-   */
+  /** From this index in `headers` on, the caller wrote the values, so they need no check. undici checks all. */
   trustedFrom?: number;
-  /** Bytes are sent with the head. A stream is sent as it arrives, and destroyed if the exchange ends first. */
+  /** Bytes are sent with the head. A stream is sent as it arrives, and destroyed if the request ends first. */
   body: Uint8Array | Readable | null;
   /** Milliseconds. Overrides the pool's timeout. */
   headersTimeout?: number;
@@ -41,12 +38,12 @@ type Called = 'onRequestStart' | 'onResponseStart' | 'onResponseData' | 'onRespo
 
 /**
  * Receives one response. Either `onResponseEnd` or `onResponseError` is called exactly once, as the last call. If
- * another method throws, the exchange ends and `onResponseError` gets the exception. Read headers and trailers from
+ * another method throws, the request ends and `onResponseError` gets the exception. Read headers and trailers from
  * the controller, because this package does not parse them. undici also calls `onResponseStart` for informational
  * responses.
  */
 export type DispatchHandler = Required<Pick<Undici.DispatchHandler, Called>> &
   Pick<Undici.DispatchHandler, 'onResponseStarted'>;
 
-/** Controls one exchange. `abort` has no effect after the exchange is over. */
+/** Controls one request. `abort` has no effect after the request is over. */
 export type DispatchController = Undici.DispatchController;

@@ -85,7 +85,7 @@ test('can wait longer for one request than for others in its pool', async () => 
   expect((await get(pool, '/', limits)).body.toString()).toBe('late');
 });
 
-test("ends the exchange with the signal's reason", async () => {
+test("ends the request with the signal's reason", async () => {
   const stop = new AbortController();
   const reason = new Error('not needed any more');
   const { pool } = await poolAt(() => stop.abort(reason));

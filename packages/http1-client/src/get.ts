@@ -1,23 +1,17 @@
 import type { ConnectionPoolOptions } from './connection-pool.ts';
 import type { DispatchController, Dispatcher, DispatchHandler } from './dispatcher.ts';
-import { latin1Fields } from './exchange.ts';
-import { ExchangeError } from './exchange-error.ts';
+import { HttpClientError } from './http-client-error.ts';
 import type { SocketOpener } from './open-socket.ts';
+import { latin1Fields } from './pooled-request.ts';
 
 export type GetOptions = Readonly<{
   /** Alternating names and values. */
   headers?: readonly string[];
   maxBodyBytes: number;
-  /**
-   * What to do with a larger body. By default it is an error. `cut` ends the exchange and returns what has been read.
-   */
+  /** What to do with a larger body. `cut` ends the request and returns what has been read. Default: `error`. */
   largerBody?: 'error' | 'cut';
-  /**
-   * The timeout for the whole exchange, instead of the pool's timeouts. It also ends a response that arrives byte by
-   * byte.
-   */
+  /** For the whole request, instead of the pool's timeouts. Also ends a response that arrives byte by byte. */
   timeoutMs: number;
-  /** Ends the exchange with the signal's reason. */
   signal?: AbortSignal;
 }>;
 
@@ -28,13 +22,7 @@ export type GotResponse = Readonly<{
   body: Buffer;
 }>;
 
-/**
- * Gets a complete response with any status. Does not follow redirects.
- *
- * @throws ExchangeError, including `UPSTREAM_RESPONSE_TOO_LARGE`, `UPSTREAM_HEAD_TIMEOUT` and `UPSTREAM_BODY_TIMEOUT`,
- *   or
- *   the signal's reason.
- */
+/** Gets a complete response with any status, without redirects. Throws HttpClientError or the signal's reason. */
 export async function get(dispatcher: Dispatcher, path: string, options: GetOptions): Promise<GotResponse> {
   const { headers = [], timeoutMs, signal } = options;
   signal?.throwIfAborted();
@@ -52,10 +40,7 @@ export async function get(dispatcher: Dispatcher, path: string, options: GetOpti
   }
 }
 
-/**
- * Returns pool options for occasional requests. Each request opens its own connection, so it never uses one that the
- * service is closing.
- */
+/** For occasional requests: each opens its own connection, never one that the service is closing. */
 export const singleUse = (opener: SocketOpener, timeoutMs: number): ConnectionPoolOptions => ({
   opener,
   connections: Number.POSITIVE_INFINITY,
@@ -93,10 +78,10 @@ class WholeResponse implements DispatchHandler {
     return this.#settle.promise;
   }
 
-  timeout(): ExchangeError {
+  timeout(): HttpClientError {
     return this.#status === 0
-      ? new ExchangeError('UPSTREAM_HEAD_TIMEOUT', 'no response head in time')
-      : new ExchangeError('UPSTREAM_BODY_TIMEOUT', 'no complete response in time');
+      ? new HttpClientError('UPSTREAM_HEAD_TIMEOUT', 'no response head in time')
+      : new HttpClientError('UPSTREAM_BODY_TIMEOUT', 'no complete response in time');
   }
 
   /** Also works before the request has a connection. */
@@ -122,7 +107,7 @@ class WholeResponse implements DispatchHandler {
     this.#bytes += chunk.length;
     if (this.#bytes > maxBodyBytes) {
       if (largerBody === 'cut') this.onResponseEnd();
-      throw new ExchangeError('UPSTREAM_RESPONSE_TOO_LARGE', `the response has more than ${maxBodyBytes} bytes`);
+      throw new HttpClientError('UPSTREAM_RESPONSE_TOO_LARGE', `the response has more than ${maxBodyBytes} bytes`);
     }
     this.#chunks.push(chunk);
   }

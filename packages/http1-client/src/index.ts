@@ -1,8 +1,7 @@
 export { ConnectionPool, type ConnectionPoolOptions } from './connection-pool.ts';
 export type { DispatchController, Dispatcher, DispatchHandler, DispatchOptions } from './dispatcher.ts';
-export { latin1Fields } from './exchange.ts';
-export { ExchangeError, type ExchangeErrorCode } from './exchange-error.ts';
 export { type GetOptions, type GotResponse, get, headerOf, singleUse } from './get.ts';
+export { HttpClientError, type HttpClientErrorCode } from './http-client-error.ts';
 export {
   createSocketOpener,
   type SocketOpener,
@@ -10,4 +9,5 @@ export {
   type TlsIdentity,
   undiciConnector,
 } from './open-socket.ts';
+export { latin1Fields } from './pooled-request.ts';
 export { token, tokenCharacters } from './token.ts';

@@ -1,4 +1,5 @@
-import { invalidResponse } from './exchange-error.ts';
+import { trimOws } from '@countersign/jwks';
+import { invalidResponse } from './http-client-error.ts';
 import { tokenCharacters } from './token.ts';
 
 // The longest status line that is accepted, including its reason.
@@ -17,7 +18,7 @@ const startOfNamedLine = new RegExp(String.raw`^(?:[${tokenCharacters}]+:|\r)`);
  * time out.
  *
  * @returns The position after the line, or 0 if the line is incomplete.
- * @throws ExchangeError
+ * @throws HttpClientError
  */
 export function readStatusLine(text: string): number {
   statusLine.lastIndex = 0;
@@ -27,18 +28,13 @@ export function readStatusLine(text: string): number {
   return end;
 }
 
-/** @throws ExchangeError unless more text can complete the line. */
+/** @throws HttpClientError unless more text can complete the line. */
 function refuseStatusLine(text: string): void {
   const line = text + 'HTTP/1.1 200'.slice(text.length);
   if (!startOfStatusLine.test(line)) throw invalidResponse('an invalid status line');
 }
 
-/**
- * Reads whole field lines in a head or in trailers, and appends their names and values.
- *
- * @returns The position after the last line read, where the empty line or an unfinished line starts.
- * @throws ExchangeError
- */
+/** @returns The position after the last whole line, where the empty line or an unfinished line starts. */
 export function readFieldLines(text: string, from: number, fields: string[]): number {
   fieldLines.lastIndex = from;
   fieldLines.test(text);
@@ -64,7 +60,7 @@ export function readFieldLines(text: string, from: number, fields: string[]): nu
 const tab = 9;
 const isBlank = (char: number): boolean => char === 32 || char === tab;
 
-/** @throws ExchangeError unless more text can complete the line. */
+/** @throws HttpClientError unless more text can complete the line. */
 function refuseFieldLine(line: string): void {
   if (startOfFieldLine.test(line)) return;
   throw invalidResponse(startOfNamedLine.test(line) ? 'an invalid byte in a field value' : 'an invalid field name');
@@ -73,30 +69,20 @@ function refuseFieldLine(line: string): void {
 /** How to find the end of a response body (RFC 9112 section 6.3). */
 export type Framing = 'none' | 'length' | 'chunked' | 'until-close';
 
-/** What a response head says about its body and its connection. */
 export class ResponseFraming {
   framing: Framing = 'none';
-  /** The body's length, for framing `length`. */
   length = 0;
   /** Whether the connection may carry another request after this response. */
   mayReuse = false;
   /** Whether the head announces a body that must not follow. A faulty service sends that body anyway. */
   mayBeFollowed = false;
-  /** The value of `Keep-Alive`. */
   keepAlive: string | undefined;
 
   #lengthValue: string | undefined;
   #coding: string | undefined;
   #isClose = false;
 
-  /**
-   * Reads a final or informational head.
-   *
-   * @param method The request's method. A response to HEAD has no body.
-   * @param minor 0 for HTTP/1.0, 1 for HTTP/1.1.
-   * @param fields Alternating names and values.
-   * @throws ExchangeError
-   */
+  /** @param minor 0 for HTTP/1.0, 1 for HTTP/1.1. A response to HEAD has no body. */
   read(method: string, status: number, minor: number, fields: readonly string[]): void {
     this.#lengthValue = undefined;
     this.#coding = undefined;
@@ -138,7 +124,7 @@ export class ResponseFraming {
   #readConnection(value: string): void {
     if (value === 'keep-alive') this.mayReuse = true;
     else {
-      const options = value.split(',').map((option) => option.trim().toLowerCase());
+      const options = value.split(',').map((option) => trimOws(option).toLowerCase());
       if (options.includes('close')) this.#isClose = true;
       if (options.includes('keep-alive')) this.mayReuse = true;
     }
@@ -179,17 +165,11 @@ const isName = (name: string, lower: string): boolean => name === lower || name.
 
 const maxIdleMs = 600_000;
 
-/**
- * Returns how long to keep an idle connection, in milliseconds.
- *
- * @param keepAliveTimeout The time to use if the service names none. With 0, each request gets a new connection.
- * @param keepAlive The service's `Keep-Alive`. The result is a second less, so that no request is sent on a closing
- *   connection.
- */
+/** In milliseconds, and a second less than the service's `Keep-Alive`: no request meets a closing connection. */
 export function idleTimeMs(keepAliveTimeout: number, keepAlive: string | undefined): number {
   if (keepAlive === undefined || keepAliveTimeout === 0) return keepAliveTimeout;
   if (keepAlive !== lastKeepAlive) {
-    lastSeconds = /(?:^|[\s,;])timeout\s*=\s*"?([0-9]{1,9})(?![0-9])/i.exec(keepAlive)?.[1];
+    lastSeconds = /(?:^|[\t ,;])timeout[\t ]*=[\t ]*"?([0-9]{1,9})(?![0-9])/i.exec(keepAlive)?.[1];
     lastKeepAlive = keepAlive;
   }
   return lastSeconds === undefined ? keepAliveTimeout : Math.min(Number(lastSeconds) * 1000 - 1000, maxIdleMs);

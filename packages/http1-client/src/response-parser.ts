@@ -1,4 +1,4 @@
-import { ExchangeError, invalidResponse } from './exchange-error.ts';
+import { HttpClientError, invalidResponse } from './http-client-error.ts';
 import { ResponseFraming, readFieldLines, readStatusLine } from './response-head.ts';
 import { tokenCharacters } from './token.ts';
 
@@ -35,10 +35,7 @@ const none: string[] = [];
 const cr = 13;
 const lf = 10;
 
-/**
- * Reads the responses on one connection, one at a time. Accepts a strict subset of what Node's parser accepts, and
- * reads it the same way.
- */
+/** Accepts a strict subset of what Node's parser accepts, and reads it the same way. */
 export class ResponseParser {
   readonly #receiver: ResponseReceiver;
   /** What the last head says. `mayReuse` is final once `receiveEnd` is called. */
@@ -48,7 +45,6 @@ export class ResponseParser {
   #status = 0;
   /** 0 for HTTP/1.0, 1 for HTTP/1.1. */
   #minor = 1;
-  /** The fields of the head or the trailers. */
   #fields: string[] = none;
   /** The start of an unfinished line. */
   #carry: Buffer | undefined;
@@ -79,12 +75,7 @@ export class ResponseParser {
     this.framing.mayReuse = false;
   }
 
-  /**
-   * Reads the connection's next bytes, and may change them.
-   *
-   * @param length Only this many bytes of `received` count.
-   * @throws ExchangeError if the bytes violate HTTP. Also passes on what the receiver throws.
-   */
+  /** @param length Only this many bytes of `received` count, and they may change. Throws what the receiver throws. */
   read(received: Buffer, length: number): void {
     if (this.#state === 'idle') throw invalidResponse('bytes without a request');
     const carry = this.#carry;
@@ -107,12 +98,7 @@ export class ResponseParser {
     else if (at < end) this.#carry = Buffer.from(bytes.subarray(at, end));
   }
 
-  /**
-   * Records that the connection ended.
-   *
-   * @param isClean Whether the peer sent a FIN and, with TLS, `close_notify`.
-   * @returns Whether this completed the response.
-   */
+  /** Returns whether this completed the response. `isClean`: a FIN and, with TLS, `close_notify` arrived. */
   endOfConnection(isClean: boolean): boolean {
     if (this.#state !== 'until-close' || !isClean) return false;
     this.#state = 'idle';
@@ -170,7 +156,7 @@ export class ResponseParser {
     const isComplete = text.startsWith('\r\n', next);
     if (isComplete) next += 2;
     else if (limit < end)
-      throw new ExchangeError('UPSTREAM_RESPONSE_TOO_LARGE', 'the response has too many header bytes');
+      throw new HttpClientError('UPSTREAM_RESPONSE_TOO_LARGE', 'the response has too many header bytes');
     this.#bytesLeft -= next;
     if (isComplete && this.#state === 'trailers') this.#endTrailers();
     else if (isComplete) this.#endHead();
@@ -260,13 +246,7 @@ const extension = `;[${tokenCharacters}]+(?:=(?:[${tokenCharacters}]+|"[\\t !#-[
 const wholeLine = new RegExp(`^${size}(?:${extension})*\r\n`);
 const startOfLine = new RegExp(`^(?:${size}(?:;[^\r]*)?)?\r?$`);
 
-/**
- * Reads the line before a chunk.
- *
- * @param text Latin-1 text up to the end of the line, or the part that has arrived.
- * @returns The chunk's size. Undefined if the line is incomplete.
- * @throws ExchangeError
- */
+/** @param text Latin-1, up to the end of the line or of what has arrived. Undefined if the line is incomplete. */
 function chunkSize(text: string): number | undefined {
   if (text.length > maxChunkLineBytes + 2) throw invalidResponse('a chunk extension that is too long');
   if (wholeLine.test(text)) return Number.parseInt(text, 16);

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { ExchangeError } from './exchange-error.ts';
+import { HttpClientError } from './http-client-error.ts';
 
 /** The connection that an upload writes to. */
 export interface UploadOwner {
@@ -12,98 +12,82 @@ export interface UploadOwner {
 
 const crlf = Buffer.from('\r\n');
 
-/** Sends a streamed body as fast as the service reads it. */
-export class Upload {
-  readonly #stream: Readable;
-  readonly #socket: Socket;
-  readonly #length: number | undefined;
-  readonly #owner: UploadOwner;
-  #sent = 0;
-  #isOver = false;
+export type Upload = ReturnType<typeof createUpload>;
 
-  constructor(stream: Readable, length: number | undefined, socket: Socket, owner: UploadOwner) {
-    this.#stream = stream;
-    this.#length = length;
-    this.#socket = socket;
-    this.#owner = owner;
+/** Sends a streamed body as fast as the service reads it: in chunks if `length` is undefined. */
+export function createUpload(stream: Readable, length: number | undefined, socket: Socket, owner: UploadOwner) {
+  let sent = 0;
+  let isOver = false;
+
+  function onData(chunk: Buffer): void {
+    if (chunk.length === 0) return;
+    sent += chunk.length;
+    if (length !== undefined && sent > length) fail(wrongLength('longer'));
+    else if (!(length === undefined ? writeChunk(socket, chunk) : socket.write(chunk))) {
+      stream.pause();
+      owner.uploadBlocked(true);
+    }
   }
 
-  /** Writes the head together with the data that the stream already has. */
-  start(head: string): void {
-    const stream = this.#stream;
-    this.#socket.cork();
-    this.#socket.write(head, 'latin1');
-    process.nextTick(uncork, this.#socket);
-    if (stream.destroyed || stream.readableEnded) {
-      this.#fail(stream.errored ?? aborted());
+  function onDrain(): void {
+    owner.uploadBlocked(false);
+    stream.resume();
+  }
+
+  function onEnd(): void {
+    if (length !== undefined && sent < length) {
+      fail(wrongLength('shorter'));
       return;
     }
-    stream.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose);
-    this.#socket.on('drain', this.#onDrain);
+    if (length === undefined) socket.write('0\r\n\r\n', 'latin1');
+    stop();
+    owner.uploadEnded();
+  }
+
+  const onClose = (): void => fail(aborted());
+
+  function fail(error: unknown): void {
+    stop();
+    owner.abort(error);
   }
 
   /** Stops sending. Leaves the stream unchanged. */
-  stop(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#stream
-      .off('data', this.#onData)
-      .off('end', this.#onEnd)
-      .off('error', this.#onError)
-      .off('close', this.#onClose)
-      .pause();
-    this.#socket.off('drain', this.#onDrain);
+  function stop(): void {
+    if (isOver) return;
+    isOver = true;
+    stream.off('data', onData).off('end', onEnd).off('error', fail).off('close', onClose).pause();
+    socket.off('drain', onDrain);
   }
 
-  readonly #onData = (chunk: Buffer): void => {
-    if (chunk.length === 0) return;
-    this.#sent += chunk.length;
-    if (this.#length !== undefined && this.#sent > this.#length) {
-      this.#fail(new ExchangeError('UPSTREAM_BODY_LENGTH', 'the request body is longer than announced'));
-      return;
-    }
-    if (this.#length === undefined ? this.#writeChunk(chunk) : this.#socket.write(chunk)) return;
-    this.#stream.pause();
-    this.#owner.uploadBlocked(true);
+  return {
+    /** Writes the head together with the data that the stream already has. */
+    start(head: string): void {
+      socket.cork();
+      socket.write(head, 'latin1');
+      process.nextTick(uncork, socket);
+      if (stream.destroyed || stream.readableEnded) {
+        fail(stream.errored ?? aborted());
+        return;
+      }
+      stream.on('data', onData).on('end', onEnd).on('error', fail).on('close', onClose);
+      socket.on('drain', onDrain);
+    },
+    stop,
   };
-
-  #writeChunk(chunk: Buffer): boolean {
-    const socket = this.#socket;
-    socket.cork();
-    socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
-    socket.write(chunk);
-    const mayContinue = socket.write(crlf);
-    socket.uncork();
-    return mayContinue;
-  }
-
-  readonly #onDrain = (): void => {
-    this.#owner.uploadBlocked(false);
-    this.#stream.resume();
-  };
-
-  readonly #onEnd = (): void => {
-    if (this.#length === undefined) this.#socket.write('0\r\n\r\n', 'latin1');
-    else if (this.#sent < this.#length) {
-      this.#fail(new ExchangeError('UPSTREAM_BODY_LENGTH', 'the request body is shorter than announced'));
-      return;
-    }
-    this.stop();
-    this.#owner.uploadEnded();
-  };
-
-  readonly #onError = (error: unknown): void => this.#fail(error);
-
-  readonly #onClose = (): void => this.#fail(aborted());
-
-  #fail(error: unknown): void {
-    this.stop();
-    this.#owner.abort(error);
-  }
 }
 
-const aborted = (): ExchangeError => new ExchangeError('UPSTREAM_BODY_ABORTED', 'the request body ended early');
-
-function uncork(socket: Socket): void {
+function writeChunk(socket: Socket, chunk: Buffer): boolean {
+  socket.cork();
+  socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
+  socket.write(chunk);
+  const mayContinue = socket.write(crlf);
   socket.uncork();
+  return mayContinue;
 }
+
+const wrongLength = (than: 'longer' | 'shorter'): HttpClientError =>
+  new HttpClientError('UPSTREAM_BODY_LENGTH', `the request body is ${than} than announced`);
+
+const aborted = (): HttpClientError => new HttpClientError('UPSTREAM_BODY_ABORTED', 'the request body ended early');
+
+const uncork = (socket: Socket): void => socket.uncork();

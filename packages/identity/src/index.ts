@@ -62,6 +62,15 @@ export {
   type VerifierOptions,
 } from './verify/verify.ts';
 
+// For a service that gets its identity from tokens.
+
+export {
+  assertTokenRequest,
+  type IdentityTokenOptions,
+  type TokenIdentity,
+  verifyIdentityToken,
+} from './verify/identity-token.ts';
+
 // Sources of the gateway's keys.
 
 export { type SignatureAlgorithm, type SigningKey, secretKeyid, type VerifyingKey } from './contract/rfc9421.ts';

@@ -2,8 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { contentDigest } from './contract/digest.ts';
 import type { IdentityClaims } from './contract/identity.ts';
 import { newNonce, newRequestId } from './contract/ids.ts';
-import { type GatewayKeys, staticGatewayKeys } from './keys/gateway-keys.ts';
-import type { ReplayStore } from './replay/replay.ts';
+import { staticGatewayKeys } from './keys/gateway-keys.ts';
 import { memoryReplay } from './replay/replay-memory.ts';
 import { prepareIdentity, signRequest } from './sign/sign.ts';
 
@@ -27,6 +26,8 @@ export type TestRequest = Readonly<{
   contentType?: string;
   ip?: string;
   txnToken?: string;
+  /** For a WebSocket: `websocket`, and the `sec-websocket-key` that the client sends. */
+  upgrade?: Readonly<{ protocol: string; key: string }>;
 }>;
 
 export type SignedTestRequest = Readonly<{
@@ -38,31 +39,25 @@ export type SignedTestRequest = Readonly<{
   body: Buffer | undefined;
 }>;
 
-export type TestGateway = Readonly<{
-  /** Keys for `createVerifier`. Only the test gateway's key. */
-  keys: GatewayKeys;
-  /** A nonce memory for `createVerifier` that is ready immediately. */
-  replay: ReplayStore;
-  /** The public key set, for services that fetch it. */
-  jwks: Readonly<{ keys: readonly Record<string, unknown>[] }>;
-  /** Signs a request as the gateway would. Send it as is, or change it to test that the service refuses it. */
-  signedRequest(request: TestRequest): SignedTestRequest;
-}>;
+export type TestGateway = Readonly<ReturnType<typeof testGateway>>;
 
 const defaultUser: IdentityClaims = { kind: 'user', userId: 'user-1', role: 'member', tenantId: 'tenant-1' };
 
 /** Creates a gateway for a service's own tests, with a key that exists only in this process. */
-export function testGateway({ audience, nowMs = Date.now }: TestGatewayOptions): TestGateway {
+export function testGateway({ audience, nowMs = Date.now }: TestGatewayOptions) {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   const keyid = `test-${newNonce()}`;
   const jwks = { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: keyid, alg: 'EdDSA', use: 'sig' }] };
   return {
+    /** Keys for `createVerifier`. Only the test gateway's key. */
     keys: staticGatewayKeys(jwks),
-    // The key is new, so no request was used before. The memory may start in the past.
+    /** A nonce memory for `createVerifier` that is ready immediately: no request was used before with this new key. */
     replay: memoryReplay({ nowMs: () => nowMs() - 1_000 }),
+    /** The public key set, for services that fetch it. */
     jwks,
-    signedRequest(request) {
-      const { method = 'GET', as = defaultUser, ip = '192.0.2.1', txnToken } = request;
+    /** Signs a request as the gateway would. Send it as is, or change it to test that the service refuses it. */
+    signedRequest(request: TestRequest): SignedTestRequest {
+      const { method = 'GET', as = defaultUser, ip = '192.0.2.1', txnToken, upgrade } = request;
       const [path = '', query] = splitOnce(request.path);
       const body = bodyOf(request);
       const contentType = body && (request.contentType ?? 'application/json');
@@ -79,6 +74,7 @@ export function testGateway({ audience, nowMs = Date.now }: TestGatewayOptions):
           ...(!bodiless && { contentDigest: contentDigest(body ?? new Uint8Array(0)) }),
           ...(contentType !== undefined && { contentType }),
           ...(txnToken !== undefined && { txnToken }),
+          ...(upgrade !== undefined && { upgrade }),
         },
         { createdSec: Math.floor(nowMs() / 1000), lifetimeSec: 30, nonce: newNonce() },
       );

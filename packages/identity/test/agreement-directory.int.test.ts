@@ -8,7 +8,7 @@ test('instances that start at the same time share one key', async () => {
   const home = mkdtempSync(join(tmpdir(), 'countersign-agreement-'));
   const source = resolve(import.meta.dirname, '../src/keys/agreement-keys.ts');
   const program = `import('${source}').then(({ openAgreementKeys }) => {
-    const keys = openAgreementKeys({ keys: '${join(home, 'keys')}' });
+    const keys = openAgreementKeys({ keys: '${join(home, 'keys')}' }, 'orders');
     process.stdout.write(keys.published().map(({ kid }) => kid).join());
   })`;
   const instances = Array.from({ length: 5 }, () => startProcess({ args: ['-e', program] }));

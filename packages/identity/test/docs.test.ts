@@ -59,7 +59,7 @@ describe('docs/identity-contract.md', () => {
 
 test('README: every example is a tested file', () => {
   const examples = [...readme.matchAll(/<!-- (\S+) -->\n```ts\n(.*?)```\n/gs)];
-  expect(examples).toHaveLength(3);
+  expect(examples).toHaveLength(4);
   for (const [, path = '', code] of examples) expect(code).toBe(read(`../${path}`));
 });
 

@@ -22,11 +22,11 @@ const key: ServiceKey = { keyid: 'complaint-1', privateKey };
 const options = { createdSec: nowSec, lifetimeSec: 30, nonce: 'AAECAwQFBgcICQoLDA0ODw' };
 const txnToken = 'eyJh.eyJi.c2ln';
 
-const verifierAt = (atSec = nowSec) =>
+const verifierAt = (atSec = nowSec, replay = memoryReplay({ nowMs: () => 0 })) =>
   createServiceVerifier({
     audience: 'gateway-1',
     findKey: (keyid) => (keyid === key.keyid ? { serviceId: 'complaint-service', publicKey } : undefined),
-    replay: memoryReplay({ nowMs: () => 0 }),
+    replay,
     nowMs: () => atSec * 1000,
   });
 
@@ -51,10 +51,14 @@ function call(over: { method?: string; target?: string; body?: string; txnToken?
   return { method, target, headers: [...headers], body: Buffer.from(body) };
 }
 
-async function verdictOn({ method, target, headers, body }: Call, verifier = verifierAt()): Promise<string> {
+async function verdictOn(
+  { method, target, headers, body }: Call,
+  verifier = verifierAt(),
+  notBeforeSec?: number,
+): Promise<string> {
   try {
     const head = verifier.verifyHead({ method, target, rawHeaders: headers.flat() });
-    await head.complete(body);
+    await head.complete(body, notBeforeSec);
     return `${head.serviceId} ${head.txnToken ?? 'alone'}`;
   } catch (error) {
     if (error instanceof IdentityRefused) return error.reason;
@@ -79,6 +83,14 @@ describe('a nested call', () => {
 
   test('without a txn-token acts for no user', async () => {
     expect(await verdictOn(call({ txnToken: undefined }))).toBe('complaint-service alone');
+  });
+
+  test('may have been used before the replay memory began, by a service with a fast clock', async () => {
+    const begunAt = (sec: number) => verifierAt(nowSec, memoryReplay({ nowMs: () => (sec - 1) * 1000 }));
+    expect(await verdictOn(call(), begunAt(nowSec - 4))).toBe('created_before_start');
+    expect(await verdictOn(call(), begunAt(nowSec - 5))).toBe(`complaint-service ${txnToken}`);
+    // The txn-token is newer than the memory, so the call is too.
+    expect(await verdictOn(call(), begunAt(nowSec - 4), nowSec - 4)).toBe(`complaint-service ${txnToken}`);
   });
 
   const otherKey = generateKeyPairSync('ed25519').privateKey;

@@ -2,6 +2,7 @@ import { secretKeyid } from '../src/index.ts';
 import { gatewayJwks, serviceJwks, strangeGateway, strangeService } from './agreed-forge.ts';
 import { ed25519Jwk } from './forge.ts';
 import { callingServices, secondJwk, secrets, usableEntries } from './key-set.ts';
+import { tokenJwks } from './token-forge.ts';
 
 /** RFC 9421 appendix B.1: an ed25519 key, a shared secret, and all ids. */
 const rfc9421 = {
@@ -13,9 +14,16 @@ const rfc9421 = {
 /** The keys and ids that no verifier may use outside of tests against the vectors. */
 export const publishedIn = () => ({
   x: [
-    ...[ed25519Jwk, secondJwk, rfc9421, ...gatewayJwks, ...serviceJwks, strangeGateway, strangeService].map(
-      ({ x }) => x,
-    ),
+    ...[
+      ed25519Jwk,
+      secondJwk,
+      rfc9421,
+      ...gatewayJwks,
+      ...serviceJwks,
+      strangeGateway,
+      strangeService,
+      ...tokenJwks,
+    ].map(({ x }) => x),
   ],
   // In base64 too, because a configuration contains text.
   secret_keyids: [...secrets, Buffer.from(rfc9421.secret, 'base64'), Buffer.from(rfc9421.secret)].map(secretKeyid),
@@ -25,5 +33,6 @@ export const publishedIn = () => ({
     ...Object.keys(usableEntries),
     ...callingServices.map(({ jwk }) => jwk.kid),
     ...rfc9421.kids,
+    ...tokenJwks.map(({ kid }) => kid),
   ],
 });

@@ -7,7 +7,7 @@ import request from 'supertest';
 
 const gateway = testGateway({ audience: 'my-service' });
 const { keys, replay } = gateway;
-const app = express();
+const app = express().enable('strict routing').enable('case sensitive routing');
 app.use(verifyIdentity({ verifier: createVerifier({ audience: 'my-service', keys, replay }) }));
 app.get('/orders', requireIdentity({ accept: ['user', 'client'] }), requireScope('orders.read'), (req, res) => {
   const { identity } = req;

@@ -8,7 +8,15 @@ import { join } from 'node:path';
 import { eventually } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
-import { IdentityUnavailable, type RedisForReplay, type RedisReplayOptions, redisReplay } from '../src/index.ts';
+import {
+  IdentityUnavailable,
+  type NonceClaim,
+  type RedisForReplay,
+  type RedisReplayOptions,
+  redisReplay,
+} from '../src/index.ts';
+import { type Draft, genuine, nowSec, type Pair } from './forge.ts';
+import { deliver, verifierAt } from './verifier.ts';
 
 const secondsNow = () => Math.floor(Date.now() / 1000);
 /** A claim created 2 s from now, after the second in which a store starts. */
@@ -19,6 +27,8 @@ const claim = (nonce: string, createdSec = secondsNow() + 2) => ({
   keepUntilSec: createdSec + 35,
   nowSec: createdSec,
 });
+
+const reasonOf = ({ reason }: IdentityUnavailable) => reason;
 
 /** A Redis client whose replies the test chooses. */
 function fakeRedis(answer: () => Promise<unknown>): RedisForReplay & { calls: number; status: string } {
@@ -48,6 +58,62 @@ describe('while Redis is unavailable', () => {
   test('throws IdentityUnavailable by default', async () => {
     const replay = redisReplay(fakeRedis(gone));
     await expect(replay.claim(claim('n'))).rejects.toThrow(IdentityUnavailable);
+  });
+
+  test.each([
+    ['reads', 'fresh', 'refused'],
+    [undefined, 'fresh', 'refused'],
+    ['memory', 'fresh', 'fresh'],
+    ['refuse', 'refused', 'refused'],
+    ['read' as 'reads', 'refused', 'refused'],
+  ] as const)('with onUnavailable: %s, a read is %s and a write %s', async (onUnavailable, read, write) => {
+    for (const answer of [gone, async () => 'before_start']) {
+      const wire = fakeRedis(answer);
+      const replay = redisReplay(wire, { ...(onUnavailable && { onUnavailable }), retryAfterMs: 20 });
+      const outcome = async (given: NonceClaim) => {
+        const verdict = await Promise.resolve(replay.claim(given)).catch((error: Error) => error);
+        return verdict instanceof IdentityUnavailable || verdict === 'before_start' ? 'refused' : verdict;
+      };
+      expect(await outcome({ ...claim('r'), isRead: true })).toBe(read);
+      expect(await outcome({ ...claim('w'), isRead: false })).toBe(write);
+      expect(await outcome(claim('unknown'))).toBe(write);
+      expect(replay.acceptedAlone).toBe({ fresh: 1, refused: 0 }[read] + 2 * { fresh: 1, refused: 0 }[write]);
+      // This instance accepts no nonce twice, also when Redis is back and does not know it.
+      const answers = fakeRedis(async () => 'fresh');
+      wire.call = answers.call;
+      await eventually(async () => expect(await replay.claim(claim(randomUUID()))).toBe('fresh'));
+      expect(await replay.claim({ ...claim('r'), isRead: true })).toBe('replayed');
+      wire.status = 'end';
+    }
+  });
+
+  test('what was used before Redis failed is refused at the same instance', async () => {
+    let works = true;
+    const wire = fakeRedis(async () => (works ? 'fresh' : gone()));
+    const replay = redisReplay(wire);
+    expect(await replay.claim({ ...claim('n'), isRead: true })).toBe('fresh');
+    works = false;
+    expect(await replay.claim({ ...claim('n'), isRead: true })).toBe('replayed');
+    wire.status = 'end';
+  });
+
+  const webSocket = { upgrade: { protocol: 'websocket', key: 'dGhlIHNhbXBsZSBub25jZQ==' } };
+  test.each<[method: string, draft: Draft, override: Pair[], outcome: string]>([
+    ['GET', {}, [], 'accepted'],
+    ['GET', { body: '{}', digested: true }, [], 'accepted'],
+    ['HEAD', {}, [], 'accepted'],
+    ['GET', webSocket, [], 'replay_unavailable'],
+    ...['OPTIONS', 'QUERY', 'POST', 'PUT', 'PATCH', 'DELETE'].map(
+      (method) => [method, {}, [], 'replay_unavailable'] as [string, Draft, Pair[], string],
+    ),
+    ['POST', {}, [['x-http-method-override', 'GET']], 'replay_unavailable'],
+  ])('a signed %s (%j, %j) is %s by default', async (method, draft, override, outcome) => {
+    const wire = fakeRedis(gone);
+    const verifier = verifierAt(nowSec, { replay: redisReplay(wire, { nowMs: () => 0 }) });
+    const message = genuine({ method, ...draft });
+    const delivered = deliver(verifier, { ...message, headers: [...message.headers, ...override] });
+    expect(await delivered.then(() => 'accepted', reasonOf)).toBe(outcome);
+    wire.status = 'end';
   });
 
   test("uses the instance's own memory with onUnavailable: 'memory'", async () => {
@@ -112,7 +178,22 @@ describe('while Redis is unavailable', () => {
     expect(await replay.claim(claim('a'))).toBe('replayed');
   });
 
-  test.each<[policy: 'refuse' | 'memory', answer: () => Promise<unknown>, atMs: number, said: string | undefined]>([
+  test('a Redis that is emptied later does not make an instance unready that serves reads', async () => {
+    let nowMs = 1_000_500;
+    let answer = 'fresh';
+    const replay = redisReplay(
+      fakeRedis(async () => answer),
+      { nowMs: () => nowMs },
+    );
+    nowMs = 1_001_000;
+    expect(await replay.check()).toBeUndefined();
+    answer = 'before_start';
+    expect(await replay.check()).toBeUndefined();
+  });
+
+  test.each<
+    [policy: 'refuse' | 'memory' | 'reads', answer: () => Promise<unknown>, atMs: number, said: string | undefined]
+  >([
     ['refuse', async () => 'fresh', 1_000_500, undefined],
     ['refuse', gone, 1_001_000, 'Redis does not answer'],
     ['refuse', silent, 1_001_000, 'Redis does not answer'],
@@ -122,6 +203,11 @@ describe('while Redis is unavailable', () => {
     ['memory', gone, 1_000_500, 'the replay memory has just started'],
     ['memory', gone, 1_001_000, undefined],
     ['memory', async () => 'before_start', 1_001_000, undefined],
+    ['reads', async () => 'fresh', 1_000_500, 'the replay memory has just started'],
+    ['reads', async () => 'fresh', 1_001_000, undefined],
+    ['reads', gone, 1_001_000, undefined],
+    ['reads', silent, 1_001_000, undefined],
+    ['reads', async () => 'before_start', 1_001_000, 'the replay memory in Redis has just started'],
   ])('check() with onUnavailable: %s (%#)', async (onUnavailable, answer, atMs, said) => {
     let nowMs = 1_000_500;
     const wire = fakeRedis(answer);
@@ -263,6 +349,26 @@ if (url !== undefined)
         const beganSec = Number(await sweeper.get(`${prefix}since`));
         expect(await replay.claim(claim('b', beganSec))).toBe('fresh');
         expect(states).toEqual([]);
+      });
+
+      test('a read accepted while Redis hangs is refused at the same instance afterwards, and works once at another', async () => {
+        const [first, second] = [
+          redisReplay(await connect(port), { prefix }),
+          redisReplay(await connect(port), { prefix }),
+        ];
+        const read = (nonce: string) => ({ ...claim(nonce), isRead: true });
+        expect(await first.claim(read('before'))).toBe('fresh');
+        server.kill('SIGSTOP');
+        expect([await first.claim(read('before')), await first.claim(read('during'))]).toEqual(['replayed', 'fresh']);
+        const startedAt = performance.now();
+        for (let n = 0; n < 200; n += 1) expect(await first.claim(read(`many ${n}`))).toBe('fresh');
+        expect(performance.now() - startedAt).toBeLessThan(200);
+        // What it leaves.
+        expect(await second.claim(read('before'))).toBe('fresh');
+        server.kill('SIGCONT');
+        await eventually(async () => expect(await first.claim(claim(randomUUID()))).toBe('fresh'));
+        expect(await first.claim(read('many 7'))).toBe('replayed');
+        expect(await first.claim(read('during'))).toBe('replayed');
       });
 
       test('a killed Redis is unavailable immediately', async () => {

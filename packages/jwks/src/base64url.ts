@@ -9,11 +9,7 @@ export function decodeBase64url(text: string): Buffer | undefined {
   return decoded.toString('base64url') === text ? decoded : undefined;
 }
 
-/**
- * Whether a value is canonical base64url for at least one byte.
- *
- * @param bytes The exact number of bytes. Default: any.
- */
+/** Whether a value is canonical base64url for this number of bytes, by default for at least one. */
 export function isBase64url(value: unknown, bytes?: number): value is string {
   if (typeof value !== 'string' || value.length === 0) return false;
   const decoded = decodeBase64url(value);

@@ -1,3 +1,5 @@
+import { trimOws } from './ows.ts';
+
 export type FetchFailure = 'network' | 'timeout' | 'redirect' | 'status' | 'oversized' | 'malformed';
 
 export type FetchedJwks =
@@ -49,8 +51,7 @@ export async function fetchJwks(request: FetchRequest): Promise<FetchedJwks> {
     });
     return await readResponse(response, request);
   } catch (error) {
-    // fetch throws the same TypeError for refused and reset connections, bad gzip and bad HTTP. Only a timeout
-    // differs.
+    // fetch throws the same TypeError for everything else.
     if (late.aborted) return { outcome: 'failed', reason: 'timeout' };
     return { outcome: 'failed', reason: 'network', detail: causeOf(error) };
   }
@@ -82,11 +83,14 @@ function causeOf(error: unknown): string | undefined {
 }
 
 /** Reads the body up to `maxBytes` after decompression, so that a gzip bomb is refused. Undefined if it is larger. */
-export async function readBody(response: Response, maxBytes: number): Promise<Buffer | undefined> {
+export async function readBody(
+  { body }: Readonly<{ body: AsyncIterable<Uint8Array> | null }>,
+  maxBytes: number,
+): Promise<Buffer | undefined> {
   const chunks: Uint8Array[] = [];
   let total = 0;
   // Returning early cancels the body and closes the connection.
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of body ?? []) {
     total += chunk.byteLength;
     if (total > maxBytes) return undefined;
     chunks.push(chunk);
@@ -97,7 +101,7 @@ export async function readBody(response: Response, maxBytes: number): Promise<Bu
 /** Returns the remaining `max-age` (RFC 9111 sections 4.2.1 and 4.2.3). 0 for `no-store` and `no-cache`. */
 function maxAgeOf(headers: Headers): number | undefined {
   const control = (headers.get('cache-control') ?? '').slice(0, 512).toLowerCase();
-  const directives = control.split(',').map((part) => part.trim());
+  const directives = control.split(',').map((part) => trimOws(part));
   if (directives.includes('no-store') || directives.includes('no-cache')) return 0;
   const maxAge = directives.find((part) => part.startsWith('max-age='))?.slice('max-age='.length);
   if (maxAge === undefined || !/^\d{1,9}$/.test(maxAge)) return undefined;

@@ -10,6 +10,8 @@ export type JwkRefusal =
   | 'algorithm_not_allowed'
   | 'algorithm_mismatch'
   | 'algorithm_ambiguous'
+  /** The key belongs to another signer. */
+  | 'foreign'
   | 'weak';
 
 export type ImportedJwk = { alg: string; key: KeyObject } | { refused: JwkRefusal };
@@ -104,10 +106,7 @@ function isWeak(key: KeyObject, members: Record<string, string>): boolean {
   return key.asymmetricKeyType === 'ed25519' && isWeakPoint(Buffer.from(members.x ?? '', 'base64url'));
 }
 
-/**
- * Points of order 1, 2, 4 and 8, with their non-canonical encodings (libsodium's list). Signatures for such keys can
- * be forged.
- */
+/** Points of small order, also in non-canonical forms (libsodium's list). Signatures under them can be forged. */
 const smallOrderPoints = [
   '0000000000000000000000000000000000000000000000000000000000000000',
   '0100000000000000000000000000000000000000000000000000000000000000',

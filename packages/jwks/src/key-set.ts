@@ -45,11 +45,8 @@ export interface KeySet {
    * that does not find its key runs per cool-down.
    *
    * @param except A known key that did not verify a signature. It counts as unknown, because an issuer may replace a
-   *   key and
-   *   keep its `kid`. A set that is never fetched may return it again.
-   * @throws KeySetUnavailable if there is no usable set, or if the `kid` is unknown and the last fetch failed. The
-   *   token is
-   *   not at fault.
+   *   key and keep its `kid`. A set that is never fetched may return it again.
+   * @throws KeySetUnavailable if there is no usable set, or if the `kid` is unknown and the last fetch failed.
    */
   lookup(kid: string, alg: string, except?: KeyObject): Promise<KeyObject | undefined>;
   /** Starts fetching and refreshing in the background. The timers do not keep the process alive. */
@@ -66,14 +63,4 @@ export class KeySetUnavailable extends Error {
 }
 
 /** Returns a key's index. Each `kid` names one key, and that key works with one algorithm. */
-export function keyIndex(kid: string, alg: string): string {
-  return `${alg} ${kid}`;
-}
-
-/** Reverses {@link keyIndex}. Neither an algorithm name nor a kid contains a space. */
-export function heldKeys(indexes: Iterable<string>): readonly HeldKey[] {
-  return Array.from(indexes, (index) => {
-    const [alg = '', kid = ''] = index.split(' ');
-    return { kid, alg };
-  });
-}
+export const keyIndex = (kid: string, alg: string): string => `${alg} ${kid}`;

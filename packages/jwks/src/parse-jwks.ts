@@ -1,10 +1,10 @@
 import type { KeyObject } from 'node:crypto';
 import { type ImportJwk, importPublicJwk } from './import-jwk.ts';
-import { type IgnoredKey, keyIndex } from './key-set.ts';
+import { type HeldKey, type IgnoredKey, keyIndex } from './key-set.ts';
 
 export type ParsedJwks = Readonly<{
   /** The keys by {@link keyIndex}. */
-  keys: ReadonlyMap<string, KeyObject>;
+  keys: ReadonlyMap<string, HeldKey & Readonly<{ key: KeyObject }>>;
   ignored: readonly IgnoredKey[];
   /** Equal for two sets if and only if their usable keys are equal. */
   fingerprint: string;
@@ -15,10 +15,7 @@ export const kidPattern = /^[\x21-\x7e]{1,256}$/;
 
 const issuers = new WeakMap<KeyObject, string>();
 
-/**
- * Returns a key's `issuer` member, for providers that publish one set for many issuers (Microsoft Entra). It may
- * contain a variable in braces. Undefined if the key has no such member.
- */
+/** Returns a key's `issuer` member (Microsoft Entra), which may contain a variable in braces. */
 export const keyIssuer = (key: KeyObject): string | undefined => issuers.get(key);
 
 /** Far more than any real set contains. Importing 100 keys takes a few milliseconds. */
@@ -38,7 +35,7 @@ export function parseJwks(
   if (!isRecord(value) || !Array.isArray(value.keys) || value.keys.length > maxKeys) return undefined;
   const entries: unknown[] = value.keys;
   const seen = countKids(entries);
-  const keys = new Map<string, KeyObject>();
+  const keys = new Map<string, HeldKey & { key: KeyObject }>();
   const ignored: IgnoredKey[] = [];
   const prints: string[] = [];
   for (const entry of entries) {
@@ -51,7 +48,7 @@ export function parseJwks(
       const result = importJwk(entry, algorithms);
       if ('refused' in result) ignored.push({ kid, reason: result.refused });
       else {
-        keys.set(keyIndex(kid, result.alg), result.key);
+        keys.set(keyIndex(kid, result.alg), { kid, ...result });
         const issuer = typeof entry.issuer === 'string' ? entry.issuer : undefined;
         if (issuer !== undefined) issuers.set(result.key, issuer);
         const spki = result.key.export({ format: 'der', type: 'spki' }).toString('base64');

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { assertUrl, type FetchedJwks, type FetchFailure, fetchJwks } from './fetch-jwks.ts';
 import type { ImportJwk } from './import-jwk.ts';
-import { heldKeys, type IgnoredKey, type KeySet, type KeySetStats, KeySetUnavailable, keyIndex } from './key-set.ts';
+import { type IgnoredKey, type KeySet, type KeySetStats, KeySetUnavailable, keyIndex } from './key-set.ts';
 import { type ParsedJwks, parseJwks } from './parse-jwks.ts';
 import { refreshDelayMs, retryDelayMs, unrefTimers } from './schedule.ts';
 
@@ -29,7 +29,7 @@ const defaults = {
   cacheMaxAgeMs: 10 * 60_000,
   /**
    * Unknown `kid`s and bad signatures cause at most one fruitless fetch within this time, whether the fetch succeeds
-   * or fails. This is also the shortest lifetime of a set.
+   * or fails, and one more when fetches succeed again. This is also the shortest lifetime of a set.
    */
   cooldownMs: 30_000,
   /** The timeout for one fetch, including the body. */
@@ -76,6 +76,7 @@ export function remoteKeySet(options: RemoteKeySetOptions): KeySet {
 }
 
 class RemoteKeySet implements KeySet {
+  generation = 0;
   readonly #options: RemoteKeySetOptions & typeof defaults;
   /** The URL to fetch from. Undefined until it is found. */
   #url: string | undefined;
@@ -86,7 +87,6 @@ class RemoteKeySet implements KeySet {
   #ignored: readonly IgnoredKey[] = [];
   #etag: string | undefined;
   #maxAgeMs: number | undefined;
-  #generation = 0;
   #fetches = 0;
   #failures = 0;
   #failure: KeySetStats['failure'];
@@ -106,10 +106,6 @@ class RemoteKeySet implements KeySet {
     this.#options = { ...defaults, ...options };
   }
 
-  get generation(): number {
-    return this.#generation;
-  }
-
   get ready(): boolean {
     return this.#held !== undefined && this.#options.nowMs() - this.#heldAtMs <= this.#options.maxStaleMs;
   }
@@ -120,7 +116,7 @@ class RemoteKeySet implements KeySet {
       fetches: this.#fetches,
       failures: this.#failures,
       keys: this.ready ? (this.#held?.keys.size ?? 0) : 0,
-      held: heldKeys(this.#held?.keys.keys() ?? []),
+      held: Array.from(this.#held?.keys.values() ?? [], ({ kid, alg }) => ({ kid, alg })),
       ignored: this.#ignored,
       nextInMs: this.#running ? Math.max(0, this.#nextAtMs - this.#options.nowMs()) : undefined,
       failure: this.#failure,
@@ -141,7 +137,7 @@ class RemoteKeySet implements KeySet {
   }
 
   find(kid: string, alg: string): KeyObject | undefined {
-    return this.ready ? this.#held?.keys.get(keyIndex(kid, alg)) : undefined;
+    return this.ready ? this.#held?.keys.get(keyIndex(kid, alg))?.key : undefined;
   }
 
   async lookup(kid: string, alg: string, except?: KeyObject): Promise<KeyObject | undefined> {
@@ -167,8 +163,7 @@ class RemoteKeySet implements KeySet {
       // The response may be older than this key, so the code below fetches once more.
     }
     if (this.#pending === undefined) {
-      // The cool-down starts before the fetch, so that a flood of made-up kids or signatures costs only one fetch,
-      // even while the endpoint fails.
+      // It starts before the fetch, so that a flood of made-up kids costs only one, even while the endpoint fails.
       if (this.#options.nowMs() - this.#cooldownFromMs < this.#options.cooldownMs) {
         this.#assertLastFetchWorked();
         return undefined;
@@ -253,7 +248,7 @@ class RemoteKeySet implements KeySet {
       return false;
     }
     const changed = parsed.fingerprint !== this.#held?.fingerprint;
-    if (changed) this.#generation += 1;
+    if (changed) this.generation += 1;
     this.#held = parsed;
     this.#heldUrl = url;
     this.#etag = result.etag;
@@ -271,11 +266,13 @@ class RemoteKeySet implements KeySet {
   #succeeded(maxAgeMs: number | undefined, { changed }: { changed: boolean }): void {
     this.#heldAtMs = this.#options.nowMs();
     this.#maxAgeMs = maxAgeMs;
+    // A fetch that failed did not show that a key does not exist.
+    if (this.#failure !== undefined) this.#cooldownFromMs = Number.NEGATIVE_INFINITY;
     this.#failure = undefined;
     const { cacheMaxAgeMs, cooldownMs: floorMs, random, onEvent } = this.#options;
     const nextInMs = refreshDelayMs(maxAgeMs, { floorMs, cacheMaxAgeMs }, random());
     this.#schedule(nextInMs);
-    onEvent?.({ type: 'fetched', changed, generation: this.#generation, keys: this.stats.keys, nextInMs });
+    onEvent?.({ type: 'fetched', changed, generation: this.generation, keys: this.stats.keys, nextInMs });
   }
 
   #failed(reason: FetchFailure | 'empty', detail?: string): void {

@@ -19,11 +19,8 @@ export function retryDelayMs(state: { held: boolean; failuresInARow: number }, r
 }
 
 /**
- * Returns the delay before the next refresh, at 75 to 90 % of the set's lifetime.
- *
- * @param maxAgeMs The response's `max-age`, clamped to `floorMs` and `cacheMaxAgeMs`. Otherwise `max-age=0` would
- *   flood
- *   the endpoint, and `max-age=1y` would miss rotations.
+ * Returns the delay before the next refresh, at 75 to 90 % of the set's lifetime. Without bounds, `max-age=0` would
+ * flood the endpoint, and `max-age=1y` would miss rotations.
  */
 export function refreshDelayMs(
   maxAgeMs: number | undefined,

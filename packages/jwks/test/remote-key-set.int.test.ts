@@ -262,6 +262,20 @@ describe('a key that did not verify', () => {
 });
 
 describe('an unknown kid', () => {
+  test('is looked up again as soon as fetches succeed again, within the cool-down of the one that failed', async () => {
+    await openWith([first]);
+    server.answer = status(500);
+    expect(await outcomeOf('second')).toBe('KeySetUnavailable');
+    server.answer = json({ keys: [first] });
+    timers.advance(1_000);
+    await ended(3);
+    server.answer = json({ keys: [first, second] });
+    expect(await outcomeOf('second')).toBe('found');
+    // Made-up ones still cost one fetch per cool-down.
+    expect([await outcomeOf('made-up'), await outcomeOf('made-up-too')]).toEqual(['none', 'none']);
+    expect(server.requests).toHaveLength(5);
+  });
+
   test('triggers a fetch immediately, so that a rotation is noticed', async () => {
     await openWith([first]);
     server.answer = json({ keys: [first, second] });
@@ -385,6 +399,9 @@ describe('refreshing', () => {
     ['an absurdly long max-age', { 'cache-control': 'max-age=31536000' }, 540_000],
     ['max-age=0', { 'cache-control': 'max-age=0' }, 27_000],
     ['no-store', { 'cache-control': 'no-store' }, 27_000],
+    ['spaces and tabs', { 'cache-control': 'public ,\tmax-age=120 ' }, 108_000],
+    ['a max-age before U+00A0', { 'cache-control': 'max-age=120\xa0' }, 540_000],
+    ['a max-age after U+00A0', { 'cache-control': 'public,\xa0max-age=120' }, 540_000],
     ['a max-age that is not a number', { 'cache-control': 'max-age=1e9' }, 540_000],
   ])('comes before the set expires, with %s', async (_name, headers, delayMs) => {
     server.answer = json({ keys: [first] }, headers as Record<string, string>);
@@ -402,6 +419,50 @@ describe('refreshing', () => {
     expect(await ended(2)).toMatchObject({ type: 'fetched', changed: false, generation: 1 });
     expect(server.requests[1]?.headers).toMatchObject({ 'if-none-match': '"v1"', 'cache-control': 'max-age=0' });
     expect(set.stats).toMatchObject({ ageMs: 0, fetches: 2, failures: 0, keys: 1 });
+  });
+
+  describe('of a set whose URL changes', () => {
+    const hourMs = 60 * 60 * 1_000;
+    let old: KeyServer;
+    beforeEach(async () => {
+      old = server;
+      server = await startKeyServer(json({ keys: [second] }, { etag: '"v1"' }));
+      old.answer = json({ keys: [first] }, { etag: '"v1"' });
+      let url = old.url;
+      open({ url: async () => ({ url }), random: () => 0, cacheMaxAgeMs: 2 * hourMs }).start();
+      await ended(2);
+      url = server.url;
+    });
+    afterEach(() => old.close());
+    const whatCame = (to: KeyServer) => to.requests.map(({ headers }) => headers['if-none-match']);
+    const findings = () => [set.find('first', 'ES256') !== undefined, set.find('second', 'ES256') !== undefined];
+
+    test('sends no ETag of the old URL to the new one, because equal tags there may name other keys', async () => {
+      timers.advance(2 * hourMs);
+      await ended(4);
+      expect([whatCame(old), whatCame(server)]).toEqual([[undefined], [undefined]]);
+      expect(findings()).toEqual([false, true]);
+    });
+
+    test('takes a 304 of the new URL for a failure, and confirms the set at the old URL with its ETag', async () => {
+      server.answer = status(304);
+      old.answer = status(304);
+      timers.advance(2 * hourMs);
+      await ended(5);
+      expect([whatCame(old), whatCame(server)]).toEqual([[undefined, '"v1"'], [undefined]]);
+      expect(findings()).toEqual([true, false]);
+      expect(set.stats).toMatchObject({ ageMs: 0, failures: 1 });
+    });
+
+    test('sends the ETag of the new URL there, once its set is in use', async () => {
+      timers.advance(2 * hourMs);
+      await ended(4);
+      server.answer = status(304);
+      timers.advance(2 * hourMs);
+      await ended(6);
+      expect([whatCame(old), whatCame(server)]).toEqual([[undefined], [undefined, '"v1"']]);
+      expect(findings()).toEqual([false, true]);
+    });
   });
 
   test.each([

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Logger } from '@countersign/service-kit';
+import type { Logger } from '@countersign/process-kit';
 import { z } from 'zod';
 import { fileMailer } from './file-mailer.ts';
 import type { Mailer } from './mailer.ts';

@@ -5,6 +5,7 @@ import type { PlannedRoute, ProxyPlan } from './plan.ts';
 
 const upstream = {
   name: 'things',
+  identity: { headers: true },
   targets: ['http://127.0.0.1:9000'],
   timeouts: { connectMs: 1_000, responseMs: 2_000, idleMs: 2_000 },
 };
@@ -45,7 +46,11 @@ test('Envoy asks over gRPC, with all original headers and with the secret as met
     timeout: '0.5s',
     initial_metadata: [{ key: 'x-countersign-proxy-secret', value: 'of-the-test' }],
   });
-  expect(filter).toMatchObject({ encode_raw_headers: true, failure_mode_allow: false });
+  expect(filter).toMatchObject({
+    encode_raw_headers: true,
+    failure_mode_allow: false,
+    status_on_error: { code: 'ServiceUnavailable' },
+  });
   // Without this list, Envoy sends all headers.
   expect(filter.allowed_headers).toBeUndefined();
   const [options] = Object.values(cluster.typed_extension_protocol_options);

@@ -1,16 +1,8 @@
 import { stringify } from 'yaml';
 import { headersOfCall } from './dialect.ts';
-import { removedFromRequest, removedFromResponse } from './headers.ts';
-import { type OrderedRoute, orderedRoutes } from './ordered-routes.ts';
-import {
-  maxDigested,
-  type Printed,
-  type ProxyPlan,
-  proxyFiles,
-  proxySecretHeader,
-  type Service,
-  servicesOf,
-} from './plan.ts';
+import { hiddenWithToken, removedFromRequest, removedFromResponse } from './headers.ts';
+import type { OrderedRoute, Printed, ProxyPlan, Service } from './plan.ts';
+import * as plans from './plan.ts';
 
 const http = 'type.googleapis.com/envoy.extensions.filters';
 
@@ -33,7 +25,7 @@ ${stringify(
         cluster('countersign-public', [socketAddress(plan.public.host, plan.public.port)], {
           connectMs: 2_000,
         }),
-        ...servicesOf(plan).map(serviceCluster),
+        ...plans.servicesOf(plan).map(serviceCluster),
       ],
     },
   },
@@ -69,7 +61,7 @@ const connectionManager = (plan: ProxyPlan) => ({
         {
           name: 'public',
           domains: ['*'],
-          routes: [...ownRoutes, ...orderedRoutes(plan).map(route)],
+          routes: [...ownRoutes, ...plans.orderedRoutes(plan).map(route)],
         },
       ],
     },
@@ -100,19 +92,21 @@ function extAuthz(plan: ProxyPlan) {
     // Fails closed: without an answer from the gateway, Envoy forwards nothing (CVE-2024-23324).
     failure_mode_allow: false,
     failure_mode_allow_header_add: false,
+    // Envoy's default is 403, which says that the caller may not.
+    status_on_error: { code: 'ServiceUnavailable' },
     // Keeps the route that Envoy chose before the decision. A header in the answer must not select another route.
     clear_route_cache: false,
     // Repeated headers stay separate (CVE-2021-32777).
     encode_raw_headers: true,
     with_request_body: {
-      max_request_bytes: Math.max(1, maxDigested(plan)),
+      max_request_bytes: Math.max(1, plans.maxDigested(plan)),
       allow_partial_message: false,
       pack_as_bytes: true,
     },
     grpc_service: {
       envoy_grpc: { cluster_name: 'countersign-decision' },
       timeout: '0.5s',
-      ...(secret !== undefined && { initial_metadata: [{ key: proxySecretHeader, value: secret }] }),
+      ...(secret !== undefined && { initial_metadata: [{ key: plans.proxySecretHeader, value: secret }] }),
     },
   };
 }
@@ -167,6 +161,7 @@ function route({ route: { upstream, rewrite, websocket, body }, pattern, methods
       upgrade_configs: [{ upgrade_type: 'websocket', enabled: websocket }],
       ...((websocket || body.mode === 'stream') && { max_stream_duration: { max_stream_duration: '900s' } }),
     },
+    ...(upstream.identity.token !== undefined && { response_headers_to_remove: hiddenWithToken }),
     ...(body.mode === 'stream' && bodyNotShown),
   };
 }
@@ -201,9 +196,12 @@ function decisionCluster({ decision }: ProxyPlan) {
             common_tls_context: {
               alpn_protocols: ['h2'],
               tls_certificates: [
-                { certificate_chain: { filename: proxyFiles.cert }, private_key: { filename: proxyFiles.key } },
+                {
+                  certificate_chain: { filename: plans.proxyFiles.cert },
+                  private_key: { filename: plans.proxyFiles.key },
+                },
               ],
-              validation_context: { trusted_ca: { filename: proxyFiles.ca } },
+              validation_context: { trusted_ca: { filename: plans.proxyFiles.ca } },
             },
           },
         },

@@ -1,12 +1,12 @@
 import { printCaddy } from './caddy.ts';
+import type { ProxyName } from './dialect.ts';
 import { printEnvoy } from './envoy.ts';
 import { printHaproxy } from './haproxy.ts';
 import { printNginx } from './nginx.ts';
 import type { Printed, ProxyPlan } from './plan.ts';
-import type { ProxyName } from './support.ts';
 import { printTraefik } from './traefik.ts';
 
-export { type Dialect, dialects } from './dialect.ts';
+export { type Dialect, dialects, type ProxyName, proxies, proxyNames, supportTable } from './dialect.ts';
 export { removedFromRequest } from './headers.ts';
 export {
   decidePath,
@@ -15,11 +15,10 @@ export {
   type Printed,
   type ProxyPlan,
   proxySecretHeader,
+  tokenHeadersOf,
 } from './plan.ts';
-export { type Finding, probe } from './probe.ts';
-export { type ProxyName, proxies, proxyNames, supportTable } from './support.ts';
+export { type Locations, nginxLocations, type ProbeProblem, probe } from './probe.ts';
 
-/** Generates the configuration of each proxy. */
 export const printers = {
   nginx: printNginx,
   caddy: printCaddy,

@@ -1,14 +1,7 @@
 import { headersOfCall } from './dialect.ts';
 import { headersOfResponse, removedFromRequest, removedFromResponse } from './headers.ts';
-import {
-  decidePath,
-  headersOfRequest,
-  type ProxyPlan,
-  proxyFiles,
-  refusedIdentity,
-  type Service,
-  servicesOf,
-} from './plan.ts';
+import type { ProxyPlan, Service } from './plan.ts';
+import * as plans from './plan.ts';
 
 /** The gateway's statuses. `return` accepts no variable, so each status needs its own line. */
 const statusesOf = ({ errors }: ProxyPlan): readonly number[] =>
@@ -38,7 +31,7 @@ proxy_cache_bypass 1;
 # Asks the gateway. With \`internal\`, no client can reach this location.
 location = /countersign-decide {
   internal;
-  proxy_pass ${'isTls' in plan.decision && plan.decision.isTls ? 'https' : 'http'}://countersign-decision${decidePath};
+  proxy_pass ${'isTls' in plan.decision && plan.decision.isTls ? 'https' : 'http'}://countersign-decision${plans.decidePath};
   proxy_pass_request_body off;
   proxy_connect_timeout 2s;
   proxy_read_timeout 5s;
@@ -69,13 +62,19 @@ location / {
   auth_request_set $countersign_allow $upstream_http_allow;
   auth_request_set $countersign_target $upstream_http_x_countersign_target;
   auth_request_set $countersign_upgrade $upstream_http_x_countersign_upgrade;
-${[...headersOfRequest, ...headersOfResponse].map((name) => `  auth_request_set ${variable(name)} $upstream_http_${snake(name)};`).join('\n')}
+  auth_request_set $countersign_named $upstream_http_x_countersign_service;
+${[...plans.setOnRequest(plan), ...headersOfResponse].map((name) => `  auth_request_set ${variable(name)} $upstream_http_${snake(name)};`).join('\n')}
   error_page 401 403 = @countersign-refused;
+  # What nginx makes of a call that got no decision.
+  error_page 500 = @countersign-none;
   error_page 418 = @countersign-public;
+  # For the error_page of @countersign-public.
+  recursive_error_pages on;
   # After the decision, continues at the location of the service that the gateway named.
   try_files /dev/null/none @$countersign_service;
 }
-${servicesOf(plan)
+${plans
+  .servicesOf(plan)
   .map((service) => serviceLocation(service, plan))
   .join('\n')}
 
@@ -84,9 +83,8 @@ location @countersign-service-401 {
   auth_request off;
   default_type application/problem+json;
   add_header X-Request-Id $countersign_x_request_id always;
-  add_header WWW-Authenticate $upstream_http_www_authenticate always;
-  if ($upstream_http_x_identity_refused) {
-    return 502 '${refusedIdentity(plan, '$countersign_x_request_id').replaceAll("'", "\\'")}';
+  if ($countersign_refused) {
+    return 502 '${plans.problemText(plan, 'identity_refused', '$countersign_x_request_id').replaceAll("'", "\\'")}';
   }
   return 401;
 }
@@ -119,18 +117,19 @@ ${publicLines(plan)}
 }
 location @countersign-none {
   auth_request off;
-  return 503;
+  default_type application/problem+json;
+  add_header Cache-Control no-store always;
+  return 503 '${plans.problemText(plan, 'unavailable')}';
 }
 `;
 
-/** Configures the certificate that proves the proxy's identity. */
 function certificateLines({ decision, serverName }: ProxyPlan): string {
   if ('socket' in decision || !decision.isTls) return '';
   return [
-    `proxy_ssl_certificate ${proxyFiles.cert};`,
-    `proxy_ssl_certificate_key ${proxyFiles.key};`,
+    `proxy_ssl_certificate ${plans.proxyFiles.cert};`,
+    `proxy_ssl_certificate_key ${plans.proxyFiles.key};`,
     'proxy_ssl_verify on;',
-    `proxy_ssl_trusted_certificate ${proxyFiles.ca};`,
+    `proxy_ssl_trusted_certificate ${plans.proxyFiles.ca};`,
     `proxy_ssl_name ${serverName};`,
   ]
     .map((line) => `  ${line}\n`)
@@ -140,7 +139,9 @@ function certificateLines({ decision, serverName }: ProxyPlan): string {
 const secretLine = ({ secret }: ProxyPlan): string =>
   secret === undefined ? '' : `  proxy_set_header X-Countersign-Proxy-Secret "${secret}";\n`;
 
-function serviceLocation({ name, targets, timeouts, tls }: Service, plan: ProxyPlan): string {
+function serviceLocation(service: Service, plan: ProxyPlan): string {
+  const { name, targets, timeouts, tls } = service;
+  const set = plans.setOnRequest(plan);
   const [first = ''] = targets;
   const { protocol, hostname } = new URL(first);
   const tlsLines =
@@ -163,13 +164,15 @@ function serviceLocation({ name, targets, timeouts, tls }: Service, plan: ProxyP
     'proxy_set_header Host $proxy_host;',
     'proxy_set_header Upgrade $countersign_upgrade;',
     'proxy_set_header Connection $countersign_connection;',
-    ...headersOfRequest.map((header) => `proxy_set_header ${header} ${variable(header)};`),
+    ...set.map((header) => `proxy_set_header ${header} ${variable(header)};`),
     ...[...headersOfCall, ...removedFromRequest(plan)]
-      .filter((header) => !headersOfRequest.includes(header))
+      .filter((header) => !set.includes(header))
       .map((header) => `proxy_set_header ${header} "";`),
-    ...removedFromResponse(plan).map((header) => `proxy_hide_header ${header};`),
-    'proxy_intercept_errors on;',
-    'error_page 401 = @countersign-service-401;',
+    ...removedFromResponse(plan, service).map((header) => `proxy_hide_header ${header};`),
+    // nginx copies the challenge of each 401 that it intercepts.
+    ...(service.identity.token?.unauthorized === 'pass'
+      ? []
+      : ['proxy_intercept_errors on;', 'error_page 401 = @countersign-service-401;']),
     'add_header X-Request-Id $countersign_x_request_id always;',
   ];
   return `\nlocation @${name} {\n${lines.map((line) => `  ${line}`).join('\n')}\n${responseLines()}\n}`;
@@ -182,6 +185,7 @@ const responseLines = (): string =>
 const publicLines = (plan: ProxyPlan): string =>
   [
     'auth_request off;',
+    'error_page 502 504 = @countersign-none;',
     `proxy_pass ${publicScheme(plan)}://countersign-public;`,
     'proxy_set_header Host $http_host;',
     'proxy_set_header Connection "";',
@@ -195,4 +199,4 @@ const publicLines = (plan: ProxyPlan): string =>
 const publicScheme = (plan: ProxyPlan): string => (plan.public.isTls ? 'https' : 'http');
 
 const snake = (name: string): string => name.toLowerCase().replaceAll('-', '_');
-const variable = (name: string): string => `$countersign_${snake(name)}`;
+export const variable = (name: string): string => `$countersign_${snake(name)}`;

@@ -1,5 +1,5 @@
-import { serverText } from './nginx-server.ts';
-import { type Printed, type ProxyPlan, type Service, servicesOf } from './plan.ts';
+import { serverText, variable } from './nginx-server.ts';
+import { type Printed, type ProxyPlan, proofFor, refusesTokens, type Service, servicesOf } from './plan.ts';
 
 /** The oldest version without a known bug in the features that this file uses. */
 export const lowestNginx = '1.26.3';
@@ -23,7 +23,8 @@ export function printNginx(plan: ProxyPlan): Printed {
 const mainText = (
   plan: ProxyPlan,
 ): string => `# Written by \`countersign integrate nginx\` from gateway.yaml. Run it: nginx -p DIR -c nginx.conf
-# To use your own nginx.conf, include the other two files: docs/behind-a-proxy.md.
+# To use your own nginx.conf, include the other two files:
+# https://github.com/countersign/countersign/blob/main/docs/behind-a-proxy.md
 error_log stderr warn;
 pid nginx.pid;
 ${userLine(plan)}
@@ -50,6 +51,8 @@ function httpText(plan: ProxyPlan): string {
   return `# Written by \`countersign integrate nginx\` from gateway.yaml. For \`http\`.
 # Needs nginx ${lowestNginx} or later with ngx_http_auth_request_module.
 variables_hash_max_size 2048;
+proxy_headers_hash_max_size 2048;
+proxy_headers_hash_bucket_size 128;
 upstream countersign-decision {
   server ${decisionServer(plan)};
   keepalive 128;
@@ -73,15 +76,22 @@ map $countersign_upgrade $countersign_connection {
   default "";
   websocket upgrade;
 }
-# Accepts only a known service, and only with a signature.
-map $countersign_x_identity_audience $countersign_known {
+# Accepts only a known service, and only with its signature or token.
+map $countersign_named $countersign_known {
   default countersign-none;
 ${services.map(({ name }) => `  ${name} ${name};`).join('\n')}
 }
-map $countersign_signature $countersign_service {
+map $countersign_named $countersign_proof {
+  default $countersign_signature;
+${lines(services, (service) => (service.identity.headers ? undefined : variable(proofFor(service))))}}
+map $countersign_proof $countersign_service {
   default $countersign_known;
   "" countersign-none;
 }
+# A service that refuses the gateway's token: the gateway has verified the caller.
+map $countersign_named $countersign_refused {
+  default $upstream_http_x_identity_refused;
+${lines(services, (service) => (refusesTokens(service) ? 'token' : undefined))}}
 # nginx itself passes on the challenge in a 401.
 map $countersign_status $countersign_challenge_of_403 {
   default $countersign_challenge;
@@ -112,6 +122,10 @@ const serverLines = ({ name, targets }: Service): string =>
     '  keepalive 128;',
     '}',
   ].join('\n');
+
+/** The lines of a map, for the services that have a value of their own. */
+const lines = (services: readonly Service[], valueFor: (service: Service) => string | undefined): string =>
+  services.map((service) => (valueFor(service) ? `  ${service.name} ${valueFor(service)};\n` : '')).join('');
 
 const titles = ({ errors }: ProxyPlan): readonly string[] =>
   Object.entries(errors).map(([code, { title }]) => `  ${code} "${title.replace(/["\\$]/g, '\\$&')}";`);

@@ -1,18 +1,8 @@
 import { stringify } from 'yaml';
 import { headersOfCall } from './dialect.ts';
-import { removedFromRequest, removedFromResponse } from './headers.ts';
-import { orderedRoutes } from './ordered-routes.ts';
-import {
-  decidePath,
-  headersOfRequest,
-  maxDigested,
-  type Printed,
-  type ProxyPlan,
-  proxyFiles,
-  type Service,
-  servicesOf,
-  urlOf,
-} from './plan.ts';
+import { hiddenWithToken, removedFromRequest, removedFromResponse } from './headers.ts';
+import type { Printed, ProxyPlan, Service } from './plan.ts';
+import * as plans from './plan.ts';
 
 /** Writes Traefik's static configuration, and a file provider with middlewares, routers and services. */
 export function printTraefik(plan: ProxyPlan): Printed {
@@ -24,7 +14,7 @@ ${stringify({
   },
   providers: { file: { filename: 'dynamic.yaml' } },
 })}`;
-  const all = servicesOf(plan);
+  const all = plans.servicesOf(plan);
   const dynamic = `# Written by \`countersign integrate traefik\` from gateway.yaml.
 ${stringify(
   {
@@ -33,10 +23,11 @@ ${stringify(
         'countersign-clean': clean(plan),
         'countersign-untraced': untraced,
         countersign: forwardAuth(plan),
+        'countersign-token': withToken,
         ...rewrites(plan),
       },
       routers: { 'countersign-public': publicRouter, ...routers(plan) },
-      services: { 'countersign-public': servers([urlOf(plan.public)]), ...services(all) },
+      services: { 'countersign-public': servers([plans.urlOf(plan.public)]), ...services(all) },
       serversTransports: Object.fromEntries(all.map((service) => [service.name, transport(service)])),
     },
   },
@@ -65,15 +56,15 @@ function forwardAuth(plan: ProxyPlan) {
   if ('socket' in decision) throw new RangeError('Traefik cannot connect to a Unix socket');
   return {
     forwardAuth: {
-      address: `${urlOf(decision)}${decidePath}`,
+      address: `${plans.urlOf(decision)}${plans.decidePath}`,
       // Traefik then writes its own peer's address instead of the client's header.
       trustForwardHeader: false,
       forwardBody: true,
-      maxBodySize: maxDigested(plan),
+      maxBodySize: plans.maxDigested(plan),
       preserveLocationHeader: true,
       // Traefik removes each of these headers from the request, and sets it if the decision has it.
-      authResponseHeaders: headersOfRequest,
-      ...(decision.isTls && { tls: proxyFiles }),
+      authResponseHeaders: plans.setOnRequest(plan),
+      ...(decision.isTls && { tls: plans.proxyFiles }),
     },
   };
 }
@@ -99,6 +90,8 @@ const rewrites = ({ routes }: ProxyPlan) =>
     ),
   );
 
+const withToken = { headers: { customResponseHeaders: Object.fromEntries(hiddenWithToken.map((name) => [name, ''])) } };
+
 /** The gateway would continue the client's trace if it trusts the proxy. */
 const untraced = { headers: { customRequestHeaders: { traceparent: '' } } };
 
@@ -112,7 +105,7 @@ const publicRouter = {
 };
 
 function routers(plan: ProxyPlan) {
-  const all = orderedRoutes(plan);
+  const all = plans.orderedRoutes(plan);
   return Object.fromEntries(
     all.map(({ route: { name, upstream, rewrite }, pattern, methods }, at) => [
       name,
@@ -121,7 +114,12 @@ function routers(plan: ProxyPlan) {
         rule: `PathRegexp(\`${pattern}\`)${methods === undefined ? '' : ` && (${methods.map((method) => `Method(\`${method}\`)`).join(' || ')})`}`,
         priority: all.length - at,
         // The rewrite comes last, because the client's DPoP proof names the original target.
-        middlewares: ['countersign-clean', 'countersign', ...(rewrite === undefined ? [] : [rewriteName(name)])],
+        middlewares: [
+          'countersign-clean',
+          'countersign',
+          ...(upstream.identity.token === undefined ? [] : ['countersign-token']),
+          ...(rewrite === undefined ? [] : [rewriteName(name)]),
+        ],
         service: upstream.name,
       },
     ]),

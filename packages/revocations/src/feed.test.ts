@@ -1,7 +1,6 @@
 import { capturingLogger, testClock } from '@countersign/testing';
 import { describe, expect, test } from '@jest/globals';
-import { type FeedRequest, followRevocations } from './feed.ts';
-import { readRevocationBatch } from './revocation-batch.ts';
+import { type FeedRequest, followRevocations, readRevocationBatch } from './feed.ts';
 import { Revocations } from './revocations.ts';
 
 const item = (sid: string) => ({

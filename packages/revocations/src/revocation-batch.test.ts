@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { readRevocationBatch } from './revocation-batch.ts';
+import { readRevocationBatch } from './feed.ts';
 
 const times = { not_before: '2026-01-01T00:00:01.000Z', expires_at: '2026-01-01T00:15:01Z' };
 const read = { notBeforeMs: Date.UTC(2026, 0, 1, 0, 0, 1), expiresAtMs: Date.UTC(2026, 0, 1, 0, 15, 1) };

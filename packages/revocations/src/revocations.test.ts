@@ -36,10 +36,24 @@ describe('revocations', () => {
     expect(ready(entry).refusalOf(other, 'k2', nowMs)).toBeUndefined();
   });
 
+  test('within a second refuse the tokens issued in that second, because iat has whole seconds', () => {
+    const revocations = ready({ kind: 'user', names: ['u1'], ...times, notBeforeMs: nowMs + 1 });
+    expect(revocations.refusalOf({ ...caller, issuedAtSec: nowSec }, 'k1', nowMs)?.code).toBe('token_revoked');
+    expect(revocations.refusalOf({ ...caller, issuedAtSec: nowSec + 1 }, 'k1', nowMs)).toBeUndefined();
+  });
+
   test('of a member affect neither the user in other tenants nor other users in the tenant', () => {
     const revocations = ready({ kind: 'member', names: ['t1 u1'], ...times });
     expect(revocations.refusalOf({ ...caller, tenantId: 't2' }, 'k1', nowMs)).toBeUndefined();
     expect(revocations.refusalOf({ ...caller, userId: 'u2' }, 'k1', nowMs)).toBeUndefined();
+  });
+
+  test('of a session in a tenant affect neither the session in another tenant nor one without a tenant', () => {
+    const revocations = ready({ kind: 'session', names: ['t1 s1'], ...times });
+    expect(revocations.refusalOf(caller, 'k1', nowMs)).toMatchObject({ code: 'token_revoked' });
+    for (const tenantId of ['t2', undefined]) {
+      expect(revocations.refusalOf({ ...caller, tenantId }, 'k1', nowMs)).toBeUndefined();
+    }
   });
 
   test('of an OAuth client end its own tokens and those of users who logged in with it, only in that tenant', () => {

@@ -1,20 +1,26 @@
-import { digestsOf, digestWords, placeOf, type RevokedKind, type Subject, writeDigest } from './revoked-subject.ts';
-import { latestSec, RevocationTable, type TableEntry } from './table.ts';
+import {
+  digestsOf,
+  digestWords,
+  latestSec,
+  placeOf,
+  RevocationTable,
+  type RevokedKind,
+  type Subject,
+  type TableEntry,
+  writeDigest,
+} from './table.ts';
 
-/**
- * Revocations with the same kind and times, as in the issuer's log. They stay in effect until every token that they
- * could revoke has expired.
- */
+/** Revocations with the same kind and times. They last until every token that they could revoke has expired. */
 export type RevocationGroup = Readonly<{
   kind: RevokedKind;
-  /** The ids. A member's id is `<tenant id> <user id>`, and an OAuth client's is `<tenant id> <client id>`. */
+  /** A member's is `<tenant> <user>`, an OAuth client's `<tenant> <client>`, a session's `[<tenant> ]<session>`. */
   names: readonly string[];
   notBeforeMs: number;
   expiresAtMs: number;
 }>;
 
 /** Why a token is refused. `revocations_unavailable`: it may have been revoked, because the feed is behind. */
-export type Refusal = Readonly<{ code: 'token_revoked' | 'revocations_unavailable'; reason?: string }>;
+export type RevocationRefusal = Readonly<{ code: 'token_revoked' | 'revocations_unavailable'; reason?: string }>;
 
 export type RevocationsOptions = Readonly<{
   /** The tolerated clock difference. An entry is kept that much longer than it says. */
@@ -80,11 +86,8 @@ export class Revocations {
     return this.#table.size;
   }
 
-  /**
-   * Returns why a token is refused, and undefined if it is not. `revocations_unavailable` before the first snapshot, or
-   * if stale under `deny`.
-   */
-  refusalOf(claims: Subject, kid: string, nowMs: number): Refusal | undefined {
+  /** Returns why a token is refused. `revocations_unavailable`: no snapshot was read, or it is stale under `deny`. */
+  refusalOf(claims: Subject, kid: string, nowMs: number): RevocationRefusal | undefined {
     if (!this.#isReady) return { code: 'revocations_unavailable', reason: 'no snapshot yet' };
     const nowSec = this.#expirySecAt(nowMs);
     if (this.#isRevoked(claims, kid, nowSec)) return { code: 'token_revoked' };
@@ -151,10 +154,7 @@ export class Revocations {
     return this.#currentAtMs === undefined ? undefined : Math.round(this.#monotonicMs() - this.#currentAtMs);
   }
 
-  /**
-   * Returns the time before which issued tokens are refused, because memory cannot hold all revocations. Undefined if
-   * it can.
-   */
+  /** Returns the time before which issued tokens are refused, while memory cannot hold all revocations. */
   refusedBeforeMs(nowMs: number): number | undefined {
     const sec = this.#refusedBeforeSec(this.#expirySecAt(nowMs));
     return sec === undefined ? undefined : sec * 1000;
@@ -175,10 +175,13 @@ export class Revocations {
     const { digests, goodAt } = token;
     // If nothing changed, entries can only have expired.
     if (goodAt !== undefined && goodAt.version === this.#version && goodAt.nowSec <= nowSec) return false;
-    const goodFrom = (kind: RevokedKind): number | undefined =>
-      this.#lastExpirySec[kind] > nowSec ? this.#table.find(digests, placeOf[kind]) : undefined;
+    const goodFrom = (kind: RevokedKind, place: number = placeOf[kind]): number | undefined =>
+      this.#lastExpirySec[kind] > nowSec ? this.#table.find(digests, place) : undefined;
     // A revoked session never becomes valid again. The other kinds refuse only tokens issued before `not_before`.
-    if (claims.sessionId !== undefined && goodFrom('session') !== undefined) return true;
+    if (claims.sessionId !== undefined) {
+      const inTenant = claims.tenantId === undefined ? undefined : goodFrom('session', placeOf.tenantSession);
+      if (inTenant !== undefined || goodFrom('session') !== undefined) return true;
+    }
     const isRefused =
       isBefore(claims, goodFrom('member')) ||
       isBefore(claims, goodFrom('client')) ||
@@ -189,7 +192,7 @@ export class Revocations {
     return isRefused;
   }
 
-  #addAll(entries: readonly RevocationGroup[], nowMs: number, method: 'add' | 'stage'): void {
+  #addAll(entries: readonly RevocationGroup[], nowMs: number, how: 'add' | 'stage'): void {
     this.#version = nextVersion();
     const nowSec = this.#expirySecAt(nowMs);
     for (const { kind, names, notBeforeMs, expiresAtMs } of entries) {
@@ -199,7 +202,7 @@ export class Revocations {
         if (times.notBeforeSec <= notBeforeSec && times.expiresAtSec <= expiresAtSec) break;
         if (this.#table.size >= this.#maxHeld) this.#makeRoom(nowSec);
         writeDigest(kind, name, this.#digest, 0);
-        this.#table[method](this.#digest, 0, times, nowSec);
+        this.#table.put(how, this.#digest, 0, times, nowSec);
         this.#lastExpirySec[kind] = Math.max(this.#lastExpirySec[kind], times.expiresAtSec);
       }
     }

@@ -38,7 +38,7 @@ describe('the revocation table', () => {
             for (const known of model.values()) known.isStaged = false;
           } else {
             const times = timesAt(nowSec + ahead, startSec + notBefore);
-            table[what](digestOf(subject), 0, times, nowSec);
+            table.put(what, digestOf(subject), 0, times, nowSec);
             const before = model.get(subject);
             const lateSec = ahead < 1024 ? 0 : Math.ceil(ahead / 512);
             model.set(subject, {
@@ -64,9 +64,19 @@ describe('the revocation table', () => {
     );
   });
 
+  test('keeps the latest expiry of an entry that is added again, with any expiry', () => {
+    const table = new RevocationTable();
+    for (const ahead of [100, 300, 200]) table.put('add', digestOf(1), 0, timesAt(startSec + ahead), startSec);
+    for (const ahead of [100, 200, 299]) table.expire(startSec + ahead, 10);
+    expect(table.find(digestOf(1), 0)).toBe(startSec);
+    table.expire(startSec + 300, 10);
+    expect(table.find(digestOf(1), 0)).toBeUndefined();
+  });
+
   test('drops the entries that expire first, and returns the latest times among them', () => {
     const table = new RevocationTable();
-    for (let n = 0; n < 100; n += 1) table.add(digestOf(n), 0, timesAt(startSec + 900 - n, startSec - n), startSec);
+    for (let n = 0; n < 100; n += 1)
+      table.put('add', digestOf(n), 0, timesAt(startSec + 900 - n, startSec - n), startSec);
     expect(table.dropEarliest(30)).toEqual({ notBeforeSec: startSec - 70, expiresAtSec: startSec + 830 });
     const left = Array.from({ length: 100 }, (_, n) => n).filter((n) => table.find(digestOf(n), 0) !== undefined);
     expect(left).toEqual(Array.from({ length: 70 }, (_, n) => n));
@@ -80,7 +90,7 @@ describe('the revocation table', () => {
       const nowSec = startSec + round * 10;
       while (!table.expire(nowSec, 1_000));
       for (let n = 0; n < 1_000; n += 1)
-        table.add(Int32Array.of(Math.imul(n, 0x9e3779b1), round, 0), 0, timesAt(nowSec + 10), nowSec);
+        table.put('add', Int32Array.of(Math.imul(n, 0x9e3779b1), round, 0), 0, timesAt(nowSec + 10), nowSec);
     }
     expect(table.size).toBe(1_000);
     // A million entries take 32 MiB, and the hash table takes 4 MiB.

@@ -1,4 +1,81 @@
-import { digestWords } from './revoked-subject.ts';
+import { hash, randomBytes } from 'node:crypto';
+
+/** The kinds of subjects that a revocation can name. */
+export const revokedKinds = ['session', 'member', 'user', 'client', 'tenant', 'key'] as const;
+export type RevokedKind = (typeof revokedKinds)[number];
+
+/** The claims in a token that revocations can refer to. */
+export type Subject = Readonly<{
+  sessionId: string | undefined;
+  /** Undefined if the token belongs to an OAuth client. */
+  userId: string | undefined;
+  /** The OAuth client that calls, or that the user logged in with. */
+  clientId: string | undefined;
+  /** Undefined for an OAuth client without a tenant. */
+  tenantId: string | undefined;
+  issuedAtSec: number;
+}>;
+
+/** The number of 32-bit words in a digest. */
+export const digestWords = 3;
+
+/** Where each kind's digest starts among a token's digests. Of a session there is a second one, with its tenant. */
+export const placeOf = { session: 0, member: 3, user: 6, tenant: 9, key: 12, client: 15, tenantSession: 18 } as const;
+const allWords = 7 * digestWords;
+
+// Otherwise an issuer could search for ids with the same digest. Together with a UUID, it fits one SHA-256 block.
+const key = randomBytes(12).toString('base64url');
+
+/**
+ * Writes a keyed digest of a subject: 96 bits of a SHA-256. With two million entries, the probability that a lookup
+ * finds another subject's entry is 2^-75.
+ *
+ * @param name The id within the kind. A member's id is `<tenant id> <user id>`, an OAuth client's `<tenant id> <client
+ *   id>`. A session's is `<session id>`, or `<tenant id> <session id>` to revoke it in that tenant only.
+ */
+export function writeDigest(kind: RevokedKind, name: string, into: Int32Array, at: number): void {
+  // Creating a Buffer would cost more than the digest. No two kinds start with the same letter.
+  const bytes = hash('sha256', `${key}${kind[0]} ${name}`, 'binary');
+  for (let word = 0; word < digestWords; word += 1) {
+    const from = word * 4;
+    into[at + word] =
+      bytes.charCodeAt(from) |
+      (bytes.charCodeAt(from + 1) << 8) |
+      (bytes.charCodeAt(from + 2) << 16) |
+      (bytes.charCodeAt(from + 3) << 24);
+  }
+}
+
+/** A token's digests, and the state for which the last lookup found none of them revoked. */
+type TokenDigests = Readonly<{ kid: string; digests: Int32Array }> & {
+  goodAt: Readonly<{ version: number; nowSec: number }> | undefined;
+};
+
+const digestCache = new WeakMap<Subject, TokenDigests>();
+
+/**
+ * Returns the digests of all subjects that could revoke a token, each at its {@link placeOf}. They are computed once
+ * per token, because every new entry is checked against the tokens of open connections.
+ */
+export function digestsOf(claims: Subject, kid: string): TokenDigests {
+  const known = digestCache.get(claims);
+  if (known?.kid === kid) return known;
+  const digests = new Int32Array(allWords);
+  const write = (kind: RevokedKind, name: string) => writeDigest(kind, name, digests, placeOf[kind]);
+  const { sessionId, userId, clientId, tenantId } = claims;
+  if (sessionId !== undefined) write('session', sessionId);
+  if (userId !== undefined) write('user', userId);
+  if (tenantId !== undefined) {
+    write('tenant', tenantId);
+    if (userId !== undefined) write('member', `${tenantId} ${userId}`);
+    if (clientId !== undefined) write('client', `${tenantId} ${clientId}`);
+    if (sessionId !== undefined) writeDigest('session', `${tenantId} ${sessionId}`, digests, placeOf.tenantSession);
+  }
+  write('key', kid);
+  const added: TokenDigests = { kid, digests, goodAt: undefined };
+  digestCache.set(claims, added);
+  return added;
+}
 
 /** Times are in Unix seconds. */
 export type TableEntry = Readonly<{ notBeforeSec: number; expiresAtSec: number }>;
@@ -18,8 +95,7 @@ const entryWords = digestWords + 5;
 /** The largest time that an entry can have, in the year 2106. Times are unsigned 32-bit words. */
 export const latestSec = 0xffff_ffff;
 
-// Entries that expire within 17 minutes have one list per second. Later entries share lists that cover up to 1/512 of
-// the time left.
+// Up to here, there is one list per second. Later entries share lists that cover up to 1/512 of the time left.
 const exactSec = 1024;
 
 /**
@@ -45,14 +121,30 @@ export class RevocationTable {
     return this.#get(entry, notBefore) >>> 0;
   }
 
-  /** Adds an entry. If the subject is known, the later times apply. */
-  add(digests: Int32Array, at: number, times: TableEntry, nowSec: number): void {
-    this.#put(digests, at, times, nowSec, 0);
-  }
-
-  /** Like {@link add}, but `find` returns the entry only after {@link commit}. */
-  stage(digests: Int32Array, at: number, times: TableEntry, nowSec: number): void {
-    this.#put(digests, at, times, nowSec, this.#staged);
+  /**
+   * Adds an entry. If the subject is known, the later times apply. `find` returns a staged entry only after
+   * {@link commit}.
+   */
+  put(how: 'add' | 'stage', digests: Int32Array, at: number, times: TableEntry, nowSec: number): void {
+    const staged = how === 'add' ? 0 : this.#staged;
+    const known = this.#entryOf(digests, at);
+    if (known !== 0) {
+      this.#set(known, notBefore, Math.max(this.#get(known, notBefore) >>> 0, times.notBeforeSec));
+      this.#set(known, expiresAt, Math.max(this.#get(known, expiresAt) >>> 0, times.expiresAtSec));
+      this.#set(known, generation, Math.min(this.#get(known, generation), staged));
+      return;
+    }
+    const entry = this.#allocate();
+    for (let word = 0; word < digestWords; word += 1) this.#set(entry, word, digests[at + word] ?? 0);
+    this.#set(entry, notBefore, times.notBeforeSec);
+    this.#set(entry, expiresAt, times.expiresAtSec);
+    this.#set(entry, generation, staged);
+    const head = this.#headOf(entry);
+    this.#heads ??= new Int32Array(1 << headBits);
+    this.#set(entry, nextOfHead, this.#heads[head] ?? 0);
+    this.#heads[head] = entry;
+    this.#link(entry, times.expiresAtSec, nowSec);
+    this.size += 1;
   }
 
   /** Makes all staged entries visible to `find`. */
@@ -91,27 +183,6 @@ export class RevocationTable {
       }
     }
     return { notBeforeSec, expiresAtSec };
-  }
-
-  #put(digests: Int32Array, at: number, times: TableEntry, nowSec: number, staged: number): void {
-    const known = this.#entryOf(digests, at);
-    if (known !== 0) {
-      this.#set(known, notBefore, Math.max(this.#get(known, notBefore) >>> 0, times.notBeforeSec));
-      this.#set(known, expiresAt, Math.max(this.#get(known, expiresAt) >>> 0, times.expiresAtSec));
-      this.#set(known, generation, Math.min(this.#get(known, generation), staged));
-      return;
-    }
-    const entry = this.#allocate();
-    for (let word = 0; word < digestWords; word += 1) this.#set(entry, word, digests[at + word] ?? 0);
-    this.#set(entry, notBefore, times.notBeforeSec);
-    this.#set(entry, expiresAt, times.expiresAtSec);
-    this.#set(entry, generation, staged);
-    const head = this.#headOf(entry);
-    this.#heads ??= new Int32Array(1 << headBits);
-    this.#set(entry, nextOfHead, this.#heads[head] ?? 0);
-    this.#heads[head] = entry;
-    this.#link(entry, times.expiresAtSec, nowSec);
-    this.size += 1;
   }
 
   #entryOf(digests: Int32Array, at: number): number {
@@ -183,9 +254,7 @@ export class RevocationTable {
   }
 }
 
-/**
- * Returns the second whose list contains the entry: its own second, or slightly later if that is far in the future.
- */
+/** Returns the second whose list contains the entry: its own second, or slightly later if that is far in the future. */
 function expiryListFor(untilSec: number, nowSec: number): number {
   const aheadSec = untilSec - nowSec;
   if (aheadSec < exactSec) return untilSec;

@@ -15,22 +15,20 @@ import {
   signRequest,
 } from '@countersign/identity';
 import { requireIdentity, userOf } from '@countersign/identity/express';
+import {
+  ConfigError,
+  commonErrors,
+  createHealth,
+  createMetrics,
+  createRouter,
+  readConfig,
+} from '@countersign/process-kit';
 import { capturingLogger } from '@countersign/testing';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
 import supertest from 'supertest';
 import { z } from 'zod';
-import {
-  ConfigError,
-  commonConfig,
-  commonErrors,
-  createHealth,
-  createMetrics,
-  createRouter,
-  createServiceApp,
-  readConfig,
-  trustGateway,
-} from '../src/index.ts';
+import { commonConfig, createServiceApp, trustGateway } from '../src/index.ts';
 
 const schema = z.object(commonConfig);
 const gateway = agreementKeyFromJwk(newAgreementJwk());

@@ -1,5 +1,6 @@
 import { createVerifier, gatewayKeys, type IdentityClaims, memoryReplay } from '@countersign/identity';
 import { verifyIdentity } from '@countersign/identity/express';
+import { commonErrors, createHealth, createMetrics } from '@countersign/process-kit';
 import { asUser, people, silentLogger, type TestGateway, testClock, testGateway } from '@countersign/testing';
 import { assertDescribed } from '@countersign/testing/service';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -9,9 +10,6 @@ import { z } from 'zod';
 import {
   type Api,
   apiPageRoutes,
-  commonErrors,
-  createHealth,
-  createMetrics,
   createServiceApp,
   describeApi,
   type Endpoint,
@@ -33,9 +31,7 @@ const route = routesWith<keyof typeof errors, undefined>();
 
 const book = z.object({ id: z.string(), title: z.string() }).meta({ id: 'Book' });
 
-const readBook = route({
-  method: 'get',
-  path: '/v1/books/:id',
+const readBook = route('GET /v1/books/:id', {
   operationId: 'readBook',
   tag: 'Books',
   summary: 'Read one book',
@@ -49,9 +45,7 @@ const readBook = route({
   reply(200, { id: params.id, title: 'Emma', copies: query.copies, shelf: headers['x-shelf'] ?? null }),
 );
 
-const addBook = route({
-  method: 'post',
-  path: '/v1/books',
+const addBook = route('POST /v1/books', {
   operationId: 'addBook',
   tag: 'Books',
   summary: 'Add a book',
@@ -62,9 +56,7 @@ const addBook = route({
   errors: ['sold_out', 'on_loan'],
 });
 
-const lendBook = route({
-  method: 'post',
-  path: '/v1/loans',
+const lendBook = route('POST /v1/loans', {
   operationId: 'lendBook',
   tag: 'Books',
   summary: 'Lend a book with a form',
@@ -75,9 +67,7 @@ const lendBook = route({
   errors: [],
 });
 
-const uploadCover = route({
-  method: 'put',
-  path: '/v1/cover',
+const uploadCover = route('PUT /v1/cover', {
   operationId: 'uploadCover',
   tag: 'Books',
   summary: 'Upload a cover',
@@ -91,9 +81,7 @@ const uploadCover = route({
   reply(200, { bytes });
 });
 
-const returnBooks = route({
-  method: 'post',
-  path: '/v1/returns',
+const returnBooks = route('POST /v1/returns', {
   operationId: 'returnBooks',
   tag: 'Books',
   summary: 'Return all books',
@@ -102,9 +90,7 @@ const returnBooks = route({
   errors: [],
 }).handle(({ reply }) => reply(204));
 
-const exportBooks = route({
-  method: 'get',
-  path: '/v1/books.csv',
+const exportBooks = route('GET /v1/books.csv', {
   operationId: 'exportBooks',
   tag: 'Books',
   summary: 'Export the books',
@@ -327,7 +313,7 @@ describe('a declared route', () => {
     [' before a transformation', z.object({ title: z.string() }).transform(({ title }) => title)],
   ])('a route cannot have an object%s that ignores unknown members, unless a standard requires it', (_where, body) => {
     const declare = (input: { body: z.ZodType } | { query: z.ZodType }) => () =>
-      route({ ...declared.addBook, errors: [], ...input });
+      route('POST /v1/books', { ...declared.addBook, errors: [], ...input });
     const message = /^addBook: the object of title ignores unknown members/;
     expect(declare({ body })).toThrow(message);
     expect(declare({ query: body })).toThrow(message);
@@ -474,9 +460,11 @@ describe('the merged description of several services', () => {
 // Compile-time promises: `npm run types` fails when one of these errors goes away.
 () => {
   // @ts-expect-error the code is not in the error table
-  route({ ...returnBooks.endpoint, errors: ['sold'] });
+  route('POST /v1/returns', { ...returnBooks.endpoint, errors: ['sold'] });
   // @ts-expect-error an endpoint has no such property
-  route({ ...returnBooks.endpoint, boddy: z.string() });
+  route('POST /v1/returns', { ...returnBooks.endpoint, boddy: z.string() });
+  // @ts-expect-error no route has this method
+  route('TRACE /v1/returns', returnBooks.endpoint);
   // @ts-expect-error the status is not declared
   addBook.handle(({ reply }) => reply(200, { id: 'b1', title: 'Emma' }));
   // @ts-expect-error the body lacks its title

@@ -1,10 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createMetrics } from '@countersign/process-kit';
 import { capturingLogger, eventually } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
-import { followGatewayKeys } from '../src/gateway/follow-gateway-keys.ts';
-import { createMetrics } from '../src/index.ts';
+import { followGatewayKeys } from '../src/gateway/trust-gateway.ts';
 
 test("metrics and log show the age and number of the gateway's keys, and failed fetches", async () => {
   const jwk = { ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }), kid: 'k1', alg: 'EdDSA' };

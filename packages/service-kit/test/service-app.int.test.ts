@@ -1,11 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
-import { type CapturingLogger, capturingLogger, rawRequest } from '@countersign/testing';
-import { beforeEach, describe, expect, test } from '@jest/globals';
-import type { Express, RequestHandler } from 'express';
-import supertest from 'supertest';
-import { z } from 'zod';
 import {
   AppError,
   addToLog,
@@ -13,11 +8,16 @@ import {
   createHealth,
   createMetrics,
   createRouter,
-  createServiceApp,
   type Health,
   jsonBody,
   requestIdOf,
-} from '../src/index.ts';
+} from '@countersign/process-kit';
+import { type CapturingLogger, capturingLogger, rawRequest } from '@countersign/testing';
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import type { Express, RequestHandler } from 'express';
+import supertest from 'supertest';
+import { z } from 'zod';
+import { createServiceApp } from '../src/index.ts';
 
 const errors = {
   ...commonErrors,

@@ -1,4 +1,7 @@
+import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
 import { requireIdentity, userOf } from '@countersign/identity/express';
+import { commonErrors, createRouter, readConfig } from '@countersign/process-kit';
 import {
   asUser,
   capturingLogger,
@@ -11,16 +14,9 @@ import {
   testGateway,
   throwAwayRedis,
 } from '@countersign/testing';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { z } from 'zod';
-import {
-  commonConfig,
-  commonErrors,
-  createRouter,
-  createServiceApp,
-  readConfig,
-  startBehindGateway,
-} from '../src/index.ts';
+import { commonConfig, createServiceApp, startBehindGateway } from '../src/index.ts';
 
 const schema = z.object(commonConfig);
 const audience = 'things';
@@ -31,6 +27,8 @@ type Service = Awaited<ReturnType<typeof startBehindGateway>>;
 describe('a service behind the gateway', () => {
   let gateway: TestGateway;
   const services: Service[] = [];
+  /** How many listeners of its end a download has, and from how many on Node warns. */
+  const listeners: [count: number, most: number][] = [];
   beforeAll(async () => {
     gateway = await testGateway();
   });
@@ -52,13 +50,25 @@ describe('a service behind the gateway', () => {
           parts.logger.info('asked');
           res.json({ id: userOf(req).userId });
         });
+        routes.get('/file', requireIdentity(), async (_req, res) => {
+          const sent = pipeline(createReadStream(import.meta.filename), res);
+          listeners.push([res.listenerCount('close'), res.getMaxListeners()]);
+          await sent;
+        });
         return createServiceApp({ ...parts, errors: commonErrors, routes });
       },
     });
     services.push(service);
     return service;
   }
-  const signed = () => gateway.sign({ method: 'GET', target: '/me', claims: asUser(people.agent), audience });
+  const signed = (target = '/me') => gateway.sign({ method: 'GET', target, claims: asUser(people.agent), audience });
+  /** A request to change something, which the app has no route for. */
+  const write = async ({ port }: Service) => {
+    const unsigned = { method: 'POST', target: '/me', body: '{}', contentType: 'application/json' };
+    const headers = gateway.sign({ ...unsigned, claims: asUser(people.agent), audience });
+    const sent = { method: 'POST', headers: { ...headers, 'content-type': unsigned.contentType }, body: unsigned.body };
+    return (await fetch(`http://127.0.0.1:${port}/me`, sent)).status;
+  };
   const ask = async ({ port }: Service, headers = signed()) =>
     (await fetch(`http://127.0.0.1:${port}/me`, { headers })).status;
   async function readiness({ port }: Service) {
@@ -89,6 +99,40 @@ describe('a service behind the gateway', () => {
       const line = log.lines().findLast((each) => each.msg === msg);
       expect([msg, line?.trace_id]).toEqual([msg, 'a'.repeat(32)]);
     }
+    await collector.close();
+  });
+
+  test.each<[string, number, number, RegExp]>([
+    ['10 minutes behind', -600_000, 503, /^the clock is (599|600) s behind the gateway's$/],
+    ['8 s behind', -8_000, 503, /^the clock is [78] s behind the gateway's$/],
+    ['4 s behind', -4_000, 200, /^ok$/],
+    ['right', 0, 200, /^ok$/],
+    ['30 s ahead', 30_000, 200, /^ok$/],
+    ['a minute ahead', 60_000, 503, /^the clock is 6[01] s ahead of the gateway's$/],
+  ])('with a clock that is %s, readiness says whether requests are refused', async (_what, skewMs, status, finding) => {
+    const service = await start();
+    await eventually(async () => expect((await readiness(service)).status).toBe(200));
+    const { now } = Date;
+    const wrong = jest.spyOn(Date, 'now').mockImplementation(() => now() + skewMs);
+    try {
+      await eventually(async () => {
+        const answer = await readiness(service);
+        expect([answer.status, answer.checks.clock]).toEqual([status, expect.stringMatching(finding)]);
+      });
+    } finally {
+      wrong.mockRestore();
+    }
+    expect((await readiness(service)).status).toBe(200);
+  });
+
+  test('a traced download causes no warning of a leak', async () => {
+    const collector = await spanReceiver();
+    const { port } = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
+    const headers = { ...signed('/file'), traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` };
+    expect((await fetch(`http://127.0.0.1:${port}/file`, { headers })).status).toBe(200);
+    const [[count = 0, most = 0] = []] = listeners.splice(0);
+    expect(count).toBeGreaterThan(0);
+    expect(count).toBeLessThanOrEqual(most);
     await collector.close();
   });
 
@@ -135,7 +179,7 @@ describe('a service behind the gateway', () => {
 
     test('a service is ready without Redis only if the policy allows it, and within a second after Redis returns', async () => {
       const [refusing, remembering] = [
-        await start({ REDIS_URL: redis.url }),
+        await start({ REDIS_URL: redis.url, REPLAY_WITHOUT_REDIS: 'refuse' }),
         await start({ REDIS_URL: redis.url, REPLAY_WITHOUT_REDIS: 'memory' }),
       ];
       await redis.kill();
@@ -154,8 +198,34 @@ describe('a service behind the gateway', () => {
       expect((await readiness(refusing)).status).toBe(200);
     });
 
-    test('a service is ready within a second after a hung Redis resumes', async () => {
-      const service = await start({ REDIS_URL: redis.url });
+    test('by default, a service is ready and serves reads while Redis hangs, refuses writes, and says so', async () => {
+      const log = capturingLogger();
+      const service = await start({ REDIS_URL: redis.url }, log);
+      const consequence = 'a captured GET or HEAD can be replayed once at each other instance';
+      expect(log.lines()).toContainEqual(
+        expect.objectContaining({ level: 30, onUnavailable: 'reads', msg: expect.stringContaining(consequence) }),
+      );
+      expect(await write(service)).toBe(404);
+      process.kill(redis.pid(), 'SIGSTOP');
+      const used = signed();
+      try {
+        expect([await ask(service, used), await ask(service), await write(service)]).toEqual([200, 200, 503]);
+        expect(await ask(service, used)).toBe(401);
+        expect(await readiness(service)).toMatchObject({ status: 200, checks: { replay_memory: 'ok' } });
+        expect(log.lines()).toContainEqual(
+          expect.objectContaining({ level: 40, msg: expect.stringContaining(consequence) }),
+        );
+        const metrics = await (await fetch(`http://127.0.0.1:${service.port}/metrics`)).text();
+        expect(metrics).toContain('gateway_requests_accepted_without_redis_total 2\n');
+      } finally {
+        process.kill(redis.pid(), 'SIGCONT');
+      }
+      await eventually(async () => expect(await write(service)).toBe(404));
+      expect(await ask(service, used)).toBe(401);
+    });
+
+    test('a service that refuses reads is ready within a second after a hung Redis resumes', async () => {
+      const service = await start({ REDIS_URL: redis.url, REPLAY_WITHOUT_REDIS: 'refuse' });
       process.kill(redis.pid(), 'SIGSTOP');
       try {
         expect(await ask(service)).toBe(503);
@@ -179,9 +249,11 @@ describe('a service behind the gateway', () => {
       expect(await ask(service)).toBe(200);
     });
 
-    test('starts without Redis, and reports that it is not ready', async () => {
+    test('starts without Redis, and is ready if it may read', async () => {
       await redis.kill();
-      const service = await start({ REDIS_URL: redis.url });
+      const reading = await start({ REDIS_URL: redis.url });
+      expect([(await readiness(reading)).status, await ask(reading), await write(reading)]).toEqual([200, 200, 503]);
+      const service = await start({ REDIS_URL: redis.url, REPLAY_WITHOUT_REDIS: 'refuse' });
       expect(await readiness(service)).toMatchObject({ status: 503, checks: { gateway_keys: 'ok' } });
       await redis.start();
       await eventually(async () => expect((await readiness(service)).status).toBe(200));

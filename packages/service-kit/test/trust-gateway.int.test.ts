@@ -8,20 +8,12 @@ import {
   signRequest,
 } from '@countersign/identity';
 import { requireIdentity, userOf } from '@countersign/identity/express';
+import { commonErrors, createHealth, createMetrics, createRouter, readConfig } from '@countersign/process-kit';
 import { silentLogger } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
 import supertest from 'supertest';
 import { z } from 'zod';
-import {
-  commonConfig,
-  commonErrors,
-  createHealth,
-  createMetrics,
-  createRouter,
-  createServiceApp,
-  readConfig,
-  trustGateway,
-} from '../src/index.ts';
+import { commonConfig, createServiceApp, trustGateway } from '../src/index.ts';
 
 const schema = z.object(commonConfig);
 const current = 'the-secret-of-this-service-alone-1';

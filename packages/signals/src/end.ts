@@ -1,7 +1,7 @@
 /**
- * The tokens that an event ends.
+ * The access tokens that an event ends.
  *
- * - `session`: the tokens with this session id, whenever they were issued. Its tenant may be known.
+ * - `session`: the tokens with this session id, whenever they were issued. With a tenant, only those in it.
  * - `user`, `member`, `tenant`: the tokens issued before `notBeforeMs`. A member is a user in one tenant.
  */
 export type End = Readonly<{
@@ -19,8 +19,8 @@ export type End = Readonly<{
     | Readonly<{ kind: 'tenant'; tenantId: string }>
   );
 
-/** A verified logout token or Security Event Token. */
-export type Notice = Readonly<{
+/** A verified logout token or Security Event Token. It has one event or several. */
+export type EventToken = Readonly<{
   /** Unique per issuer. A repeated one changes nothing. */
   jti: string;
   /** `iat`, in Unix milliseconds. */
@@ -28,10 +28,7 @@ export type Notice = Readonly<{
   ends: readonly End[];
   /** Why events of this token end nothing, such as `an unknown event`. */
   ignored: readonly string[];
-  /**
-   * Whether the time of an event is more than a day before `iat`. Such an event ends only old tokens. The usual reason
-   * is a transmitter that sends another unit of time.
-   */
+  /** Whether an event is more than a day before `iat`: usually the transmitter sends another unit of time. */
   isLate: boolean;
   /** `state` of a verification event (SSF 1.0 section 8.1.4.1). */
   verification: Readonly<{ state: string | undefined }> | undefined;
@@ -45,11 +42,40 @@ const dayMs = 86_400_000;
  *
  * @param eventMs Undefined if the event has no time of its own.
  */
-export function timeOfEnd(
-  { eventMs, issuedAtMs }: Readonly<{ eventMs: number | undefined; issuedAtMs: number }>,
-  { nowMs, toleranceMs }: Readonly<{ nowMs: number; toleranceMs: number }>,
-): Readonly<{ notBeforeMs: number; isLate: boolean }> {
+export function timeOfEnd({
+  eventMs,
+  issuedAtMs,
+  nowMs,
+  toleranceMs,
+}: Readonly<Record<'issuedAtMs' | 'nowMs' | 'toleranceMs', number> & { eventMs: number | undefined }>): Readonly<{
+  notBeforeMs: number;
+  isLate: boolean;
+}> {
   const nextSecond = (ms: number) => (Math.floor(ms / 1000) + 1) * 1000;
   const atMs = Math.min(eventMs ?? issuedAtMs, nowMs + toleranceMs);
   return { notBeforeMs: nextSecond(atMs), isLate: eventMs !== undefined && eventMs < issuedAtMs - dayMs };
 }
+
+/** How the end was learned. */
+export type EndOrigin = Readonly<{
+  source: 'backchannel_logout' | 'shared_signals';
+  /** The name of the event, such as `session-revoked`. */
+  event: string;
+  jti: string;
+  /** When it arrived, in Unix milliseconds. */
+  atMs: number;
+}>;
+
+/** An end, as it is kept until every token that it could end has expired. */
+export type StoredEnd = Readonly<{
+  issuer: string;
+  /** Such as `session` or `user`, and the id of that in `name`. */
+  kind: string;
+  name: string;
+  /** The tenant that the event named. Its quota counts the entry. */
+  tenantId?: string | undefined;
+  /** Unix milliseconds. */
+  notBeforeMs: number;
+  expiresAtMs: number;
+  origin: EndOrigin;
+}>;

@@ -1,4 +1,4 @@
-export type { End, Notice } from './end.ts';
+export type { End, EndOrigin, EventToken, StoredEnd } from './end.ts';
 export { Journal, type JournalOptions } from './journal.ts';
 export { type LogoutTokenOptions, verifyLogoutToken } from './logout-token.ts';
 export { type EventPreset, eventPresetOf } from './presets.ts';
@@ -10,16 +10,15 @@ export {
   pushAccepted,
   pushRefused,
   readLogoutToken,
-  readSecurityEvent,
+  readSecurityEventToken,
 } from './push.ts';
 export {
   type CredentialChange,
   credentialChanges,
-  type SecurityEventOptions,
-  verifySecurityEvent,
-} from './security-event.ts';
+  type SecurityEventTokenOptions,
+  verifySecurityEventToken,
+} from './security-event-token.ts';
 export { SeenIds } from './seen-ids.ts';
 export { type LogPage, type LogRequest, SharedLog, type SharedLogOptions } from './shared-log.ts';
-export { SignalError, type SignalErrorCode } from './signal-error.ts';
-export type { EventOrigin, StoredEnd } from './stored-end.ts';
+export { EventTokenError, type EventTokenErrorCode } from './signed-token.ts';
 export { TenantQuotas, type TenantQuotasOptions } from './tenant-quotas.ts';

@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { StoredEnd } from './end.ts';
 import { Journal, type JournalOptions } from './journal.ts';
-import type { StoredEnd } from './stored-end.ts';
 
 const issuer = 'https://sso.example.test';
 const clock = {

@@ -14,10 +14,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
-import type { StoredEnd } from './stored-end.ts';
+import type { StoredEnd } from './end.ts';
 
 /**
- * - `sinceMs`: the journal has every event of the issuer from then on.
+ * - `sinceMs`: the journal has every end of the issuer from then on.
  * - `entries`: those of one token that ends several subjects. On one line, so that a crash keeps all of them or none. With
  *   only some, the repeated token would count as known, and the others would be lost.
  */
@@ -47,7 +47,7 @@ export type JournalOptions = Readonly<{
 }>;
 
 /**
- * The events of all issuers on disk. `append` settles when a line survives a crash of the machine.
+ * The ends of all issuers, on disk. `append` settles when a line survives a crash of the machine.
  *
  * Each process writes files of its own, so processes never write to the same file. Each line has a checksum: a line
  * that was cut by a crash or a full disk is skipped. A file is removed when all of its entries have expired.
@@ -88,22 +88,18 @@ export class Journal {
     return () => listeners.delete(listener);
   }
 
-  /** From when on the journal has every event of the issuer. Undefined before {@link read}, and if it never had one. */
+  /** From when on the journal has every end of the issuer. Undefined before {@link read}, and if it never had one. */
   sinceMs(issuer: string): number | undefined {
     return this.#sinceMs.get(issuer);
   }
 
-  /** Records that the journal has every event of the issuer from then on. */
+  /** Records that the journal has every end of the issuer from then on. */
   async cover(issuer: string, sinceMs: number): Promise<void> {
     this.#sinceMs.set(issuer, sinceMs);
     await this.#enqueue([{ issuer, sinceMs }]);
   }
 
-  /**
-   * Writes the entries, and calls the listeners.
-   *
-   * @throws Error if they cannot be written, for example because the disk is full.
-   */
+  /** Writes the entries, and calls the listeners. @throws Error if they cannot be written. */
   append(entries: readonly StoredEnd[]): Promise<void> {
     const tokens = Map.groupBy(entries, ({ issuer, origin }) => `${issuer} ${origin.source} ${origin.jti}`);
     const lines = [...tokens.values()].flatMap((own): readonly Line[] => {
@@ -113,10 +109,7 @@ export class Journal {
     return lines.length === 0 ? Promise.resolve() : this.#enqueue(lines);
   }
 
-  /**
-   * Reads the entries in force of an issuer, in batches of about 1,000. Entries that are appended meanwhile may be
-   * missing: call {@link follow} first.
-   */
+  /** Reads an issuer's entries in force, in batches of about 1,000. Call {@link follow} first to miss none. */
   async *read(issuer: string): AsyncGenerator<readonly StoredEnd[]> {
     let batch: StoredEnd[] = [];
     for (const file of this.#files()) {

@@ -92,7 +92,7 @@ describe('a logout token', () => {
     ['a key of its own', {}, { jwk: {} }, 'invalid_request'],
     ['a URL of keys', {}, { jku: 'https://evil.test' }, 'invalid_request'],
   ])('with %s is refused', async (_name, claims, header, code) => {
-    await expect(verify(await token(claims, header))).rejects.toMatchObject({ name: 'SignalError', code });
+    await expect(verify(await token(claims, header))).rejects.toMatchObject({ name: 'EventTokenError', code });
   });
 
   test.each([
@@ -102,7 +102,7 @@ describe('a logout token', () => {
     ['of 20 KB', () => token({ extra: 'x'.repeat(20_000) }), 'invalid_request'],
     ['that is empty', () => '', 'invalid_request'],
   ])('%s is refused', async (_name, make, code) => {
-    await expect(verify(await make())).rejects.toMatchObject({ name: 'SignalError', code });
+    await expect(verify(await make())).rejects.toMatchObject({ name: 'EventTokenError', code });
   });
 
   test('is refused for any change of its text', async () => {
@@ -112,7 +112,7 @@ describe('a logout token', () => {
       fc.asyncProperty(change, async ({ at, cut, put }) => {
         const changed = text.slice(0, at) + put + text.slice(at + cut);
         fc.pre(changed !== text);
-        await expect(verify(changed)).rejects.toMatchObject({ name: 'SignalError' });
+        await expect(verify(changed)).rejects.toMatchObject({ name: 'EventTokenError' });
       }),
       { numRuns: 300 },
     );

@@ -1,7 +1,15 @@
 import type { KeySet } from '@countersign/jwks';
-import { type End, type Notice, timeOfEnd } from './end.ts';
-import { SignalError } from './signal-error.ts';
-import { checkAudience, isObject, isText, isTime, parseToken, readIdAndTime, verifySignature } from './signed-token.ts';
+import { type End, type EventToken, timeOfEnd } from './end.ts';
+import {
+  checkAudience,
+  EventTokenError,
+  isObject,
+  isText,
+  isTime,
+  parseToken,
+  readIdAndTime,
+  verifySignature,
+} from './signed-token.ts';
 
 export type LogoutTokenOptions = Readonly<{
   /** The key set of each issuer, by `iss`. A key of one issuer never verifies a token of another. */
@@ -24,10 +32,11 @@ const logoutEvent = 'http://schemas.openid.net/event/backchannel-logout';
 /**
  * Verifies a logout token. Everything that needs no key is checked first.
  *
- * @throws SignalError if it is not a valid logout token, or names nothing that could end. KeySetUnavailable: try later.
+ * @throws EventTokenError if it is not a valid logout token, or names nothing that could end. KeySetUnavailable: try
+ *   later.
  * @see OpenID Connect Back-Channel Logout 1.0 section 2.6
  */
-export async function verifyLogoutToken(text: string, options: LogoutTokenOptions): Promise<Notice> {
+export async function verifyLogoutToken(text: string, options: LogoutTokenOptions): Promise<EventToken> {
   const {
     issuers,
     audience,
@@ -40,7 +49,8 @@ export async function verifyLogoutToken(text: string, options: LogoutTokenOption
   const token = parseToken(text, types);
   const { iss, exp, events, sub, sid } = token.payload;
   const keys = typeof iss === 'string' ? issuers.get(iss) : undefined;
-  if (keys === undefined || typeof iss !== 'string') throw new SignalError('invalid_issuer', 'iss is another issuer');
+  if (keys === undefined || typeof iss !== 'string')
+    throw new EventTokenError('invalid_issuer', 'iss is another issuer');
   checkAudience(token.payload, audience);
   const { jti, issuedAtMs } = readIdAndTime(token.payload);
   if (issuedAtMs > nowMs + toleranceMs) throw invalid('iat is in the future');
@@ -50,7 +60,7 @@ export async function verifyLogoutToken(text: string, options: LogoutTokenOption
   // An ID token may have a nonce, a logout token must not.
   if (token.payload.nonce !== undefined) throw invalid('the token has a nonce');
   if ((sub !== undefined && !isText(sub)) || (sid !== undefined && !isText(sid))) throw invalid('sub or sid');
-  const { notBeforeMs } = timeOfEnd({ eventMs: undefined, issuedAtMs }, { nowMs, toleranceMs });
+  const { notBeforeMs } = timeOfEnd({ eventMs: undefined, issuedAtMs, nowMs, toleranceMs });
   const common = { issuer: iss, notBeforeMs, event: 'logout' };
   const end = endOf(sessions ? sid : undefined, sub);
   await verifySignature(token, keys, algorithms);
@@ -68,4 +78,4 @@ function endOf(sid: string | undefined, sub: string | undefined): Named {
   throw invalid('neither sub nor sid names what ends');
 }
 
-const invalid = (message: string) => new SignalError('invalid_request', message);
+const invalid = (message: string) => new EventTokenError('invalid_request', message);

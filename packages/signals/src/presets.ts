@@ -1,27 +1,20 @@
-/** How the events of a provider differ from the specifications. Each page of docs/providers says where it is documented. */
-export type EventPreset = Readonly<{
+const standard = {
   /** The accepted values of `typ` of a logout token. */
-  logoutTypes: readonly string[];
+  logoutTypes: ['logout+jwt'] as readonly string[],
   /** The claim of access tokens that events name as `sub`. */
-  subject: string;
-  /** The `iss` of subjects, and of Security Event Tokens. Derived from the issuer of the access tokens. */
-  subjectIssuerOf(issuer: string): string;
-  /** Where the transmitter publishes its keys. Undefined: the keys of the issuer. */
-  jwksOf: ((transmitter: string) => string) | undefined;
-  /** The unit of `event_timestamp`. */
-  timestamps: 'seconds' | 'milliseconds';
-  /** Whether access tokens name their session. */
-  sessions: boolean;
-}>;
-
-const standard: EventPreset = {
-  logoutTypes: ['logout+jwt'],
   subject: 'sub',
-  subjectIssuerOf: (issuer) => issuer,
-  jwksOf: undefined,
-  timestamps: 'seconds',
+  /** The `iss` of subjects, and of Security Event Tokens. Derived from the issuer of the access tokens. */
+  subjectIssuerOf: (issuer: string): string => issuer,
+  /** Where the transmitter publishes its keys. Undefined: the keys of the issuer. */
+  jwksOf: undefined as ((transmitter: string) => string) | undefined,
+  /** The unit of `event_timestamp`. */
+  timestamps: 'seconds' as 'seconds' | 'milliseconds',
+  /** Whether access tokens name their session. */
   sessions: true,
 };
+
+/** How the events of a provider differ from the specifications. Each page of docs/providers says where it is documented. */
+export type EventPreset = Readonly<typeof standard>;
 
 const presets: ReadonlyMap<string, Partial<EventPreset>> = new Map<string, Partial<EventPreset>>([
   // Before version 26, the header of a logout token has the usual typ: only `events` tells it from other tokens.

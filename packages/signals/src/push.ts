@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { SignalError, type SignalErrorCode } from './signal-error.ts';
+import { readBody as readWithin, trimOws } from '@countersign/jwks';
+import { EventTokenError, type EventTokenErrorCode } from './signed-token.ts';
 
 const maxBodyBytes = 64 * 1024;
 const bodyTimeoutMs = 10_000;
@@ -22,7 +23,7 @@ export const logoutRefused: PushAnswer = {
 };
 
 /** What the transmitter learns: the code of RFC 8935, and what to do. The reason stays here. */
-const descriptions: Readonly<Record<SignalErrorCode, string>> = {
+const descriptions: Readonly<Record<EventTokenErrorCode, string>> = {
   invalid_request: 'The request is not a valid Security Event Token.',
   invalid_key: 'The token is signed with an unknown key, or its signature is invalid.',
   invalid_issuer: 'The token is from an issuer that is not expected here.',
@@ -31,7 +32,7 @@ const descriptions: Readonly<Record<SignalErrorCode, string>> = {
 };
 
 /** 400 with `err`, and 401 for `authentication_failed`. */
-export function pushRefused({ code }: Pick<SignalError, 'code'>): PushAnswer {
+export function pushRefused({ code }: Pick<EventTokenError, 'code'>): PushAnswer {
   const isUnauthenticated = code === 'authentication_failed';
   return {
     status: isUnauthenticated ? 401 : 400,
@@ -45,11 +46,7 @@ export function pushRefused({ code }: Pick<SignalError, 'code'>): PushAnswer {
   };
 }
 
-/**
- * Whether an `Authorization` header has one of the secrets, compared in constant time.
- *
- * @param secrets The current one, and the previous one while it is replaced.
- */
+/** Whether an `Authorization` header has one of the secrets, compared in constant time. */
 export function isBearer(authorization: string | undefined, secrets: readonly Uint8Array[]): boolean {
   const given = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
   if (given === undefined) return false;
@@ -63,7 +60,7 @@ export function isBearer(authorization: string | undefined, secrets: readonly Ui
 /**
  * Reads the logout token from a request (OpenID Connect Back-Channel Logout 1.0 section 2.5).
  *
- * @throws SignalError if the body is not a form with one `logout_token`, or exceeds 64 KiB. Error if the client
+ * @throws EventTokenError if the body is not a form with one `logout_token`, or exceeds 64 KiB. Error if the client
  *   disconnects, or takes longer than 10 s; its connection is then closed.
  */
 export async function readLogoutToken(request: IncomingMessage): Promise<string> {
@@ -78,29 +75,25 @@ export async function readLogoutToken(request: IncomingMessage): Promise<string>
  *
  * @throws Like {@link readLogoutToken}.
  */
-export async function readSecurityEvent(request: IncomingMessage): Promise<string> {
-  return (await readBody(request, 'application/secevent+jwt')).trim();
+export async function readSecurityEventToken(request: IncomingMessage): Promise<string> {
+  // Some clients end the body with a line break.
+  return (await readBody(request, 'application/secevent+jwt')).replace(/\r?\n$/, '');
 }
 
 async function readBody(request: IncomingMessage, expectedType: string): Promise<string> {
   const { 'content-type': types = [], 'content-encoding': encoding } = request.headersDistinct;
-  const type = types[0]?.split(';')[0]?.trim().toLowerCase();
+  const type = trimOws(types[0]?.split(';')[0] ?? '').toLowerCase();
   if (types.length !== 1 || type !== expectedType) throw invalid('another content type');
   if (encoding !== undefined) throw invalid('an encoded body');
   if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) throw invalid('too large');
   const late = setTimeout(() => request.destroy(), bodyTimeoutMs);
-  const chunks: Buffer[] = [];
-  let bytes = 0;
   try {
-    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-      bytes += (chunk as Buffer).length;
-      if (bytes > maxBodyBytes) throw invalid('too large');
-      chunks.push(chunk as Buffer);
-    }
+    const body = await readWithin({ body: request.iterator({ destroyOnReturn: false }) }, maxBodyBytes);
+    if (body === undefined) throw invalid('too large');
+    return body.toString('latin1');
   } finally {
     clearTimeout(late);
   }
-  return Buffer.concat(chunks).toString('latin1');
 }
 
-const invalid = (message: string) => new SignalError('invalid_request', message);
+const invalid = (message: string) => new EventTokenError('invalid_request', message);

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { StoredEnd } from './stored-end.ts';
+import type { StoredEnd } from './end.ts';
 
 export type SharedLogOptions = Readonly<{
   issuer: string;
@@ -15,7 +15,7 @@ export type SharedLogOptions = Readonly<{
   }>;
   /** The entries in force, which are written again when Redis has lost them. */
   entries(): AsyncIterable<readonly StoredEnd[]>;
-  /** From when on {@link entries} has every event. Undefined if unknown. */
+  /** From when on {@link entries} has every end. Undefined if unknown. */
   sinceMs(): number | undefined;
 }>;
 
@@ -34,7 +34,7 @@ export type LogPage = Readonly<{
   items: readonly StoredEnd[];
   /** Entries without a valid MAC. */
   unknown: number;
-  /** From when on the log has every event. */
+  /** From when on the log has every end. */
   sinceMs: number;
 }>;
 
@@ -91,8 +91,8 @@ end
 return { log[1], log[2], log[3], now - log[4], last, values }`;
 
 /**
- * The events of an issuer in Redis (6.2 or later), for all processes that receive them. The log has an id. When Redis
- * has lost it, it gets another, and each process writes the entries that it holds again.
+ * The ends of an issuer in Redis (6.2 or later), for all processes that receive its tokens. The log has an id. When
+ * Redis has lost it, it gets another, and each process writes the entries that it holds again.
  */
 export class SharedLog {
   readonly #options: SharedLogOptions;

@@ -9,13 +9,13 @@ export const nowMs = Date.UTC(2026, 0, 1);
 export const nowSec = nowMs / 1000;
 
 /** An issuer of tokens, with the keys that verify them. */
-export function exampleSigner(kid = 'k1') {
+export function exampleSigner(kid = 'k1', alg = 'RS256') {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const jwk = { ...publicKey.export({ format: 'jwk' }), kid, alg: 'RS256', use: 'sig' };
+  const jwk = { ...publicKey.export({ format: 'jwk' }), kid, alg, use: 'sig' };
   return {
-    keys: staticKeySet({ keys: [jwk] }, { algorithms: ['RS256'] }),
+    keys: staticKeySet({ keys: [jwk] }, { algorithms: [alg] }),
     sign: (payload: Json, header: Json = {}) =>
-      new SignJWT(without(payload)).setProtectedHeader({ alg: 'RS256', kid, ...header }).sign(privateKey),
+      new SignJWT(without(payload)).setProtectedHeader({ alg, kid, ...header }).sign(privateKey),
   };
 }
 

@@ -1,8 +1,4 @@
-/**
- * Returns the candidate of which `word` is probably a misspelling.
- *
- * @returns The candidate that `word` is probably a misspelling of.
- */
+/** Returns the candidate that `word` is probably a misspelling of. */
 export function closest(word: string, candidates: readonly string[]): string | undefined {
   const ranked = candidates
     .map((candidate) => ({ candidate, distance: distance(word.toLowerCase(), candidate.toLowerCase()) }))

@@ -12,8 +12,59 @@ import {
   visit,
   type YAMLMap,
 } from 'yaml';
-import type { Environment } from './variables.ts';
-import { type Origin, substitute } from './variables.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The origin of a string. Secrets must come from `variable`. `default` means that the variable has a default, used or
+ * not.
+ */
+type Origin = 'written' | 'variable' | 'default';
+
+/** The group makes `split` keep the separators. */
+const reference = /(\$\$|\$\{[^}]*\}|\$\{)/;
+const variable = /^\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}$/;
+
+type Piece = Readonly<{ value: string; redacted?: string; origin: Origin }>;
+
+const written = (value: string): Piece => ({ value, origin: 'written' });
+
+/**
+ * Replaces the variables in a string: `${VAR}`, `${VAR:-default}`, and `$$` for a dollar. As in a shell, `:-` also
+ * applies to an empty variable. Replaced values are not searched again, and variables do not nest.
+ */
+export function substitute(text: string, env: Environment) {
+  const problems: string[] = [];
+  const pieces = text.split(reference).map((piece, index) => {
+    if (index % 2 === 0) return written(piece);
+    return piece === '$$' ? written('$') : readVariable(piece, env, problems);
+  });
+  const origins = new Set(pieces.map(({ origin }) => origin));
+  const origin: Origin = (['default', 'variable'] as const).find((one) => origins.has(one)) ?? 'written';
+  return {
+    text: pieces.map(({ value }) => value).join(''),
+    /** The text with `${NAME}` in place of every value from the environment. */
+    redacted: pieces.map(({ value, redacted }) => redacted ?? value).join(''),
+    origin,
+    problems,
+  };
+}
+
+function readVariable(whole: string, env: Environment, problems: string[]): Piece {
+  const [, name, fallback] = variable.exec(whole) ?? [];
+  // The default in `${A:-${B}}` would end at the first brace.
+  if (name === undefined || fallback?.includes('${')) {
+    problems.push(`malformed variable: write "\${NAME}", "\${NAME:-default}", or "$$" for a dollar; they do not nest`);
+    return written('');
+  }
+  const value = env[name];
+  if (value) return { value, redacted: whole, origin: fallback ? 'default' : 'variable' };
+  if (fallback !== undefined) return { value: fallback, origin: 'default' };
+  if (value === undefined) {
+    problems.push(`the variable ${name} is not set, and has no default ("\${${name}:-default}")`);
+  }
+  return { value: '', origin: 'variable' };
+}
 
 export type Path = readonly (string | number)[];
 
@@ -48,10 +99,6 @@ export class Source {
   readonly #lines: LineCounter;
   #visited = 0;
 
-  /**
-   * @param document Undefined if the file is not YAML.
-   * @param problems The problems that the parser has found.
-   */
   constructor(document: Document.Parsed | undefined, problems: readonly FileProblem[], { text, env, lines }: Given) {
     this.problems = [...problems];
     this.#lines = lines;
@@ -75,7 +122,6 @@ export class Source {
     return this.#broken.has(keyOf(path));
   }
 
-  /** `line:column`, from 1. */
   lineColumn(offset: number): string {
     const { line, col } = this.#lines.linePos(offset);
     return `${Math.max(line, 1)}:${Math.max(col, 1)}`;
@@ -126,7 +172,7 @@ export class Source {
       if (item === '' && this.#variables.has(keyOf(at))) continue;
       map[key.value] = item;
     }
-    if ([...seen.keys()].some((key) => integerLike.test(key))) written.set(map, [...seen.keys()]);
+    if ([...seen.keys()].some((key) => integerLike.test(key))) writtenOrder.set(map, [...seen.keys()]);
     return map;
   }
 
@@ -169,12 +215,12 @@ export class Source {
 
 // JavaScript moves keys that look like integers to the front of an object, so maps with such keys are recorded here.
 // Most files have none.
-const written = new WeakMap<object, readonly string[]>();
+const writtenOrder = new WeakMap<object, readonly string[]>();
 const integerLike = /^(?:0|[1-9]\d*)$/;
 
 /** Returns a map's keys in the order of the file. */
 export function writtenKeys(map: Record<string, unknown>): readonly string[] {
-  return written.get(map)?.filter((key) => key in map) ?? Object.keys(map);
+  return writtenOrder.get(map)?.filter((key) => key in map) ?? Object.keys(map);
 }
 
 function isKey(key: unknown): key is Scalar<string> {

@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how gateway.yaml writes variables
 import { expect, test } from '@jest/globals';
-import { substitute } from './variables.ts';
+import { substitute } from './source.ts';
 
 const env = { PORT: '8080', EMPTY: '', NESTED: '${PORT}', 'odd name': 'x' };
 

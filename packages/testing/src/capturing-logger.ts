@@ -1,14 +1,9 @@
-import { createLogger, type Logger } from '@countersign/service-kit';
+import { createLogger, type Logger } from '@countersign/process-kit';
 
-export type CapturingLogger = Readonly<{
-  logger: Logger;
-  lines(): Record<string, unknown>[];
-  /** Everything logged so far, to search for secrets. */
-  text(): string;
-}>;
+export type CapturingLogger = ReturnType<typeof capturingLogger>;
 
 /** Creates the real logger, which writes into memory. */
-export function capturingLogger(level = 'trace'): CapturingLogger {
+export function capturingLogger(level = 'trace') {
   let text = '';
   const logger = createLogger('test', level, {
     write(line: string) {
@@ -17,6 +12,7 @@ export function capturingLogger(level = 'trace'): CapturingLogger {
   });
   return {
     logger,
+    /** Everything logged so far, to search for secrets. */
     text: () => text,
     lines: () =>
       text

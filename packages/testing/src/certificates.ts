@@ -4,39 +4,25 @@ import { isIP } from 'node:net';
 /** A certificate and its key in PEM. */
 export type CertificateAndKey = Readonly<{ cert: string; key: string }>;
 
-export type TestAuthority = Readonly<{
-  /** The authority's certificate in PEM. */
-  ca: string;
-  /**
-   * @param names Host names and IPv4 addresses. The first is the subject.
-   * @param validMs Starts a minute ago.
-   */
-  issue(names: readonly string[], validMs?: number): CertificateAndKey;
-}>;
+export type TestAuthority = ReturnType<typeof testAuthority>;
 
 const anHour = 60 * 60 * 1000;
 
-/**
- * Creates a certificate authority for one test, so that the repository holds no signing keys and no expiring
- * certificates.
- */
-export function testAuthority(name = 'test authority', authorityMs = anHour): TestAuthority {
-  const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const own = certificate({
-    issuer: name,
-    subject: name,
-    publicKey: keys.publicKey,
-    signer: keys.privateKey,
-    names: [],
-    validMs: authorityMs,
-  });
+/** Creates a certificate authority for one test, so that the repository holds no keys and certificates. */
+export function testAuthority(issuer = 'test authority', authorityMs = anHour) {
+  const { publicKey, privateKey: signer } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   return {
-    ca: own,
-    issue(names, validMs = anHour) {
+    /** The authority's certificate in PEM. */
+    ca: certificate({ issuer, subject: issuer, publicKey, signer, names: [], validMs: authorityMs }),
+    /**
+     * @param names Host names and IPv4 addresses. The first is the subject.
+     * @param validMs Starts a minute ago.
+     */
+    issue(names: readonly string[], validMs = anHour): CertificateAndKey {
       const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
       const subject = names[0] ?? 'unnamed';
       return {
-        cert: certificate({ issuer: name, subject, publicKey, signer: keys.privateKey, names, validMs }),
+        cert: certificate({ issuer, subject, publicKey, signer, names, validMs }),
         key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
       };
     },
@@ -48,7 +34,7 @@ type Wanted = Readonly<{
   subject: string;
   publicKey: KeyObject;
   signer: KeyObject;
-  /** Undefined for the authority itself. */
+  /** Empty for the authority itself. */
   names: readonly string[];
   validMs: number;
 }>;

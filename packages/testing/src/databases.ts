@@ -11,18 +11,9 @@ export type ThrowAway<Schema> = Readonly<{
   close(): Promise<void>;
 }>;
 
-export type TestDatabase = Readonly<{
-  kind: 'pglite' | 'postgres';
-  /** Opens an empty, migrated database. */
-  open<Schema>(options: Omit<OpenOptions, 'location' | 'name'>): Promise<ThrowAway<Schema>>;
-  /** Returns a location for a service that opens the database itself, and a function that drops it. */
-  locate(): Readonly<{ location: Location; name: string; drop(): Promise<void> }>;
-}>;
+export type TestDatabase = ReturnType<typeof testDatabase>;
 
-/**
- * The databases for `describe.each(databases())`: Postgres if `DATABASE_URL` names a server, or else PGlite. .ci/run
- * tests both.
- */
+/** The databases for `describe.each`: the server that `DATABASE_URL` names, or else PGlite. */
 export function databases(): [kind: string, database: TestDatabase][] {
   const database = testDatabase(process.env.DATABASE_URL || undefined);
   return [[database.kind, database]];
@@ -30,19 +21,14 @@ export function databases(): [kind: string, database: TestDatabase][] {
 
 let made = 0;
 
-function testDatabase(serverUrl: string | undefined): TestDatabase {
-  const locate: TestDatabase['locate'] = () => {
-    made += 1;
-    const name = `countersign_test_${process.pid}_${Date.now().toString(36)}_${made}`;
-    return serverUrl === undefined
-      ? { location: { dataDir: undefined }, name, drop: async () => {} }
-      : { location: { serverUrl }, name, drop: () => asAdmin(serverUrl, (admin) => drop(admin, name)) };
-  };
+function testDatabase(serverUrl: string | undefined) {
   return {
-    kind: serverUrl === undefined ? 'pglite' : 'postgres',
-    locate,
-    async open<Schema>(options: Omit<OpenOptions, 'location' | 'name'>) {
-      const { location, name, drop } = locate();
+    kind: serverUrl === undefined ? ('pglite' as const) : ('postgres' as const),
+    /** Opens an empty, migrated database. */
+    async open<Schema>(options: Omit<OpenOptions, 'location' | 'name'>): Promise<ThrowAway<Schema>> {
+      made += 1;
+      const name = `countersign_test_${process.pid}_${Date.now().toString(36)}_${made}`;
+      const location = serverUrl === undefined ? { dataDir: undefined } : { serverUrl };
       const begun = serverUrl === undefined ? { dataDir: undefined, copyOf: await migratedPglite(options) } : location;
       const db = await openDatabase<Schema>({ ...options, location: begun, name });
       return {
@@ -51,7 +37,7 @@ function testDatabase(serverUrl: string | undefined): TestDatabase {
         name,
         async close() {
           await db.close();
-          await drop();
+          if (serverUrl !== undefined) await asAdmin(serverUrl, (admin) => drop(admin, name));
         },
       };
     },

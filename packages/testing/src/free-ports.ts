@@ -2,8 +2,7 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 
-// Linux uses ports from 32768 for outgoing connections and for servers that listen on 0, which could take the port
-// first.
+// Linux uses ports from 32768 for outgoing connections and for servers that listen on 0.
 const firstPort = 10_000;
 const endOfPorts = 32_768;
 // Each Jest worker has ports of its own, because another one could take a port before the process here does.

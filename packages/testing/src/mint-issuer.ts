@@ -1,24 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import {
-  type CryptoKey,
-  exportJWK,
-  generateKeyPair,
-  type JWK,
-  type JWTHeaderParameters,
-  type JWTPayload,
-  SignJWT,
-} from 'jose';
+import { exportJWK, generateKeyPair, type JWK, type JWTHeaderParameters, type JWTPayload, SignJWT } from 'jose';
 
-export type TestIssuer = Readonly<{
-  issuer: string;
-  kid: string;
-  jwks: { keys: JWK[] };
-  privateKey: CryptoKey;
-  /** Signs any claims with any header, even tokens that must be refused. */
-  sign(claims: JWTPayload, header?: Partial<JWTHeaderParameters>): Promise<string>;
-  /** Creates an access token like the auth-service. Any claim can be replaced, or removed with `undefined`. */
-  accessToken(claims?: Record<string, unknown>, header?: Partial<JWTHeaderParameters>): Promise<string>;
-}>;
+export type TestIssuer = Awaited<ReturnType<typeof mintIssuer>>;
 
 export type IssuerOptions = Readonly<{
   issuer?: string;
@@ -29,7 +12,7 @@ export type IssuerOptions = Readonly<{
 }>;
 
 /** Creates an issuer with its own key. It signs real tokens and has a key set to serve. */
-export async function mintIssuer(options: IssuerOptions = {}): Promise<TestIssuer> {
+export async function mintIssuer(options: IssuerOptions = {}) {
   const {
     issuer = 'http://issuer.test',
     audience = 'complaints-api',
@@ -39,7 +22,8 @@ export async function mintIssuer(options: IssuerOptions = {}): Promise<TestIssue
   } = options;
   const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
   const jwk: JWK = { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' };
-  const sign: TestIssuer['sign'] = (claims, header) =>
+  /** Signs any claims with any header, even tokens that must be refused. */
+  const sign = (claims: JWTPayload, header?: Partial<JWTHeaderParameters>): Promise<string> =>
     new SignJWT(claims).setProtectedHeader({ alg, typ: 'at+jwt', kid, ...header }).sign(privateKey);
   return {
     issuer,
@@ -47,7 +31,8 @@ export async function mintIssuer(options: IssuerOptions = {}): Promise<TestIssue
     jwks: { keys: [jwk] },
     privateKey,
     sign,
-    accessToken(claims = {}, header = {}) {
+    /** Creates an access token like the auth-service. Any claim can be replaced, or removed with `undefined`. */
+    accessToken(claims: Record<string, unknown> = {}, header: Partial<JWTHeaderParameters> = {}) {
       const nowSec = Math.floor(nowMs() / 1000);
       const userId = typeof claims.user_id === 'string' ? claims.user_id : '01890a5d-ac96-774b-bcce-b302099a8057';
       const whole: Record<string, unknown> = {

@@ -32,10 +32,7 @@ async function writeMigrated(file: string, dataDir: string, options: Omit<OpenOp
   await writeDump(file, await PGlite.create({ dataDir }));
 }
 
-/**
- * Writes the file at once, or leaves it if another suite has written it meanwhile: a Blob of a replaced file cannot be
- * read. Closes the database.
- */
+/** Writes the file at once, unless another suite has: a Blob of a replaced file cannot be read. */
 async function writeDump(file: string, pglite: PGlite): Promise<void> {
   const dump = await pglite.dumpDataDir('none');
   await pglite.close();

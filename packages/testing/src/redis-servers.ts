@@ -1,43 +1,32 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { freePorts } from './free-ports.ts';
+import { type StartedProcess, startProcess } from './start-process.ts';
 
-export type ThrowAwayRedis = Readonly<{
-  url: string;
-  pid(): number;
-  /** Ends the server with SIGKILL, and waits for its exit. */
-  kill(): Promise<void>;
-  /** Restarts the server on the same port, without data. */
-  start(): Promise<void>;
-}>;
+export type ThrowAwayRedis = Awaited<ReturnType<typeof throwAwayRedis>>;
 
 /** Starts a separate `redis-server` that tests can stop or kill. It stores nothing on disk. */
-export async function throwAwayRedis(): Promise<ThrowAwayRedis> {
+export async function throwAwayRedis() {
   const [port = 0] = await freePorts(1);
-  let server: ChildProcess | undefined;
+  const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', '/tmp'];
+  let server: StartedProcess | undefined;
   async function start(): Promise<void> {
-    const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', '/tmp'];
-    const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'ignore'] });
-    server = child;
-    let output = '';
-    for await (const chunk of child.stdout) {
-      output += chunk;
-      if (/Ready to accept connections/i.test(output)) break;
-    }
-    if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}:\n${output}`);
+    server = startProcess({ command: 'redis-server', args });
+    await server.waitFor(/Ready to accept connections/i);
   }
   await start();
   return {
     url: `redis://127.0.0.1:${port}`,
-    pid: () => server?.pid ?? 0,
+    /** @throws Error while the server is down. A signal to 0 would reach this process and its group. */
+    pid(): number {
+      if (server === undefined) throw new Error('this Redis is not running');
+      return server.pid;
+    },
+    /** Restarts the server on the same port, without data. */
     start,
+    /** Ends the server with SIGKILL, and waits for its exit. */
     async kill() {
       const was = server;
       server = undefined;
-      if (was === undefined || was.exitCode !== null || was.signalCode !== null) return;
-      const ended = once(was, 'exit');
-      was.kill('SIGKILL');
-      await ended;
+      await was?.stop('SIGKILL');
     },
   };
 }

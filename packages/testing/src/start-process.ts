@@ -3,17 +3,7 @@ import { once } from 'node:events';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 
-export type StartedProcess = Readonly<{
-  pid: number;
-  /** All output so far, from standard output and error in order of arrival. */
-  output(): string;
-  /** Resolves with the exit code or signal name when the process ends. */
-  exited: Promise<number | string>;
-  /** Sends a signal, by default SIGTERM, and waits for the end. */
-  stop(signal?: NodeJS.Signals): Promise<number | string>;
-  /** Resolves when the output matches. Rejects if the process ends first. */
-  waitFor(pattern: RegExp): Promise<void>;
-}>;
+export type StartedProcess = ReturnType<typeof startProcess>;
 
 export type ProcessOptions = Readonly<{
   /** A program to run instead of Node. */
@@ -30,7 +20,7 @@ export type ProcessOptions = Readonly<{
 const compileCache = join(tmpdir(), `countersign-compile-cache-${userInfo().uid}`);
 
 /** Starts a real process: by default from source, on the Node that runs the tests. */
-export function startProcess({ command, args, env = {}, cwd, ownGroup = false }: ProcessOptions): StartedProcess {
+export function startProcess({ command, args, env = {}, cwd, ownGroup = false }: ProcessOptions) {
   const [program, before] = command === undefined ? [process.execPath, ['--conditions=source']] : [command, []];
   const child: ChildProcess = spawn(program, [...before, ...args], {
     env: { ...process.env, NODE_OPTIONS: '', NODE_COMPILE_CACHE: compileCache, ...env },
@@ -49,14 +39,18 @@ export function startProcess({ command, args, env = {}, cwd, ownGroup = false }:
   const exited = once(child, 'close').then(([code, signal]) => (code as number | null) ?? String(signal));
   return {
     pid: child.pid ?? 0,
+    /** All output so far, from standard output and error in order of arrival. */
     output: () => output,
+    /** Resolves with the exit code or signal name when the process ends. */
     exited,
-    stop(signal = 'SIGTERM') {
+    /** Sends a signal, and waits for the end. */
+    stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string> {
       if (!ownGroup) child.kill(signal);
       else if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, signal);
       return exited;
     },
-    waitFor(pattern) {
+    /** Resolves when the output matches. Rejects if the process ends first. */
+    waitFor(pattern: RegExp): Promise<void> {
       return new Promise((resolve, reject) => {
         const watcher = () => {
           if (!pattern.test(output)) return;

@@ -29,19 +29,13 @@ export type Unsigned = Readonly<{
   txnToken?: string | undefined;
 }>;
 
-export type TestGateway = Readonly<{
-  /** The key set URL, for a service's `GATEWAY_KEYS_URL`. */
-  keysUrl: string;
-  /** Returns the headers that a service would receive for exactly this request, without `content-type`. */
-  sign(unsigned: Unsigned): Record<string, string>;
-  close(): Promise<void>;
-}>;
+export type TestGateway = Awaited<ReturnType<typeof testGateway>>;
 
 /**
  * Starts the signing part of a gateway: a temporary key, its key set on a real port, and a signer for any service and
  * time. Service authors who need no port use `@countersign/identity/testing` instead.
  */
-export async function testGateway(clock: Pick<TestClock, 'nowMs'> = { nowMs: Date.now }): Promise<TestGateway> {
+export async function testGateway(clock: Pick<TestClock, 'nowMs'> = { nowMs: Date.now }) {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   const keyid = 'test-gateway-key';
   const jwks = { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: keyid, alg: 'EdDSA', use: 'sig' }] };
@@ -49,8 +43,10 @@ export async function testGateway(clock: Pick<TestClock, 'nowMs'> = { nowMs: Dat
     answer: (_request, res) => void res.setHeader('content-type', 'application/json').end(JSON.stringify(jwks)),
   });
   return {
+    /** The key set URL, for a service's `GATEWAY_KEYS_URL`. */
     keysUrl: `${keySet.url}/.well-known/jwks.json`,
-    sign(unsigned) {
+    /** Returns the headers that a service would receive for exactly this request, without `content-type`. */
+    sign(unsigned: Unsigned): Record<string, string> {
       const { method, target, body = '', contentType, claims, audience, ip = '192.0.2.7', txnToken } = unsigned;
       const at = target.indexOf('?');
       const hasDigest = method !== 'GET' && method !== 'HEAD' && unsigned.streamed !== true;

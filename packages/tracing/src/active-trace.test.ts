@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { addQuerySpan, inClientSpan, inServerSpan, summaryOf, traceFields, traceHeaders } from './active-trace.ts';
-import type { FinishedSpan } from './span.ts';
+import type { FinishedSpan } from './trace-context.ts';
 
 const request = {
   traceId: '0af7651916cd43dd8448eb211c80319c',

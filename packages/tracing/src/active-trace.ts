@@ -1,6 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { FinishedSpan } from './span.ts';
-import { newSpanId, type SpanContext, traceparentOf } from './trace-context.ts';
+import { type FinishedSpan, newSpanId, type SpanContext, traceparentOf } from './trace-context.ts';
 import { errorOf, serverAttributes, type Tracing, unixMs } from './tracing.ts';
 
 /** The span that a service is currently working in. */

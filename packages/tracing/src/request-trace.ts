@@ -1,5 +1,5 @@
 import { newSpanId, type Parent, type Sampler, traceparentOf } from './trace-context.ts';
-import { errorOf, methodAttribute, serverAttributes, spanName, type Tracing, unixMs } from './tracing.ts';
+import { errorOf, methodAttribute, serverAttributes, serverSpan, spanName, type Tracing, unixMs } from './tracing.ts';
 
 /** What the spans say about the request. A field is set once its stage has run. */
 type Traced = Readonly<{
@@ -12,7 +12,7 @@ type Traced = Readonly<{
 /** What is known about a request once it is over. */
 type Ended = Readonly<{ requestId: string; startedAt: number; durationMs: number; code: string | undefined }>;
 
-type Attempt = Readonly<{
+type TracedAttempt = Readonly<{
   spanId: string;
   origin: string;
   startedAt: number;
@@ -46,8 +46,8 @@ export class RequestTrace {
   #parentId: string | undefined;
   #spanId = '';
   #attemptId = '';
-  #attempt: Pick<Attempt, 'spanId' | 'origin' | 'startedAt'> | undefined;
-  #attempts: Attempt[] | undefined;
+  #attempt: Pick<TracedAttempt, 'spanId' | 'origin' | 'startedAt'> | undefined;
+  #attempts: TracedAttempt[] | undefined;
 
   /** @param caller The caller's span, as the request names it. */
   constructor(sampler: Sampler, requestId: string, request: Traced, caller: Parent | undefined) {
@@ -58,10 +58,7 @@ export class RequestTrace {
     this.isSampled = sampler(this.traceId);
   }
 
-  /**
-   * Continues a trusted caller's trace. Ignores the caller's sampling flag, because the caller would otherwise decide
-   * how much is recorded here.
-   */
+  /** Continues a trusted caller's trace, but not its sampling: callers must not decide how much is recorded. */
   trustCaller(): void {
     if (this.#caller === undefined) return;
     this.traceId = this.#caller.traceId;
@@ -106,27 +103,16 @@ export class RequestTrace {
     const { traceId } = this;
     const spanId = this.#spanId || newSpanId();
     const { method, httpVersion, route, client } = this.#request;
-    const attributes = { 'http.request.method': methodAttribute(method) };
-    this.endAttempt(status || undefined, record.code);
+    const { requestId, code } = record;
+    this.endAttempt(status || undefined, code);
     tracing.add({
+      ...serverSpan({ method, httpVersion, route: route?.path, scheme: client?.protocol, status, requestId, code }),
       traceId,
       spanId,
       parentId: this.#parentId,
       link: this.#parentId === undefined ? this.#caller : undefined,
-      kind: 'server',
-      name: spanName(method, route?.path),
       startMs: unixMs(record.startedAt),
       endMs: unixMs(record.startedAt + record.durationMs),
-      attributes: {
-        ...attributes,
-        'http.route': route?.path,
-        'http.response.status_code': status === 0 ? undefined : status,
-        'network.protocol.version': httpVersion,
-        'url.scheme': client?.protocol,
-        'countersign.request_id': record.requestId,
-      },
-      errorType: errorOf(record.code, status, 500),
-      isFailed: status >= 500,
     });
     for (const [index, attempt] of (this.#attempts ?? []).entries()) {
       tracing.add({
@@ -138,7 +124,7 @@ export class RequestTrace {
         startMs: unixMs(attempt.startedAt),
         endMs: unixMs(attempt.endedAt),
         attributes: {
-          ...attributes,
+          'http.request.method': methodAttribute(method),
           'http.response.status_code': attempt.status,
           'http.request.resend_count': index === 0 ? undefined : index,
           ...serverAttributes(attempt.origin),

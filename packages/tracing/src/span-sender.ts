@@ -3,18 +3,14 @@ import { SpanKind, SpanStatusCode, TraceFlags } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchSpanProcessor, type ReadableSpan, type SpanExporter } from '@opentelemetry/sdk-trace';
-import type { FinishedSpan, TracingOptions } from './span.ts';
-import type { SpanContext } from './trace-context.ts';
+import type { FinishedSpan, SpanContext, TracingOptions } from './trace-context.ts';
 
 /** How long a span waits for other spans. */
 const sendAfterMs = 1_000;
 /** A process that stops does not wait longer for its collector. */
 const closeWithinMs = 2_000;
 
-/**
- * Collects spans and sends them in batches. OpenTelemetry's own exporter reads the other OTEL_EXPORTER_OTLP_*
- * variables, such as headers.
- */
+/** Sends spans in batches. OpenTelemetry's exporter reads further OTEL_EXPORTER_OTLP_* variables itself. */
 export function createSpanSender({ service, version, endpoint, logger }: TracingOptions) {
   const collector = new OTLPTraceExporter({ url: `${endpoint.replace(/\/+$/, '')}/v1/traces` });
   let isFailing = false;

@@ -2,13 +2,13 @@
 export type Profile = Readonly<Record<'display_name' | 'phone' | 'locale' | 'time_zone', string | null>>;
 
 /** `null` removes a value. The display name can only be replaced. */
-export type ProfileChanges = Readonly<{ [Field in keyof Profile]?: Profile[Field] | undefined }> &
+type ProfileChanges = Readonly<{ [Field in keyof Profile]?: Profile[Field] | undefined }> &
   Readonly<{ display_name?: string | undefined }>;
 
 /** The columns to store for a changed profile. `folded_name` changes with the name. */
 export type MemberChanges = ProfileChanges & Readonly<{ folded_name?: string }>;
 
-export type Caller = Readonly<{ userId: string; role: string }>;
+export type SignedUser = Readonly<{ userId: string; role: string }>;
 
 /** Roles that see their tenant's whole directory. */
 export const directoryRoles: readonly string[] = ['agent', 'admin'];
@@ -17,7 +17,7 @@ export const directoryRoles: readonly string[] = ['agent', 'admin'];
  * Whether the caller can see this user. Complainants see only themselves, so that they do not learn who else files
  * complaints.
  */
-export function maySee(caller: Caller, userId: string): boolean {
+export function maySee(caller: SignedUser, userId: string): boolean {
   return caller.userId === userId || directoryRoles.includes(caller.role);
 }
 

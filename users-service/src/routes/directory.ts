@@ -3,16 +3,13 @@ import { z } from 'zod';
 import { encodeCursor } from '../domain/cursor.ts';
 import { directoryRoles, directoryScope, maySee } from '../domain/profile.ts';
 import { AppError } from '../errors.ts';
-import { inTenant } from '../store/in-tenant.ts';
 import { findMember, listMembers } from '../store/members.ts';
-import { directoryQuery } from './fields.ts';
-import { profile, profileJson, profileResponse, sendProfile } from './profile-json.ts';
+import { inTenant } from '../store/schema.ts';
+import { directoryQuery, profile, profileJson, profileResponse, sendProfile } from './profile-json.ts';
 import { route } from './route.ts';
 
 export const directoryRoutes = [
-  route({
-    method: 'get',
-    path: '/v1/users',
+  route('GET /v1/users', {
     operationId: 'listUsers',
     tag: 'Users',
     summary: 'List the members of your tenant',
@@ -32,9 +29,7 @@ export const directoryRoutes = [
     reply(200, { items: rows.map(profileJson), next_cursor: nextCursor });
   }),
 
-  route({
-    method: 'get',
-    path: '/v1/users/:id',
+  route('GET /v1/users/:id', {
     operationId: 'readUser',
     tag: 'Users',
     summary: "Read a member's profile",

@@ -2,31 +2,24 @@ import type { UserIdentity } from '@countersign/identity';
 import { assertIfMatch, ifMatchField, ifNoneMatchField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { changesTo } from '../domain/profile.ts';
-import { inTenant, type Trx } from '../store/in-tenant.ts';
 import { addMember, changeMember, findMember, lockMember, takeRoleOfToken } from '../store/members.ts';
-import type { Member } from '../store/schema.ts';
-import { profilePatch } from './fields.ts';
-import { profileResponse, sendProfile } from './profile-json.ts';
+import { inTenant, type Member, type Trx } from '../store/schema.ts';
+import { profilePatch, profileResponse, sendProfile } from './profile-json.ts';
 import { route } from './route.ts';
 
 export const meRoutes = [
-  route({
-    method: 'get',
-    path: '/v1/users/me',
+  route('GET /v1/users/me', {
     operationId: 'readOwnProfile',
     tag: 'Users',
     summary: 'Read your own profile',
     callers: ['user'],
     headers: z.object(ifNoneMatchField),
     responses: { 200: profileResponse, 304: null },
-    errors: [],
   }).handle(async ({ res, identity: user }, { db }) => {
     sendProfile(res, await inTenant(db, user.tenantId, (trx) => ownMember(trx, user)));
   }),
 
-  route({
-    method: 'patch',
-    path: '/v1/users/me',
+  route('PATCH /v1/users/me', {
     operationId: 'changeOwnProfile',
     tag: 'Users',
     summary: 'Change your own profile',

@@ -2,14 +2,13 @@ import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import type { DirectoryPosition } from '../domain/cursor.ts';
 import type { MemberChanges } from '../domain/profile.ts';
-import { actAs, type Trx } from './in-tenant.ts';
-import { appRole, identityRole, type Member } from './schema.ts';
+import { actAs, appRole, identityRole, type Member, type Trx } from './schema.ts';
 
-export type NewMember = Pick<Member, 'tenant_id' | 'user_id' | 'role'> &
+type NewMember = Pick<Member, 'tenant_id' | 'user_id' | 'role'> &
   Partial<Pick<Member, 'email' | 'display_name' | 'folded_name'>>;
 /** A member's state, as the auth-service sends it. */
 export type MembershipUpdate = Pick<Member, 'tenant_id' | 'user_id' | 'email' | 'role' | 'status' | 'sequence'>;
-export type DirectoryFilter = Readonly<{
+type DirectoryFilter = Readonly<{
   role?: string | undefined;
   /** Part of a name or address, after folding. */
   part?: string | undefined;

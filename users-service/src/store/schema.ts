@@ -1,5 +1,5 @@
-import { type Migration, type OpenOptions, tenantTable } from '@countersign/database';
-import type { Generated, Selectable } from 'kysely';
+import { type Database, type Migration, type OpenOptions, tenantTable } from '@countersign/database';
+import { type Generated, type Selectable, sql, type Transaction } from 'kysely';
 
 type MemberStatus = 'active' | 'inactive';
 
@@ -79,3 +79,20 @@ export const usersDatabase: Omit<OpenOptions, 'location' | 'name'> = {
   roles: requestRoles,
   migrations,
 };
+
+export type Trx = Transaction<UsersSchema>;
+
+/** Runs a transaction in one tenant, by default with the request role. All access to rows goes through here. */
+export function inTenant<T>(
+  db: Database<UsersSchema>,
+  tenantId: string,
+  work: (trx: Trx) => Promise<T>,
+  role = appRole,
+): Promise<T> {
+  return db.transaction({ role, tenantId }, work);
+}
+
+/** Switches the transaction to another role. */
+export async function actAs(trx: Trx, role: string): Promise<void> {
+  await sql`select set_config('role', ${role}, true)`.execute(trx);
+}

@@ -1,6 +1,20 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { client, type Status } from '../client.ts';
 import { answerOf } from '../failure.ts';
+import { client, type Status } from '../session.ts';
+
+/** A file, and the Idempotency-Key of its upload. */
+export type Upload = Readonly<{ id: string; file: File }>;
+
+/** Attaches a file to a complaint. A repeated upload stores the file only once. */
+export const attachFile = (complaintId: string, { id, file }: Upload) =>
+  answerOf(
+    client.api.POST('/v1/complaints/{id}/attachments', {
+      params: { path: { id: complaintId }, query: { name: file.name }, header: { 'idempotency-key': id } },
+      headers: { 'content-type': file.type },
+      body: file as never,
+      bodySerializer: (body: unknown) => body as File,
+    }),
+  );
 
 export type Move = Readonly<{ to: Status; reason?: string; duplicate_of?: string }>;
 
@@ -42,7 +56,7 @@ export const useAssign = ({ id, etag }: Seen) =>
     );
   });
 
-export type Remark = Readonly<{ key: string; body: string; internal: boolean }>;
+type Remark = Readonly<{ key: string; body: string; internal: boolean }>;
 
 export const useComment = (id: string) =>
   useAction(id, ({ key, ...body }: Remark) => {

@@ -1,12 +1,12 @@
+import type { components } from '@countersign/client';
 import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, type Ref, useRef, useState } from 'react';
-import { commentsQuery } from '../queries.ts';
-import { useSession } from '../session.ts';
-import { useTexts } from '../texts/texts.ts';
+import { commentsQuery, historyQuery } from '../queries.ts';
+import { type Complaint, type Status, useSession } from '../session.ts';
+import { type Texts, useTexts } from '../texts/texts.ts';
 import { TextField } from '../ui/field.tsx';
 import { Form } from '../ui/form.tsx';
-import { ErrorNotice, Waiting } from '../ui/state.tsx';
-import { Time } from '../ui/time.tsx';
+import { ErrorNotice, Time, Waiting } from '../ui/state.tsx';
 import { useComment } from './actions.ts';
 
 /** A complaint's comments, and a form to add one. */
@@ -30,15 +30,15 @@ function CommentList({ complaintId }: { complaintId: string }) {
   if (query.data === undefined) return <Waiting query={query} />;
   if (query.data.length === 0) return <p className="muted">{texts.complaint.noComments}</p>;
   return (
-    <ol className="comments">
+    <ol className="comments stack">
       {query.data.map((comment) => (
         <li key={comment.id} className={comment.internal ? 'internal' : undefined}>
           <p className="muted">
             <b>{comment.author_id === user.id ? texts.you : (comment.author_name ?? texts.unnamed)}</b>{' '}
             {comment.author_role !== 'complainant' && !comment.internal && (
-              <span className="mark">{texts.complaint.staffMark}</span>
+              <span className="pill">{texts.complaint.staffMark}</span>
             )}
-            {comment.internal && <span className="mark">{texts.complaint.noteMark}</span>}{' '}
+            {comment.internal && <span className="pill warn">{texts.complaint.noteMark}</span>}{' '}
             <Time of={comment.created_at} />
           </p>
           <p className="prose">{comment.body}</p>
@@ -97,7 +97,7 @@ export function CommentForm({ complaintId, internal, label, hint, action, sent, 
         onText={setBody}
       />
       {add.error !== null && <ErrorNotice error={add.error} />}
-      <p className="actions">
+      <p className="row">
         <button type="submit" className={internal ? undefined : 'primary'} disabled={add.isPending}>
           {action}
         </button>
@@ -107,4 +107,59 @@ export function CommentForm({ complaintId, internal, label, hint, action, sent, 
       </p>
     </Form>
   );
+}
+
+type Entry = components['schemas']['HistoryEntry'];
+
+/** All changes to a complaint. Loaded when opened. */
+export function History({ complaint }: { complaint: Complaint }) {
+  const texts = useTexts();
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <details className="card" id="history" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
+      <summary>
+        <h2>{texts.complaint.history}</h2>
+      </summary>
+      {isOpen && <Entries complaint={complaint} />}
+    </details>
+  );
+}
+
+function Entries({ complaint }: { complaint: Complaint }) {
+  const texts = useTexts();
+  const { user } = useSession();
+  const query = useQuery(historyQuery(complaint.id));
+  if (query.data === undefined) return <Waiting query={query} />;
+  return (
+    <ol className="history stack">
+      {query.data.map((entry) => (
+        <li key={entry.id}>
+          <b>{entry.actor_id === user.id ? texts.you : (entry.actor_name ?? texts.unnamed)}</b>{' '}
+          {sentenceOf(texts, entry, complaint)} <Time of={entry.created_at} />
+          {entry.reason !== undefined && <blockquote>{entry.reason}</blockquote>}
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function sentenceOf(texts: Texts, { action, fields = [], from, to }: Entry, complaint: Complaint): string {
+  const { history, status } = texts;
+  const statusText = (name: string | null | undefined) => status[name as Status] ?? name ?? '';
+  switch (action) {
+    case 'filed':
+      return history.filed;
+    case 'edited':
+      return history.edited(fields.map((field) => history.fields[field] ?? field).join(', '));
+    case 'assigned': {
+      const name = to === complaint.assignee_id ? complaint.assignee_name : null;
+      return typeof to === 'string' ? history.assigned(name ?? history.agent) : history.assignedTeam;
+    }
+    case 'unassigned':
+      return history.unassigned;
+    case 'moved':
+      return history.moved(statusText(from), statusText(to));
+    default:
+      return action;
+  }
 }

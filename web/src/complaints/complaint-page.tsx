@@ -1,21 +1,15 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useState } from 'react';
-import type { Status } from '../client.ts';
 import { complaintQuery } from '../queries.ts';
+import type { Complaint, Status, Transition } from '../session.ts';
 import { useTexts } from '../texts/texts.ts';
-import { StatusPill, Waiting } from '../ui/state.tsx';
-import { Time } from '../ui/time.tsx';
-import { useTitle } from '../ui/use-title.ts';
-import { nextStatuses } from '../workflow.ts';
+import { StatusPill, Time, useTitle, Waiting } from '../ui/state.tsx';
 import type { Seen } from './actions.ts';
-import { CommentForm, Comments } from './comments.tsx';
+import { CommentForm, Comments, History } from './comments.tsx';
 import { Description } from './description.tsx';
 import { Files } from './files.tsx';
-import { History } from './history.tsx';
-import { MoveButtons } from './move-buttons.tsx';
-import { MoveDialog } from './move-dialog.tsx';
-import { Progress } from './progress.tsx';
+import { MoveButtons, MoveDialog } from './move-and-assign.tsx';
 
 const route = getRouteApi('/complaints/$id');
 
@@ -28,14 +22,14 @@ export function ComplaintPage() {
   const { data: complaint, etag } = query.data;
   const { title, status, category, created_at: createdAt } = complaint;
   return (
-    <article className="narrow" key={id}>
-      <header className="complaint-head">
+    <article className="narrow stack" key={id}>
+      <header>
         <h1>{title}</h1>
         <p className="muted">
           <StatusPill status={status} /> {category} · <Time of={createdAt} say={texts.complaint.filed} />
         </p>
       </header>
-      <Standing seen={{ id, etag }} status={status} />
+      <Standing seen={{ id, etag }} complaint={complaint} />
       <Description complaint={complaint} />
       <Files complaintId={id} />
       <Comments complaintId={id}>
@@ -53,10 +47,10 @@ export function ComplaintPage() {
 }
 
 /** The complaint's status, and what the complainant can do now. */
-function Standing({ seen, status }: { seen: Seen; status: Status }) {
+function Standing({ seen, complaint: { status, allowed } }: { seen: Seen; complaint: Complaint }) {
   const texts = useTexts();
-  const [asking, setAsking] = useState<Status>();
-  const next = nextStatuses(status, 'complainant');
+  const [asking, setAsking] = useState<Transition>();
+  const next = allowed.transitions;
   return (
     <section className="card" aria-labelledby="standing">
       <h2 id="standing">{texts.complaint.progress}</h2>
@@ -69,5 +63,32 @@ function Standing({ seen, status }: { seen: Seen; status: Status }) {
         <MoveDialog seen={seen} choices={[asking]} hasReader={false} onClose={() => setAsking(undefined)} />
       )}
     </section>
+  );
+}
+
+const stages = ['open', 'in_progress', 'resolved', 'closed'] as const;
+const stageOf: Partial<Record<Status, (typeof stages)[number]>> = {
+  open: 'open',
+  assigned: 'open',
+  reopened: 'open',
+  in_progress: 'in_progress',
+  resolved: 'resolved',
+  closed: 'closed',
+};
+
+/** The stages of a complaint. A complaint that left them, such as a rejected one, has no stage. */
+export function Progress({ status }: { status: Status }) {
+  const texts = useTexts();
+  const stage = stageOf[status];
+  if (stage === undefined) return null;
+  const at = stages.indexOf(stage);
+  return (
+    <ol className="steps">
+      {stages.map((each, index) => (
+        <li key={each} className={index < at ? 'done' : undefined} aria-current={index === at ? 'step' : undefined}>
+          {texts.status[each]}
+        </li>
+      ))}
+    </ol>
   );
 }

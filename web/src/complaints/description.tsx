@@ -1,6 +1,5 @@
-import type { Complaint } from '../client.ts';
-import { useTexts } from '../texts/texts.ts';
-import { useTimes } from '../texts/times.ts';
+import type { Complaint } from '../session.ts';
+import { useTexts, useTimes } from '../texts/texts.ts';
 
 export function Description({ complaint: { description, location } }: { complaint: Complaint }) {
   const texts = useTexts();

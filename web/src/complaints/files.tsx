@@ -1,14 +1,12 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type ChangeEvent, useState } from 'react';
-import { attachFile } from '../attach-file.ts';
-import type { Attachment } from '../client.ts';
 import { shrinkPhoto } from '../filing/photos.ts';
 import { fileQuery, filesQuery } from '../queries.ts';
-import { useTexts } from '../texts/texts.ts';
-import { useTimes } from '../texts/times.ts';
+import type { Attachment } from '../session.ts';
+import { useTexts, useTimes } from '../texts/texts.ts';
 import { Dialog } from '../ui/dialog.tsx';
-import { Picture } from '../ui/picture.tsx';
-import { ErrorNotice, Waiting } from '../ui/state.tsx';
+import { ErrorNotice, Picture, Waiting } from '../ui/state.tsx';
+import { attachFile } from './actions.ts';
 
 /** A complaint's files, and the button to add one. */
 export function Files({ complaintId }: { complaintId: string }) {
@@ -107,7 +105,7 @@ function AddFile({ complaintId }: { complaintId: string }) {
   const again = add.variables;
   return (
     <>
-      <p className="actions">
+      <p className="row">
         <label className="button file">
           {texts.complaint.addFile}
           <input type="file" accept="image/*,application/pdf,text/plain" disabled={add.isPending} onChange={take} />

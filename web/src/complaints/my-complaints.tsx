@@ -2,9 +2,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { complaintsQuery } from '../queries.ts';
 import { useTexts } from '../texts/texts.ts';
-import { StatusPill, Waiting } from '../ui/state.tsx';
-import { Time } from '../ui/time.tsx';
-import { useTitle } from '../ui/use-title.ts';
+import { StatusPill, Time, useTitle, Waiting } from '../ui/state.tsx';
 
 export function MyComplaints() {
   const texts = useTexts();
@@ -12,8 +10,8 @@ export function MyComplaints() {
   useTitle(texts.menu.mine);
   const items = query.data?.pages.flatMap((page) => page.items);
   return (
-    <div className="narrow">
-      <header className="page-head">
+    <div className="narrow stack">
+      <header className="row between">
         <h1>{texts.menu.mine}</h1>
         <Link className="button primary" to="/new" search={{ step: 'category' }}>
           {texts.menu.file}
@@ -29,11 +27,11 @@ export function MyComplaints() {
         </section>
       )}
       {items !== undefined && items.length > 0 && (
-        <ul className="rows">
+        <ul className="card rows">
           {items.map(({ id, title, category, status, updated_at: updatedAt }) => (
             <li key={id}>
-              <Link className="row" to="/complaints/$id" params={{ id }}>
-                <span className="row-title">{title}</span>
+              <Link className="entry" to="/complaints/$id" params={{ id }}>
+                <b>{title}</b>
                 <StatusPill status={status} />
                 <span className="muted">
                   {category} · <Time of={updatedAt} say={texts.mine.updated} />

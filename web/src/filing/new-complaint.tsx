@@ -2,15 +2,11 @@ import { getRouteApi, Link } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
 import { useSession } from '../session.ts';
 import { errorText, useTexts } from '../texts/texts.ts';
-import { ErrorNotice } from '../ui/state.tsx';
-import { useTitle } from '../ui/use-title.ts';
-import { CategoryStep } from './category-step.tsx';
-import { PlaceStep } from './place-step.tsx';
+import { ErrorNotice, useTitle } from '../ui/state.tsx';
+import { type Step, stepFor, steps } from './draft.ts';
 import type { Filed } from './send-draft.ts';
-import { type Step, stepFor, steps } from './steps.ts';
-import { TextStep } from './text-step.tsx';
-import { useDraft } from './use-draft.ts';
-import { useSending } from './use-sending.ts';
+import { CategoryStep, PlaceStep, TextStep } from './steps.tsx';
+import { useDraft, useSending } from './use-draft.ts';
 
 const route = getRouteApi('/new');
 
@@ -38,7 +34,7 @@ export function NewComplaint() {
     go('category');
   };
   return (
-    <div className="narrow">
+    <div className="narrow stack">
       <h1>{texts.menu.file}</h1>
       <ol className="steps" aria-label={texts.filing.step(steps.indexOf(step) + 1, steps.length)}>
         {steps.map((each) => (
@@ -82,8 +78,8 @@ function Done({ filed, onAnother }: { filed: Filed; onAnother: () => void }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), []);
   return (
-    <div className="narrow">
-      <section className="card done">
+    <div className="narrow stack">
+      <section className="card">
         <h1 ref={heading} tabIndex={-1}>
           {texts.filing.done}
         </h1>
@@ -100,9 +96,9 @@ function Done({ filed, onAnother }: { filed: Filed; onAnother: () => void }) {
             </ul>
           </div>
         )}
-        <p className="actions">
+        <p className="row">
           <Link className="button primary" to="/complaints/$id" params={{ id: filed.id }}>
-            {texts.filing.open}
+            {texts.shortcuts.open}
           </Link>
           <Link className="button" to="/new" search={{ step: 'category' }} onClick={onAnother}>
             {texts.filing.another}

@@ -1,4 +1,4 @@
-export const longestSide = 1_600;
+const longestSide = 1_600;
 const jpegQuality = 0.85;
 
 /** Returns the size of an image after limiting its longer side to `max` pixels. It is never enlarged. */

@@ -12,7 +12,7 @@ export type Sending = Readonly<{
   finish: (photo: Photo) => void;
 }>;
 
-export type RefusedPhoto = Readonly<{ name: string; code: string }>;
+type RefusedPhoto = Readonly<{ name: string; code: string }>;
 export type Filed = Readonly<{ id: string; refused: readonly RefusedPhoto[] }>;
 
 /**

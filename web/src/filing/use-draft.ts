@@ -1,7 +1,12 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useRef, useState } from 'react';
-import { type Draft, draftsIn } from './draft.ts';
+import { attachFile } from '../complaints/actions.ts';
+import { answerOf, codeOf } from '../failure.ts';
+import { client } from '../session.ts';
+import { bodyOf, type Draft, draftsIn } from './draft.ts';
 import { type Photo, photoStore } from './photo-store.ts';
 import { shrinkPhoto } from './photos.ts';
+import { sendDraft } from './send-draft.ts';
 
 export const maxPhotos = 10;
 
@@ -55,3 +60,30 @@ export function useDraft(userId: string) {
 }
 
 export type DraftInUse = ReturnType<typeof useDraft>;
+
+async function file(draft: Draft): Promise<string> {
+  const header = { 'idempotency-key': draft.key };
+  return (await answerOf(client.api.POST('/v1/complaints', { params: { header }, body: bodyOf(draft) }))).id;
+}
+
+/** Sends the draft. If the browser is offline, retries as soon as it is online. */
+export function useSending({ latest, photos, change, removePhoto, discard }: DraftInUse) {
+  const queries = useQueryClient();
+  const { mutate, isPending, error, data, reset } = useMutation({
+    // If offline, the user immediately sees that the complaint was not sent.
+    networkMode: 'always',
+    mutationFn: () => sendDraft(latest(), photos, { file, attach: attachFile, keep: change, finish: removePhoto }),
+    onSuccess: () => {
+      discard();
+      void queries.invalidateQueries({ queryKey: ['complaints'] });
+    },
+  });
+  const isOffline = error !== null && codeOf(error) === 'offline';
+  useEffect(() => {
+    if (!isOffline) return;
+    const again = () => mutate();
+    addEventListener('online', again);
+    return () => removeEventListener('online', again);
+  }, [isOffline, mutate]);
+  return { send: mutate, isPending, error, isOffline, filed: data, reset };
+}

@@ -1,5 +1,11 @@
 import { expect, test } from '@jest/globals';
-import { queryOf, readFilters } from './filters.ts';
+import * as service from '../../../complaint-service/src/domain/complaints/workflow.ts';
+import { queryOf, readFilters, statuses } from './filters.ts';
+
+test('the filters offer every status, and request the active ones by default', () => {
+  expect(statuses).toEqual(service.statuses);
+  expect(queryOf({}).status).toBe(service.activeStatuses.join());
+});
 
 test.each([
   [{}, { sort: 'priority', status: 'open,assigned,in_progress,reopened' }],

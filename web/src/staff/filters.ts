@@ -1,7 +1,9 @@
-import type { Priority, Status } from '../client.ts';
 import type { ListQuery } from '../queries.ts';
-import { activeStatuses, statuses } from '../workflow.ts';
+import type { Priority, Status } from '../session.ts';
 
+const activeStatuses: readonly Status[] = ['open', 'assigned', 'in_progress', 'reopened'];
+const endedStatuses: readonly Status[] = ['resolved', 'closed', 'rejected', 'duplicate', 'withdrawn'];
+export const statuses = [...activeStatuses, ...endedStatuses];
 export const owners = ['mine', 'unassigned'] as const;
 export const priorities: readonly Priority[] = ['urgent', 'high', 'normal', 'low'];
 export const orders = ['newest', 'oldest', 'updated', 'due', 'priority'] as const;

@@ -1,16 +1,12 @@
-import { useInfiniteQuery } from '@tanstack/react-query';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { useEffect, useRef, useState } from 'react';
-import type { Complaint } from '../client.ts';
-import { complaintsQuery } from '../queries.ts';
-import { useTexts } from '../texts/texts.ts';
-import { PriorityPill, StatusPill, Waiting } from '../ui/state.tsx';
-import { Time } from '../ui/time.tsx';
-import { useTitle } from '../ui/use-title.ts';
-import { queryOf } from './filters.ts';
-import { lastQueue } from './last-queue.ts';
-import { QueueFilters } from './queue-filters.tsx';
-import { useShortcuts } from './shortcuts.ts';
+import { categoriesQuery, complaintsQuery } from '../queries.ts';
+import type { Complaint } from '../session.ts';
+import { type Texts, useTexts } from '../texts/texts.ts';
+import { PriorityPill, StatusPill, Time, useTitle, Waiting } from '../ui/state.tsx';
+import { type Filters, orders, owners, priorities, queryOf, readFilters, statuses } from './filters.ts';
+import { lastQueue, useShortcuts } from './navigation.ts';
 
 const route = getRouteApi('/queue');
 
@@ -21,7 +17,7 @@ export function Queue() {
   const query = useInfiniteQuery(complaintsQuery(queryOf(filters)));
   const items = query.data?.pages.flatMap((page) => page.items);
   const list = useRef<HTMLUListElement>(null);
-  useTitle(texts.queue.title);
+  useTitle(texts.menu.queue);
 
   useEffect(() => {
     if (items !== undefined) lastQueue.set({ ...lastQueue.get(), filters, ids: items.map(({ id }) => id) });
@@ -41,7 +37,7 @@ export function Queue() {
   });
 
   function focusRow(distance: 1 | -1): void {
-    const rows = [...(list.current?.querySelectorAll<HTMLElement>('a.row') ?? [])];
+    const rows = [...(list.current?.querySelectorAll<HTMLElement>('a.entry') ?? [])];
     const at = rows.indexOf(document.activeElement as HTMLElement);
     const next = at === -1 ? 0 : Math.min(rows.length - 1, Math.max(0, at + distance));
     rows[next]?.focus();
@@ -54,8 +50,8 @@ export function Queue() {
 
   return (
     <>
-      <header className="page-head">
-        <h1>{texts.queue.title}</h1>
+      <header className="row between">
+        <h1>{texts.menu.queue}</h1>
         <p role="status" className="muted">
           {items !== undefined && texts.queue.shown(items.length, query.hasNextPage)}
         </p>
@@ -64,7 +60,7 @@ export function Queue() {
       {items === undefined && <Waiting query={query} />}
       {items?.length === 0 && <p className="card empty">{texts.queue.empty}</p>}
       {items !== undefined && items.length > 0 && (
-        <ul className="rows queue" ref={list}>
+        <ul className="card rows queue" ref={list}>
           {items.map((complaint) => (
             <li key={complaint.id}>
               <Row complaint={complaint} />
@@ -86,9 +82,9 @@ function Row({ complaint }: { complaint: Complaint }) {
   const { id, title, category, status, priority, overdue, assignee_name: assignee, service_level: level } = complaint;
   const dueAt = level.first_answered_at === null ? level.first_answer_due_at : level.resolution_due_at;
   return (
-    <Link className="row" to="/queue/$id" params={{ id }} data-id={id}>
-      <span className="row-title">{title}</span>
-      <span className="pills">
+    <Link className="entry" to="/queue/$id" params={{ id }} data-id={id}>
+      <b>{title}</b>
+      <span className="row">
         <StatusPill status={status} />
         <PriorityPill priority={priority} />
       </span>
@@ -103,4 +99,94 @@ function Row({ complaint }: { complaint: Complaint }) {
       </span>
     </Link>
   );
+}
+
+/** The filters, which are in the URL so that views can be bookmarked and shared. */
+export function QueueFilters({ onSearch }: { onSearch: (text: string) => void }) {
+  const texts = useTexts();
+  const filters = route.useSearch();
+  const navigate = route.useNavigate();
+  const categories = useQuery(categoriesQuery).data ?? [];
+  const set = (name: keyof Filters, value: string | boolean) =>
+    void navigate({ search: readFilters({ ...filters, [name]: value || undefined }), replace: true });
+  return (
+    <search className="filters row" aria-label={texts.queue.filters}>
+      {choicesOf(texts, categories).map(({ name, label, none, options }) => (
+        <div className="field" key={name}>
+          <label htmlFor={name}>{label}</label>
+          <select id={name} value={filters[name] ?? ''} onChange={({ target }) => set(name, target.value)}>
+            <option value="">{none}</option>
+            {options.map(([value, text]) => (
+              <option key={value} value={value}>
+                {text}
+              </option>
+            ))}
+          </select>
+        </div>
+      ))}
+      <form
+        className="field"
+        action={(form) => {
+          const text = String(form.get('q')).trim();
+          set('q', text);
+          onSearch(text);
+        }}
+      >
+        <label htmlFor="search">{texts.queue.search}</label>
+        <input id="search" type="search" name="q" maxLength={200} defaultValue={filters.q} enterKeyHint="search" />
+      </form>
+      <div className="row">
+        <label className="check">
+          <input
+            type="checkbox"
+            checked={filters.overdue === true}
+            onChange={({ target }) => set('overdue', target.checked)}
+          />
+          {texts.queue.overdue}
+        </label>
+        <button type="button" className="link" onClick={() => void navigate({ search: {}, replace: true })}>
+          {texts.queue.reset}
+        </button>
+      </div>
+    </search>
+  );
+}
+
+type Choice = Readonly<{
+  name: Exclude<keyof Filters, 'overdue' | 'q'>;
+  label: string;
+  /** The label if nothing is chosen. */
+  none: string;
+  options: readonly (readonly [value: string, text: string])[];
+}>;
+
+function choicesOf({ queue, status, priority }: Texts, categories: readonly { name: string }[]): Choice[] {
+  const others = orders.filter((order) => order !== 'priority');
+  return [
+    { name: 'whose', label: queue.whose, none: queue.everyone, options: owners.map((each) => [each, queue[each]]) },
+    {
+      name: 'status',
+      label: queue.status,
+      none: queue.active,
+      options: [['any', queue.any], ...statuses.map((each) => [each, status[each]] as const)],
+    },
+    {
+      name: 'category',
+      label: queue.category,
+      none: queue.any,
+      options: categories.map(({ name }) => [name, name]),
+    },
+    {
+      name: 'priority',
+      label: queue.priority,
+      none: queue.any,
+      options: priorities.map((each) => [each, priority[each]]),
+    },
+    {
+      name: 'sort',
+      label: queue.sort,
+      none: queue.orders.priority,
+      options: others.map((each) => [each, queue.orders[each]]),
+    },
+  ];
 }

@@ -3,8 +3,7 @@ import { useState } from 'react';
 import { useStored } from '../store.ts';
 import { useTexts } from '../texts/texts.ts';
 import { Dialog } from '../ui/dialog.tsx';
-import { lastQueue } from './last-queue.ts';
-import { shortcutsEnabled, useShortcuts } from './shortcuts.ts';
+import { lastQueue, shortcutsEnabled, useShortcuts } from './navigation.ts';
 
 /** The bar on every staff page, with the list of shortcuts and a link to the queue. */
 export function StaffBar() {
@@ -53,9 +52,9 @@ function ShortcutList({ onClose }: { onClose: () => void }) {
   const isEnabled = useStored(shortcutsEnabled);
   return (
     <Dialog title={menu.shortcuts} onClose={onClose}>
-      <dl className="keys">
+      <dl>
         {keys.map(([key, name]) => (
-          <div key={key}>
+          <div key={key} className="row between">
             <dt>
               {key.split(' ').map((each) => (
                 <kbd key={each}>{each}</kbd>

@@ -1,26 +1,17 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
-import { useEffect, useRef, useState } from 'react';
+import { type Ref, useEffect, useRef, useState } from 'react';
 import { flushSync } from 'react-dom';
-import type { Complaint, Status } from '../client.ts';
 import { useAssign } from '../complaints/actions.ts';
+import { CommentForm, Comments, History } from '../complaints/comments.tsx';
 import { Description } from '../complaints/description.tsx';
 import { Files } from '../complaints/files.tsx';
-import { History } from '../complaints/history.tsx';
-import { MoveButtons } from '../complaints/move-buttons.tsx';
-import { MoveDialog } from '../complaints/move-dialog.tsx';
+import { AssignDialog, Assignment, MoveButtons, MoveDialog } from '../complaints/move-and-assign.tsx';
 import { complaintQuery } from '../queries.ts';
-import { useSession } from '../session.ts';
+import { type Complaint, type Transition, useSession } from '../session.ts';
 import { useTexts } from '../texts/texts.ts';
-import { PriorityPill, StatusPill, Waiting } from '../ui/state.tsx';
-import { Time } from '../ui/time.tsx';
-import { useTitle } from '../ui/use-title.ts';
-import { isAssignable, nextStatuses } from '../workflow.ts';
-import { AssignDialog, Assignment } from './assignment.tsx';
-import { Conversation } from './conversation.tsx';
-import { Facts } from './facts.tsx';
-import { lastQueue, neighborOf } from './last-queue.ts';
-import { useShortcuts } from './shortcuts.ts';
+import { PriorityPill, StatusPill, Time, useTitle, Waiting } from '../ui/state.tsx';
+import { lastQueue, neighborOf, useShortcuts } from './navigation.ts';
 
 const route = getRouteApi('/queue/$id');
 
@@ -41,11 +32,11 @@ function Opened({ complaint, etag }: { complaint: Complaint; etag: string }) {
   const seen = { id: complaint.id, etag };
   const assign = useAssign(seen);
   const [isAssigning, setAssigning] = useState(false);
-  const [moving, setMoving] = useState<readonly Status[]>();
+  const [moving, setMoving] = useState<readonly Transition[]>();
   const [isNote, setNote] = useState(false);
   const field = useRef<HTMLTextAreaElement>(null);
-  const next = nextStatuses(complaint.status, 'staff');
-  const mayTake = tenant.role === 'agent' && complaint.assignee_id !== user.id && isAssignable(complaint.status);
+  const { transitions: next, assign: mayAssign } = complaint.allowed;
+  const mayTake = tenant.role === 'agent' && complaint.assignee_id !== user.id && mayAssign;
 
   function write(asNote: boolean): void {
     // The other field must be visible before it can get the focus.
@@ -60,7 +51,7 @@ function Opened({ complaint, etag }: { complaint: Complaint; etag: string }) {
     j: () => goBy(1),
     k: () => goBy(-1),
     i: () => mayTake && assign.mutate(user.id),
-    a: () => isAssignable(complaint.status) && setAssigning(true),
+    a: () => mayAssign && setAssigning(true),
     m: () => setMoving(next),
     r: () => write(false),
     n: () => write(true),
@@ -69,12 +60,12 @@ function Opened({ complaint, etag }: { complaint: Complaint; etag: string }) {
 
   return (
     <>
-      <header className="complaint-head">
+      <header>
         <Link className="back" to="/queue" search={lastQueue.get().filters}>
-          ← {texts.work.back}
+          ← {texts.menu.queue}
         </Link>
         <h1>{complaint.title}</h1>
-        <p className="pills">
+        <p className="row">
           <StatusPill status={complaint.status} />
           <PriorityPill priority={complaint.priority} />
           {complaint.overdue && <span className="pill bad">{texts.queue.overdueMark}</span>}
@@ -83,16 +74,16 @@ function Opened({ complaint, etag }: { complaint: Complaint; etag: string }) {
           </span>
         </p>
       </header>
-      <div className="work">
-        <aside>
+      <div className="work stack">
+        <aside className="stack">
           <section className="card" aria-labelledby="moves">
             <h2 id="moves">{texts.work.moves}</h2>
-            <MoveButtons seen={seen} next={next} onAsk={(to) => setMoving([to])} />
+            <MoveButtons seen={seen} next={next} onAsk={(transition) => setMoving([transition])} />
           </section>
           <Assignment complaint={complaint} assign={assign} mayTake={mayTake} onAssign={() => setAssigning(true)} />
           <Facts complaint={complaint} />
         </aside>
-        <div>
+        <div className="stack">
           <Description complaint={complaint} />
           <Files complaintId={complaint.id} />
           <Conversation complaintId={complaint.id} isNote={isNote} onNote={setNote} fieldRef={field} />
@@ -104,5 +95,98 @@ function Opened({ complaint, etag }: { complaint: Complaint; etag: string }) {
       )}
       {isAssigning && <AssignDialog seen={seen} current={complaint.assignee_id} onClose={() => setAssigning(false)} />}
     </>
+  );
+}
+
+/** Who filed the complaint, and when an answer is due. */
+export function Facts({ complaint }: { complaint: Complaint }) {
+  const { work, queue, unnamed, priority } = useTexts();
+  const { reporter, service_level: level } = complaint;
+  return (
+    <section className="card">
+      <dl>
+        <div>
+          <dt>{reporter === null ? work.complainant : work.reporter}</dt>
+          <dd>
+            {reporter === null ? (complaint.complainant_name ?? unnamed) : reporter.name}
+            {reporter?.email && <span className="muted">{reporter.email}</span>}
+            {reporter?.phone && <span className="muted">{reporter.phone}</span>}
+          </dd>
+        </div>
+        <div>
+          <dt>{queue.priority}</dt>
+          <dd>{priority[complaint.priority]}</dd>
+        </div>
+        <Target
+          name={work.firstAnswer}
+          dueAt={level.first_answer_due_at}
+          doneAt={level.first_answered_at}
+          isMissed={level.first_answer_overdue}
+        />
+        <Target
+          name={work.resolution}
+          dueAt={level.resolution_due_at}
+          doneAt={level.resolved_at}
+          isMissed={level.resolution_overdue}
+        />
+      </dl>
+    </section>
+  );
+}
+
+type TargetProps = Readonly<{ name: string; dueAt: string | null; doneAt: string | null; isMissed: boolean }>;
+
+function Target({ name, dueAt, doneAt, isMissed }: TargetProps) {
+  const { queue, work } = useTexts();
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>
+        {doneAt !== null && <Time of={doneAt} say={work.done} />}
+        {doneAt === null && dueAt !== null && <Time of={dueAt} say={queue.due} />}
+        {doneAt === null && dueAt === null && work.noTarget}
+        {isMissed && <span className="error">{work.missed}</span>}
+      </dd>
+    </div>
+  );
+}
+
+type Props = Readonly<{
+  complaintId: string;
+  isNote: boolean;
+  onNote: (isNote: boolean) => void;
+  /** The field in the current form. */
+  fieldRef: Ref<HTMLTextAreaElement>;
+}>;
+
+/** Answers and internal notes in one list, in the order in which they were written. */
+export function Conversation({ complaintId, isNote, onNote, fieldRef }: Props) {
+  const { work, shortcuts } = useTexts();
+  const forms = [
+    { internal: false, label: work.answer, action: work.sendAnswer, sent: work.answerSent },
+    { internal: true, label: shortcuts.note, hint: work.noteHint, action: work.saveNote, sent: work.noteSaved },
+  ];
+  return (
+    <Comments complaintId={complaintId}>
+      <fieldset className="row">
+        <legend className="sr-only">{work.tabs}</legend>
+        {forms.map(({ internal }) => (
+          <label className="check" key={String(internal)}>
+            <input type="radio" name="remark" checked={isNote === internal} onChange={() => onNote(internal)} />
+            {internal ? shortcuts.note : shortcuts.answer}
+          </label>
+        ))}
+      </fieldset>
+      {/* Each form keeps its own text, so that no key turns a note into an answer. */}
+      {forms.map((form) => (
+        <div
+          key={String(form.internal)}
+          className={form.internal ? 'writes-note' : undefined}
+          hidden={isNote !== form.internal}
+        >
+          <CommentForm complaintId={complaintId} {...form} {...(isNote === form.internal && { fieldRef })} />
+        </div>
+      ))}
+    </Comments>
   );
 }

@@ -2,7 +2,7 @@ import type { Texts } from './en.ts';
 
 export const de: Texts = {
   language: 'Deutsch',
-  product: 'Beschwerden',
+  product: 'Countersign',
   skip: 'Zum Inhalt springen',
   loading: 'Wird geladen …',
   retry: 'Noch einmal versuchen',
@@ -84,7 +84,6 @@ export const de: Texts = {
     reasonHint: 'Die beschwerdeführende Person kann ihn lesen.',
     duplicateOf: 'Kennung der anderen Beschwerde',
     duplicateHint: 'Sie steht in der Adresse ihrer Seite.',
-    title: 'Status ändern',
     to: 'Neuer Status',
   },
   priority: { low: 'Niedrig', normal: 'Normal', high: 'Hoch', urgent: 'Dringend' },
@@ -126,7 +125,6 @@ export const de: Texts = {
     done: 'Ihre Beschwerde ist eingereicht',
     doneText: 'Wir haben sie erhalten. Auf ihrer Seite sehen Sie, wie es weitergeht.',
     donePhotos: 'Diese Fotos konnten nicht hinzugefügt werden:',
-    open: 'Beschwerde öffnen',
     another: 'Noch eine einreichen',
   },
   complaint: {
@@ -169,7 +167,6 @@ export const de: Texts = {
     },
   },
   queue: {
-    title: 'Eingang',
     filters: 'Filter',
     whose: 'Zuständig',
     everyone: 'Alle',
@@ -200,17 +197,13 @@ export const de: Texts = {
     none: 'nicht zugewiesen',
   },
   work: {
-    back: 'Eingang',
     complainant: 'Beschwerde von',
     reporter: 'Gemeldet von',
     assignee: 'Zugewiesen an',
-    none: 'Niemand',
     assign: 'Zuweisen',
     assignTo: 'Zuweisen an',
-    take: 'Mir zuweisen',
     unassign: 'In den Eingang zurückgeben',
     moves: 'Ändern auf',
-    priority: 'Priorität',
     firstAnswer: 'Erste Antwort',
     resolution: 'Lösung',
     done: (when) => `erledigt ${when}`,

@@ -1,7 +1,7 @@
 /** All page texts. The other languages have the same members. */
 export const en = {
   language: 'English',
-  product: 'Complaints',
+  product: 'Countersign',
   skip: 'Skip to content',
   loading: 'Loading …',
   retry: 'Try again',
@@ -83,7 +83,6 @@ export const en = {
     reasonHint: 'The complainant can read it.',
     duplicateOf: 'ID of the other complaint',
     duplicateHint: "You can find it in the URL of that complaint's page.",
-    title: 'Move the complaint',
     to: 'New status',
   },
   priority: { low: 'Low', normal: 'Normal', high: 'High', urgent: 'Urgent' },
@@ -125,7 +124,6 @@ export const en = {
     done: 'Your complaint was filed',
     doneText: "We have received it. You can follow its progress on the complaint's page.",
     donePhotos: 'These photos could not be added:',
-    open: 'Open the complaint',
     another: 'File another one',
   },
   complaint: {
@@ -168,7 +166,6 @@ export const en = {
     } as Readonly<Record<string, string>>,
   },
   queue: {
-    title: 'Queue',
     filters: 'Filters',
     whose: 'Whose',
     everyone: 'All',
@@ -199,17 +196,13 @@ export const en = {
     none: 'unassigned',
   },
   work: {
-    back: 'Queue',
     complainant: 'Complainant',
     reporter: 'Reported by',
     assignee: 'Assigned to',
-    none: 'Unassigned',
     assign: 'Assign',
     assignTo: 'Assign to',
-    take: 'Assign to me',
     unassign: 'Return to the queue',
     moves: 'Move to',
-    priority: 'Priority',
     firstAnswer: 'First answer',
     resolution: 'Resolution',
     done: (when: string) => `done ${when}`,

@@ -60,3 +60,8 @@ const pathsOf = (value: object, prefix = ''): string[] =>
 test('no text is missing in German, not even an optional one', () => {
   expect(pathsOf(de)).toEqual(pathsOf(en));
 });
+
+test('every page has the name of the product, as have the login pages and the emails', () => {
+  const shell = readFileSync(resolve(import.meta.dirname, '../../index.html'), 'utf8');
+  expect([en.product, de.product, /<title>(.*)<\/title>/.exec(shell)?.[1]]).toEqual(Array(3).fill('Countersign'));
+});

@@ -1,6 +1,7 @@
 import { stored, useStored } from '../store.ts';
 import { de } from './de.ts';
 import { en, type Texts } from './en.ts';
+import { timeInWords } from './time-in-words.ts';
 
 export type { Texts } from './en.ts';
 
@@ -27,3 +28,17 @@ export const useTexts = (): Texts => languages[useStored(language)];
 
 /** Returns the text for an error code. Shows an unknown code, so that users can report it. */
 export const errorText = (texts: Texts, code: string): string => texts.errors[code] ?? `${texts.errorTitle} (${code})`;
+
+/** The browser's regional variant of the language, for its date format. */
+const localeOf = (of: Language): string => navigator.languages.find((tag) => tag.startsWith(of)) ?? of;
+
+/** Formats times in the language of the page. */
+export function useTimes() {
+  const of = localeOf(useStored(language));
+  return {
+    inWords: (time: string) => timeInWords(of, new Date(time), new Date()),
+    moment: (time: string) => new Date(time).toLocaleString(of, { dateStyle: 'medium', timeStyle: 'short' }),
+    number: (value: number, fractionDigits = 0) =>
+      value.toLocaleString(of, { minimumFractionDigits: fractionDigits, maximumFractionDigits: fractionDigits }),
+  };
+}

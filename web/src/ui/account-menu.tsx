@@ -1,8 +1,8 @@
 import { useMutation } from '@tanstack/react-query';
-import { logOut, useSession } from '../session.ts';
+import { logOut, rememberPage, useSession } from '../session.ts';
 import { useStored } from '../store.ts';
 import { type Language, language, languages, useTexts } from '../texts/texts.ts';
-import { ErrorNotice } from './state.tsx';
+import { ErrorNotice, useTitle } from './state.tsx';
 
 export function AccountMenu() {
   const texts = useTexts();
@@ -50,5 +50,34 @@ export function LanguageChoice() {
         ))}
       </select>
     </div>
+  );
+}
+
+/** Shown without a session. The auth-service's login page returns to /app/. */
+export function SignedOut() {
+  const texts = useTexts();
+  useTitle(texts.signedOut.title);
+  return (
+    <>
+      <header className="top">
+        <span className="brand">
+          <img src="/app/icon.svg" alt="" width="26" height="26" />
+          {texts.product}
+        </span>
+      </header>
+      <main id="main" className="narrow stack">
+        <section className="card">
+          <h1>{texts.signedOut.title}</h1>
+          <p>{texts.signedOut.text}</p>
+          <p className="muted">{texts.signedOut.kept}</p>
+          <p className="row">
+            <a className="button primary" href="/login" onClick={rememberPage}>
+              {texts.signedOut.logIn}
+            </a>
+          </p>
+        </section>
+        <LanguageChoice />
+      </main>
+    </>
   );
 }

@@ -18,7 +18,7 @@ export function Dialog({ title, onClose, wide = false, children }: Props) {
     <dialog
       ref={ref}
       aria-labelledby={titleId}
-      className={wide ? 'wide' : undefined}
+      className={wide ? 'card wide' : 'card'}
       onCancel={(event) => {
         event.preventDefault();
         onClose();

@@ -21,7 +21,7 @@ export function TextField({ label, hint, onText, multiline, ...rest }: InputProp
         {label} {rest.required !== true && <span className="muted">({texts.optional})</span>}
       </label>
       {hint !== undefined && (
-        <p className="hint" id={`${id}-hint`}>
+        <p className="muted" id={`${id}-hint`}>
           {hint}
         </p>
       )}

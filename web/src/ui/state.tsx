@@ -1,6 +1,7 @@
-import type { Priority, Status } from '../client.ts';
+import { useEffect, useState } from 'react';
 import { codeOf } from '../failure.ts';
-import { errorText, useTexts } from '../texts/texts.ts';
+import type { Priority, Status } from '../session.ts';
+import { errorText, useTexts, useTimes } from '../texts/texts.ts';
 
 const tones: Readonly<Record<Status, string>> = {
   open: 'new',
@@ -32,7 +33,7 @@ type NoticeProps = Readonly<{ error: unknown; onRetry?: (() => void) | undefined
 export function ErrorNotice({ error, onRetry }: NoticeProps) {
   const texts = useTexts();
   return (
-    <div className="notice bad" role="alert">
+    <div className="notice bad row between" role="alert">
       <p>{errorText(texts, codeOf(error))}</p>
       {onRetry !== undefined && (
         <button type="button" onClick={onRetry}>
@@ -54,4 +55,33 @@ export function Waiting({ query }: { query: QueryLike }) {
       {texts.loading}
     </p>
   );
+}
+
+/** A time in words, with the exact value as its tooltip. `say` puts it into a sentence. */
+export function Time({ of, say = (when) => when }: { of: string; say?: (when: string) => string }) {
+  const times = useTimes();
+  return (
+    <time dateTime={of} title={times.moment(of)}>
+      {say(times.inWords(of))}
+    </time>
+  );
+}
+
+/** Shows an image from memory. The content security policy allows `blob:` images for this. */
+export function Picture({ of, alt }: { of: Blob; alt: string }) {
+  const [url, setUrl] = useState<string>();
+  useEffect(() => {
+    const made = URL.createObjectURL(of);
+    setUrl(made);
+    return () => URL.revokeObjectURL(made);
+  }, [of]);
+  return url === undefined ? null : <img src={url} alt={alt} />;
+}
+
+/** Sets the page title. Undefined while it is unknown. */
+export function useTitle(title: string | undefined): void {
+  const { product } = useTexts();
+  useEffect(() => {
+    document.title = title === undefined ? product : `${title} – ${product}`;
+  }, [title, product]);
 }

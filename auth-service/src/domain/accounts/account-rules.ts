@@ -9,3 +9,8 @@ export type RegistrationMode = 'off' | 'invite' | 'open';
 
 /** The role that can invite people and change other members of its tenant. */
 export const adminRole = 'admin';
+
+/** The spelling that is stored and looked up. Nothing is trimmed: different people's addresses stay different. */
+export function canonicalEmail(given: string): string {
+  return given.normalize('NFC').toLowerCase().normalize('NFC');
+}

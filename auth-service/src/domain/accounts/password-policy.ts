@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { AppError } from '../../errors.ts';
 import { commonPasswordHashes } from './common-passwords.ts';
 
 /** Minimum password length, in characters. */
@@ -71,10 +72,7 @@ const bothWays = [...rows, ...rows.map((row) => [...row].reverse().join(''))];
 /** Maximum number of other characters, as in `qwertyuiop[]!1`, that do not make a password harder to guess. */
 const looseCharacters = 3;
 
-/**
- * Whether a password consists of three or more adjacent characters from {@link rows} at a time, in either direction.
- * Ignores repeated characters.
- */
+/** Whether a password is runs of three or more adjacent characters from {@link rows}, ignoring repetitions. */
 function runs(password: string): boolean {
   const characters = [...password.replaceAll(/(.)\1+/gsu, '$1')];
   let loose = 0;
@@ -86,4 +84,16 @@ function runs(password: string): boolean {
     at += length === 3 ? 1 : length - 1;
   }
   return loose <= looseCharacters;
+}
+
+/**
+ * @param field The password's path in the request.
+ * @throws AppError `validation_failed` if the password violates the policy, with the reason in `errors` and
+ *   `detail.weakness`. Neither contains the password.
+ */
+export function assertGoodPassword(password: string, email: string, field = 'password'): void {
+  const weakness = passwordWeakness(password, email);
+  if (weakness === undefined) return;
+  const errors = [{ path: field, message: passwordWeaknesses[weakness] }];
+  throw new AppError('validation_failed', { errors, detail: { weakness } });
 }

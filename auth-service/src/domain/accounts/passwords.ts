@@ -1,53 +1,46 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import { type Turn, TurnQueue, Turns } from '@countersign/process-kit';
 import bcrypt from 'bcrypt';
+import { AppError } from '../../errors.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
-import type { HashQueue } from './hash-queue.ts';
 
 /** Maximum password length, in UTF-16 units. */
 export const maxPasswordLength = 256;
 
-export type StoredPassword = Readonly<{ hash: string; pepperKid: string }>;
+/** A password, as the database stores it. */
+export type StoredPassword = Readonly<{ hash: string; pepper_kid: string }>;
 
-export type Passwords = Readonly<{
-  /** See `HashQueue`. Every operation that ends in `verify` runs in this. */
-  admit: HashQueue['admit'];
-  hash(password: string): Promise<StoredPassword>;
-  /**
-   * Runs bcrypt exactly once at the current cost, so that the time does not reveal whether the account exists.
-   *
-   * @param stored Undefined if the account does not exist or has no password.
-   * @throws AppError `login_busy` if the queue is full.
-   */
-  verify(password: string, stored: StoredPassword | undefined): Promise<boolean>;
-  /** Whether the hash has an outdated cost or pepper. */
-  isStale(stored: StoredPassword): boolean;
-}>;
+export type Passwords = Awaited<ReturnType<typeof createPasswords>>;
 
-/**
- * @param options.cost The bcrypt cost, 4 to 15.
- * @param onHash Called for each bcrypt computation.
- */
+/** @param onHash Called for each bcrypt computation. */
 export async function createPasswords(
   options: Readonly<{ peppers: KeyRing; cost: number; queue: HashQueue }>,
   onHash: () => void = () => {},
-): Promise<Passwords> {
+) {
   const { peppers, cost, queue } = options;
   // bcrypt rejects a malformed hash immediately, and that timing would reveal a missing account. So this is a valid
   // hash of a random value.
   const dummy = await bcrypt.hash(randomBytes(32).toString('base64'), cost);
   return {
-    admit: queue.admit,
-    async hash(password) {
-      const hash = await queue.run(() => {
+    /** Every operation that ends in `verify` runs in this. */
+    withPlace: queue.withPlace,
+    async hash(password: string, turn: Turn): Promise<StoredPassword> {
+      const hash = await queue.run(turn, () => {
         onHash();
         return bcrypt.hash(peppered(peppers.current.bytes, password), cost);
       });
-      return { hash, pepperKid: peppers.current.id };
+      return { hash, pepper_kid: peppers.current.id };
     },
-    async verify(password, stored) {
-      const pepper = stored && peppers.find(stored.pepperKid);
+    /**
+     * Runs bcrypt exactly once at the current cost, so that the time does not reveal whether the account exists.
+     *
+     * @param stored Undefined if the account does not exist or has no password.
+     * @throws AppError `login_busy` if the queue is full.
+     */
+    async verify(password: string, stored: StoredPassword | undefined, turn: Turn): Promise<boolean> {
+      const pepper = stored && peppers.find(stored.pepper_kid);
       const known = stored !== undefined && pepper !== undefined;
-      const matches = await queue.run(async () => {
+      const matches = await queue.run(turn, async () => {
         onHash();
         const text = peppered(pepper ?? peppers.current.bytes, password);
         const same = await bcrypt.compare(text, known ? stored.hash : dummy);
@@ -56,7 +49,9 @@ export async function createPasswords(
       });
       return known && matches;
     },
-    isStale: (stored) => stored.pepperKid !== peppers.current.id || bcrypt.getRounds(stored.hash) !== cost,
+    /** Whether the hash has an outdated cost or pepper. */
+    isStale: (stored: StoredPassword): boolean =>
+      stored.pepper_kid !== peppers.current.id || bcrypt.getRounds(stored.hash) !== cost,
   };
 }
 
@@ -76,4 +71,56 @@ async function catchUp(from: number, cost: number): Promise<void> {
  */
 function peppered(pepper: Uint8Array, password: string): string {
   return createHmac('sha384', pepper).update(password.normalize('NFKC'), 'utf8').digest('base64');
+}
+
+type HashQueue = ReturnType<typeof createHashQueue>;
+
+const busy = (reason: string) => new AppError('login_busy', { detail: { reason } });
+
+/**
+ * Runs a few hashes at a time. A limited number can wait for a limited time: 8 s by default, half of the gateway's
+ * timeout. Each hash occupies one of libuv's four threads for a quarter of a second. Without limits, a flood of logins
+ * would block all other users of those threads, and every login would time out.
+ *
+ * Client addresses take turns. A quarter of the places, and every fourth turn, is for known browsers.
+ */
+export function createHashQueue(limits: Readonly<{ concurrency: number; maxWaiting: number; maxWaitMs?: number }>) {
+  const { concurrency, maxWaiting, maxWaitMs = 8_000 } = limits;
+  const boundsOf = (places: number) => ({ maxWaiting: places, kept: Math.floor(places / 4) });
+  const queue = new TurnQueue({ ...boundsOf(maxWaiting), concurrency, maxWaitMs, refusal: busy });
+  const holders = new Turns<AbortController>(boundsOf(concurrency + maxWaiting));
+  return {
+    get waiting() {
+      return queue.waiting;
+    },
+    /**
+     * Runs work that includes a hash. Refuses the work immediately if the address's share of the queue is full, so that a
+     * flood costs almost nothing and does not slow down other requests.
+     *
+     * @param work Passes the turn to `run`, so that work which lost its place to another address never starts its hash.
+     *   `share` gives up a kept place for a shared one, and throws `login_busy` if there is none.
+     * @throws AppError `login_busy` if too much work is already running or waiting.
+     */
+    async withPlace<T>(turn: Turn, work: (turn: Turn, share: () => Turn) => Promise<T>): Promise<T> {
+      const place = new AbortController();
+      const enter = (claim: Turn): Turn => {
+        const removed = holders.add(claim, place);
+        if (removed === place) throw busy('too many are waiting');
+        removed?.abort(busy('made room for another address'));
+        return { ...claim, signal: place.signal };
+      };
+      const share = () => {
+        holders.remove(place);
+        return enter({ ...turn, keptFor: undefined });
+      };
+      const entered = enter(turn);
+      try {
+        return await work(entered, share);
+      } finally {
+        holders.remove(place);
+      }
+    },
+    /** @throws AppError `login_busy` if the address's share of the queue is full, or this hash waited for `maxWaitMs`. */
+    run: <T>(turn: Turn, work: () => Promise<T>): Promise<T> => queue.run(turn, work),
+  };
 }

@@ -1,22 +1,15 @@
 export type SecretKey = Readonly<{ id: string; bytes: Uint8Array }>;
 
 /** Secrets for one purpose. The current secret protects new values. All of them can read existing values. */
-export type KeyRing = Readonly<{
-  current: SecretKey;
-  find(id: string): Uint8Array | undefined;
-}>;
+export type KeyRing = ReturnType<typeof parseKeyRing>;
 
-/**
- * Reads `id:base64url32bytes[,id:…]`. The first key is current.
- *
- * @throws Error that identifies a malformed entry by its position, because its text is secret.
- */
-export function parseKeyRing(text: string): KeyRing {
+/** Reads `id:base64url32bytes[,id:…]`, current key first. @throws Error that names no secret, only a position. */
+export function parseKeyRing(text: string) {
   const keys = text.split(',').map(parseKey);
   const [current] = keys;
   const byId = new Map(keys.map((key) => [key.id, key.bytes]));
   if (current === undefined || byId.size !== keys.length) throw new Error('two keys have the same id');
-  return { current, find: (id) => byId.get(id) };
+  return { current, find: (id: string) => byId.get(id) };
 }
 
 function parseKey(entry: string, index: number): SecretKey {

@@ -3,11 +3,7 @@ import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:cr
 const nonceBytes = 12;
 const tagBytes = 16;
 
-/**
- * Encrypts with AES-256-GCM. The result is `nonce | ciphertext | tag`.
- *
- * @param context Associated data. The value can only be decrypted with the same context.
- */
+/** AES-256-GCM: returns `nonce | ciphertext | tag`. Only the same `context` (associated data) decrypts it. */
 export function seal(key: Uint8Array, plain: Uint8Array, context: string): Buffer {
   const nonce = randomBytes(nonceBytes);
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(context));

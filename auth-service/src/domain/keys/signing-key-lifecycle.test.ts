@@ -7,7 +7,6 @@ import {
   keyState,
   lifeFrom,
   nextKey,
-  publishAheadMs,
   publishedKeys,
   retiredAt,
 } from './signing-key-lifecycle.ts';
@@ -38,6 +37,38 @@ describe('signing keys', () => {
     expect(dueKey([key], now)).toBeUndefined();
   });
 
+  test('is published 25 h before it signs, signs for 90 days, and stays published for 27 h more', () => {
+    const plus = (hours: number) => new Date(start + hours * hourMs);
+    const first = { ...lifeFrom(plus(0), plus(0)), revoked_at: null };
+    expect(first).toEqual({
+      publish_at: plus(0),
+      activate_at: plus(0),
+      retire_at: plus(90 * 24),
+      remove_at: plus(90 * 24 + 27),
+      revoked_at: null,
+    });
+    // An operator's rotation retires a key earlier, and removes it as long after that.
+    expect(retiredAt(plus(5))).toEqual({ retire_at: plus(5), remove_at: plus(32) });
+    // The next key is created a minute after this one became active.
+    expect(dueKey([first], new Date(start + 59_999))).toBeUndefined();
+    const next = { ...dueKey([first], new Date(start + 60_000)), revoked_at: null } as KeyTimes;
+    expect([next.activate_at, next.retire_at]).toEqual([plus(90 * 24), plus(180 * 24)]);
+    expect(nextKey([first, next], plus(1))).toEqual({ key: next, knownAt: new Date(start + 60_000 + 25 * hourMs) });
+    // If it is due late, it still waits until every verifier knows it.
+    expect(dueKey([first], plus(90 * 24))?.activate_at).toEqual(plus(90 * 24 + 25));
+    const all = [first, next];
+    const states = (hours: number, ms = 0) =>
+      all.map((key) => keyState(key, all, new Date(plus(hours).getTime() + ms)));
+    expect([states(90 * 24, -1), states(90 * 24)]).toEqual([
+      ['active', 'pending'],
+      ['retiring', 'active'],
+    ]);
+    expect([states(90 * 24 + 27, -1)[0], states(90 * 24 + 27)[0]]).toEqual(['retiring', 'removed']);
+    expect(
+      [plus(90 * 24 + 27), new Date(plus(90 * 24 + 27).getTime() - 1)].map((at) => publishedKeys(all, at).length),
+    ).toEqual([1, 2]);
+  });
+
   test('always has a signing key that every verifier has known for 25 h', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 600, maxLength: 900 }), (gaps) => {
@@ -48,7 +79,7 @@ describe('signing keys', () => {
           if (signing === undefined) throw new Error(`none at ${now.toISOString()}`);
           expect(publishedKeys(keys, now)).toContain(signing);
           const isFirst = signing === keys[0];
-          expect(isFirst || now.getTime() - signing.publish_at.getTime() >= publishAheadMs).toBe(true);
+          expect(isFirst || now.getTime() - signing.publish_at.getTime() >= 25 * hourMs).toBe(true);
         }
       }),
       { numRuns: 20 },
@@ -93,7 +124,7 @@ test('a verifier with the oldest allowed key set accepts every token, however of
           if (due !== undefined) add(due);
           shown.push({ at: now, ids: publishedKeys(keys, at).map(({ id }) => id) });
           const signing = activeKey(keys, at);
-          const stalest = shown.findLast((set) => set.at <= now - publishAheadMs) ?? shown[0];
+          const stalest = shown.findLast((set) => set.at <= now - 25 * hourMs) ?? shown[0];
           expect(stalest?.ids).toContain(signing?.id);
         };
         look();
@@ -106,7 +137,7 @@ test('a verifier with the oldest allowed key set accepts every token, however of
           // The same as `keys rotate`.
           const at = new Date(now);
           const next = nextKey(keys, at);
-          const takesOver = new Date(Math.max(now, next?.knownAt.getTime() ?? now + publishAheadMs));
+          const takesOver = new Date(Math.max(now, next?.knownAt.getTime() ?? now + 25 * hourMs));
           const active = activeKey(keys, at);
           if (active !== undefined) Object.assign(active, retiredAt(takesOver));
           if (next !== undefined) Object.assign(next.key, lifeFrom(next.key.publish_at, takesOver));

@@ -7,19 +7,13 @@ export type KeyTimes = Readonly<{
   revoked_at: Date | null;
 }>;
 
-export type KeyState = 'pending' | 'active' | 'retiring' | 'removed';
+type KeyState = 'pending' | 'active' | 'retiring' | 'removed';
 
 const hourMs = 3_600_000;
-/**
- * How long it can take until every verifier has a new key: our `max-age`, plus the lifetime of a stale key set (24 h),
- * plus tolerance.
- */
+/** Until every verifier has a new key: our `max-age`, the 24 h of a stale key set, and tolerance. */
 export const publishAheadMs = 25 * hourMs;
 const activeForMs = 90 * 24 * hourMs;
-/**
- * A minute after a key becomes active, the next key is created. Verifiers then know it long before it signs, and it can
- * replace a revoked key immediately.
- */
+/** The next key exists a minute after this one signs, so that verifiers know it and it can replace a revoked one. */
 const planAheadMs = activeForMs - 60_000;
 /** How long a retired key stays published: long enough even if its successor is late. */
 const retireForMs = publishAheadMs + 2 * hourMs;

@@ -9,17 +9,19 @@ test.each<[string, MailContent, RegExp[]]>([
   [
     'an invitation',
     { kind: 'invitation', link, lifetimeSec: 7 * 86_400, tenantName: 'Acme', role: 'agent' },
-    [/within 7 days/, /join Acme as agent/],
+    [/within 7 days/, /join Acme on Countersign as agent/],
   ],
 ])('%s has its link on a separate line, and says what the link does', (_what, content, says) => {
   const { text } = mailText(content);
   expect(text.split('\n')).toContain(link);
+  expect(text).toContain('Countersign');
   for (const each of says) expect(text.replaceAll('\n', ' ')).toMatch(each);
 });
 
 test.each<MailContent>([{ kind: 'account_exists' }, { kind: 'password_changed' }])(
-  'the %j email has no link',
+  'the %j email names the product, and has no link',
   (content) => {
+    expect(mailText(content).text).toContain('Countersign');
     expect(mailText(content).text).not.toMatch(/https?:/);
   },
 );

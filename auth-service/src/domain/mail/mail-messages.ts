@@ -4,9 +4,7 @@ export const linkPages = {
   invitation: '/accept-invitation',
 } as const;
 
-/**
- * The content of an email. The page behind `link` asks before it uses the token, because mail scanners also open links.
- */
+/** The page behind `link` asks before it uses the token, because mail scanners also open links. */
 export type MailContent =
   | Readonly<{ kind: 'verification'; link: string; lifetimeSec: number }>
   | Readonly<{ kind: 'account_exists' }>
@@ -14,15 +12,13 @@ export type MailContent =
   | Readonly<{ kind: 'password_changed' }>
   | Readonly<{ kind: 'invitation'; link: string; lifetimeSec: number; tenantName: string; role: string }>;
 
-export type MailText = Readonly<{ subject: string; text: string }>;
-
 /** Builds a plain-text message, which cannot run code, load content or hide a link's target. */
-export function mailText(content: MailContent): MailText {
+export function mailText(content: MailContent): Readonly<{ subject: string; text: string }> {
   switch (content.kind) {
     case 'verification':
       return {
         subject: 'Confirm your email address',
-        text: `Someone, probably you, requested an account with this email address.
+        text: `Someone, probably you, requested a Countersign account with this email address.
 
 To create the account, open this link within ${inWords(content.lifetimeSec)} and choose a password:
 
@@ -34,14 +30,16 @@ If you did not request an account, ignore this email. No account will be created
     case 'account_exists':
       return {
         subject: 'You already have an account',
-        text: `Someone, probably you, tried to create an account with this email address. You already have an account, and it has not
-changed. If you forgot your password, choose a new one on the login page.
+        text: `Someone, probably you, tried to create a Countersign account with this email address. You already have
+an account, and it has not changed. If you forgot your password, choose a new one on the login page.
 `,
       };
     case 'password_reset':
       return {
         subject: 'Choose a new password',
-        text: `Someone, probably you, requested a new password. To choose one, open this link within ${inWords(content.lifetimeSec)}:
+        text: `Someone, probably you, requested a new password for Countersign.
+
+To choose one, open this link within ${inWords(content.lifetimeSec)}:
 
 ${content.link}
 
@@ -52,14 +50,14 @@ password will not change.
     case 'password_changed':
       return {
         subject: 'Your password was changed',
-        text: `Your password was just changed, and your other sessions have ended. If this was not you, choose a new password on the
-login page immediately, and tell your organization's administrator.
+        text: `Your Countersign password was just changed, and your other sessions have ended. If this was not you, choose a new
+password on the login page immediately, and tell your organization's administrator.
 `,
       };
     case 'invitation':
       return {
         subject: `You are invited to ${oneLine(content.tenantName)}`,
-        text: `You are invited to join ${oneLine(content.tenantName)} as ${content.role}. To accept, open this link within ${inWords(content.lifetimeSec)}:
+        text: `You are invited to join ${oneLine(content.tenantName)} on Countersign as ${content.role}. To accept, open this link within ${inWords(content.lifetimeSec)}:
 
 ${content.link}
 

@@ -1,4 +1,6 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { KeyRing } from '../keys/key-ring.ts';
+import { seal, unseal } from '../keys/sealing.ts';
 
 /** Parameters that every authenticator app supports. Some apps ignore other values in the URI. */
 const digits = 6;
@@ -62,3 +64,39 @@ export function totpUri(secret: Uint8Array, email: string): string {
   });
   return `otpauth://totp/${issuer}:${encodeURIComponent(email)}?${query}`;
 }
+
+const count = 10;
+const bytes = 10;
+
+/** Ten codes with 80 random bits each, as `ABCD-EFGH-IJKL-MNOP`. A fast, unsalted hash is safe for so many bits. */
+export function newRecoveryCodes(): string[] {
+  return Array.from({ length: count }, () => (base32(randomBytes(bytes)).match(/.{4}/g) ?? []).join('-'));
+}
+
+/** Normalizes an entered code: ignores case, dashes and spaces. */
+export function recoveryCodeHash(code: string): Buffer {
+  return createHash('sha256').update(code.toUpperCase().replaceAll(/[\s-]/g, '')).digest();
+}
+
+/** An encrypted secret, as the database stores it. */
+export type SealedTotp = Readonly<{ user_id: string; secret_enc: Buffer; kek_id: string }>;
+
+export const sealSecret = (secret: Uint8Array, userId: string, keks: KeyRing): SealedTotp => ({
+  user_id: userId,
+  secret_enc: seal(keks.current.bytes, secret, contextOf(userId)),
+  kek_id: keks.current.id,
+});
+
+/** @throws Error if the secret cannot be decrypted. That is a server fault and must not look like a wrong code. */
+export function openSecret({ user_id, secret_enc, kek_id }: SealedTotp, keks: KeyRing): Buffer {
+  const kek = keks.find(kek_id);
+  const secret = kek && unseal(kek, secret_enc, contextOf(user_id));
+  if (secret === undefined) throw new Error(`a TOTP secret cannot be decrypted with the key "${kek_id}"`);
+  return secret;
+}
+
+export const resealSecret = (sealed: SealedTotp, keks: KeyRing) =>
+  sealSecret(openSecret(sealed, keks), sealed.user_id, keks);
+
+/** Binds the secret to the person, so that it cannot be decrypted for another one. */
+const contextOf = (userId: string): string => `totp ${userId}`;

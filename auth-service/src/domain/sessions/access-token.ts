@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { type JWTPayload, SignJWT } from 'jose';
+import { SignJWT } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
 import { accessTokenLifetimeSec } from './session-rules.ts';
 
@@ -37,55 +37,41 @@ export type TokenIssuer = Readonly<{ issuer: string; audience: string }>;
 
 type Key = Readonly<{ kid: string; alg: string; privateKey: KeyObject }>;
 
-/** Signs an RFC 9068 access token for a person: `typ: at+jwt`, valid for 900 s. */
-export function signAccessToken(input: AccessTokenInput, issuer: TokenIssuer, key: Key): Promise<string> {
-  const claims = personClaims(input);
-  return sign(input, { subject: input.userId, claims, lifetimeSec: accessTokenLifetimeSec }, issuer, key);
-}
-
-/** Signs a person's token with the OAuth client as actor (RFC 8693 section 4.1). */
-export function signDelegatedToken(input: DelegatedTokenInput, issuer: TokenIssuer, key: Key): Promise<string> {
-  const act = { sub: input.clientId, iss: issuer.issuer };
-  const claims = { ...personClaims(input), ...scopeClaim(input.scopes), act };
-  return sign(input, { subject: input.userId, claims, lifetimeSec: input.lifetimeSec }, issuer, key);
-}
-
-const personClaims = (input: AccessTokenInput) => ({
-  user_id: input.userId,
-  role: input.role,
-  sid: input.sessionId,
-  auth_time: input.authTimeSec,
-  amr: input.amr,
-});
-
-/** Signs an RFC 9068 access token for an OAuth client, which is its own subject (section 5). */
-export function signClientToken(input: ClientTokenInput, issuer: TokenIssuer, key: Key): Promise<string> {
-  const claims = scopeClaim(input.scopes);
-  return sign(input, { subject: input.clientId, claims, lifetimeSec: accessTokenLifetimeSec }, issuer, key);
-}
-
-const scopeClaim = (scopes: readonly string[]) => (scopes.length === 0 ? {} : { scope: scopes.join(' ') });
-
-type Content = Readonly<{ subject: string; claims: JWTPayload; lifetimeSec: number }>;
-
-function sign(
-  input: CommonInput,
-  { subject, claims, lifetimeSec }: Content,
+/**
+ * Signs an RFC 9068 access token: `typ: at+jwt`, valid for 900 s unless the delegation ends earlier. An OAuth client that
+ * acts on its own behalf is its own subject (section 5). One that acts for a person is the actor (RFC 8693 section 4.1).
+ */
+export function signToken(
+  input: AccessTokenInput | ClientTokenInput | DelegatedTokenInput,
   { issuer, audience }: TokenIssuer,
   key: Key,
 ): Promise<string> {
+  const { tenantId, clientId, issuedAtSec, jkt } = input;
+  const isForPerson = 'userId' in input;
+  const scope = 'scopes' in input ? input.scopes.join(' ') : '';
   return new SignJWT({
-    tenant_id: input.tenantId,
-    client_id: input.clientId,
-    ...claims,
-    ...(input.jkt !== null && { cnf: { jkt: input.jkt } }),
+    tenant_id: tenantId,
+    client_id: clientId,
+    ...(isForPerson && {
+      user_id: input.userId,
+      role: input.role,
+      sid: input.sessionId,
+      auth_time: input.authTimeSec,
+      amr: input.amr,
+    }),
+    ...(scope !== '' && { scope }),
+    ...(isForPerson && 'scopes' in input && { act: { sub: clientId, iss: issuer } }),
+    ...(jkt !== null && { cnf: { jkt } }),
   })
     .setProtectedHeader({ alg: key.alg, typ: 'at+jwt', kid: key.kid })
     .setIssuer(issuer)
     .setAudience(audience)
-    .setSubject(subject)
+    .setSubject(isForPerson ? input.userId : clientId)
     .setJti(uuidv7())
-    .setIssuedAt(input.issuedAtSec)
-    .setExpirationTime(input.issuedAtSec + lifetimeSec)
+    .setIssuedAt(issuedAtSec)
+    .setExpirationTime(issuedAtSec + lifetimeSecOf(input))
     .sign(key.privateKey);
 }
+
+export const lifetimeSecOf = (input: object & Partial<DelegatedTokenInput>): number =>
+  input.lifetimeSec ?? accessTokenLifetimeSec;

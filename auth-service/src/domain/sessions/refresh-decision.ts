@@ -20,7 +20,7 @@ export type Presented = Readonly<{
   successor: string | undefined;
 }>;
 
-export type Decision =
+export type RefreshDecision =
   | Readonly<{ kind: 'rotate' }>
   | Readonly<{ kind: 'repeat'; successor: string }>
   | Readonly<{ kind: 'refuse'; code: 'session_revoked' | 'session_expired' }>
@@ -31,7 +31,7 @@ export type Decision =
     }>;
 
 /** The state table of `refresh`. The order of its rows matters. */
-export function decideRefresh(family: FamilyState, presented: Presented): Decision {
+export function decideRefresh(family: FamilyState, presented: Presented): RefreshDecision {
   // Must be first, so that the grace period never revives an ended session (supabase discussion 52614).
   if (family.revoked) return { kind: 'refuse', code: 'session_revoked' };
   if (family.expired) return { kind: 'refuse', code: 'session_expired' };

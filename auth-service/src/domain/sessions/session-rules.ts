@@ -6,10 +6,7 @@ export const idleLifetimeSec = 14 * 24 * 3600;
 export const absoluteLifetimeSec = 90 * 24 * 3600;
 export const selectionLifetimeSec = 300;
 export const mfaLifetimeSec = 300;
-/**
- * How long the previous refresh token still works, for a caller that lost the response. The database policies for
- * upkeep use the same value.
- */
+/** The previous refresh token works this long, for a lost response. The policies for upkeep use the same value. */
 export const graceSec = 30;
 /** How far a verifier's clock may be behind. */
 export const clockToleranceSec = 5;

@@ -6,7 +6,7 @@ export type KnownMember = MemberState & Readonly<{ accountActive: boolean }>;
 
 export type WantedChange = Readonly<{ role?: string | undefined; status?: 'active' | 'disabled' | undefined }>;
 
-export type MemberDecision =
+type MemberDecision =
   | Readonly<{ kind: 'change'; from: MemberState; to: MemberState }>
   | Readonly<{ kind: 'same'; member: MemberState }>
   | Readonly<{ kind: 'refuse'; code: 'insufficient_role' | 'not_found' | 'last_admin' }>;

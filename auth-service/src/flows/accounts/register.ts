@@ -1,22 +1,18 @@
 import { v7 as uuidv7 } from 'uuid';
-import { type RegistrationMode, registrationLifetimeSec } from '../../domain/accounts/account-rules.ts';
-import { canonicalEmail } from '../../domain/accounts/email.ts';
+import { canonicalEmail, type RegistrationMode, registrationLifetimeSec } from '../../domain/accounts/account-rules.ts';
+import { assertGoodPassword } from '../../domain/accounts/password-policy.ts';
 import type { StoredPassword } from '../../domain/accounts/passwords.ts';
 import { AppError } from '../../errors.ts';
-import { insertAccount } from '../../store/accounts/credentials.ts';
-import { dropRegistrations, insertRegistration } from '../../store/accounts/registrations.ts';
-import type { AuthDatabase } from '../../store/database.ts';
+import { insertAccount } from '../../store/accounts/accounts.ts';
 import { findVerification, takeToken } from '../../store/mail/mailed-tokens.ts';
-import { roles } from '../../store/roles.ts';
-import { becomeUser, enterTenant, type Trx } from '../../store/scope.ts';
-import { findTenant } from '../../store/tenants/members.ts';
+import { insert, remove } from '../../store/rows.ts';
+import { findTenant } from '../../store/tenants/tenants.ts';
+import { type AuthDatabase, becomeUser, enterTenant, inSeconds, roles, type Trx } from '../../store/transaction.ts';
 import { recordForPerson, recordInTenant } from '../audit/record.ts';
-import { orderMail } from '../mail/outbox-messages.ts';
-import type { Caller } from '../sessions/grant.ts';
-import { judge } from '../sessions/throttle.ts';
-import { joinTenant } from '../tenants/join-tenant.ts';
-import { assertGoodPassword } from './assert-good-password.ts';
-import type { PasswordParts } from './change-password.ts';
+import { orderMail } from '../mail/deliver.ts';
+import { type HttpCaller, judge, turnOf } from '../sessions/throttle.ts';
+import { joinTenant } from '../tenants/members.ts';
+import type { PasswordParts } from './passwords.ts';
 
 /** The registration mode, and the tenant and role of new accounts. */
 export type RegistrationRules = Readonly<{
@@ -34,13 +30,13 @@ export type RegisterParts = PasswordParts & Readonly<{ registration: Registratio
  *
  * @throws AppError `registration_off`, `too_many_attempts`.
  */
-export async function register(parts: RegisterParts, given: string, caller: Caller): Promise<void> {
+export async function register(parts: RegisterParts, given: string, caller: HttpCaller): Promise<void> {
   if (parts.registration.mode === 'off') throw new AppError('registration_off');
   const email = canonicalEmail(given);
   if (!(await parts.throttle.reserveMail({ purpose: 'registration', email }, caller.ip))) return;
   const id = uuidv7();
   await parts.db.transaction({ role: roles.accounts }, async (trx) => {
-    await insertRegistration(trx, { id, email }, registrationLifetimeSec);
+    await insert(trx, 'registrations', { id, email_ci: email, expires_at: inSeconds(registrationLifetimeSec) });
     await orderMail(trx, id, { kind: 'registration', registrationId: id, requestId: caller.requestId });
   });
 }
@@ -52,10 +48,10 @@ export async function register(parts: RegisterParts, given: string, caller: Call
  * @throws AppError `too_many_attempts`.
  */
 export async function requestLink(
-  { db, throttle }: Pick<RegisterParts, 'db' | 'throttle'>,
+  { db, throttle }: PasswordParts,
   kind: 'verification_again' | 'password_reset',
   given: string,
-  caller: Caller,
+  caller: HttpCaller,
 ): Promise<void> {
   const email = canonicalEmail(given);
   if (!(await throttle.reserveMail({ purpose: kind, email }, caller.ip))) return;
@@ -64,19 +60,9 @@ export async function requestLink(
   );
 }
 
-/**
- * Returns the address that a link confirms. The link stays valid, because mail scanners also open links.
- *
- * @throws AppError `invalid_token`, `too_many_attempts`.
- */
-export async function readVerification(
-  { db, throttle }: Pick<RegisterParts, 'db' | 'throttle'>,
-  token: string,
-  caller: Caller,
-): Promise<string> {
-  const reservation = await throttle.reserveToken(caller.ip);
-  return judge(reservation, () => confirmedBy(db, token));
-}
+/** The link stays valid: mail scanners also open links. @throws AppError `invalid_token`, `too_many_attempts`. */
+export const readVerification = async ({ db, throttle }: PasswordParts, token: string, caller: HttpCaller) =>
+  judge(await throttle.reserveToken(caller.ip), () => confirmedBy(db, token));
 
 /** @throws AppError `invalid_token` */
 async function confirmedBy(db: AuthDatabase, token: string): Promise<string> {
@@ -94,15 +80,14 @@ async function confirmedBy(db: AuthDatabase, token: string): Promise<string> {
 export async function verifyEmail(
   { db, passwords, throttle, registration }: RegisterParts,
   given: Readonly<{ token: string; password: string }>,
-  caller: Caller,
+  caller: HttpCaller,
 ): Promise<void> {
   const { token } = given;
-  const reservation = await throttle.reserveToken(caller.ip);
-  await judge(reservation, async () => {
+  await judge(await throttle.reserveToken(caller.ip), async () => {
     const email = await confirmedBy(db, token);
     // Checked before the link is used up, so that a refused password does not require a new email.
     assertGoodPassword(given.password, email);
-    const password = await passwords.hash(given.password);
+    const password = await passwords.hash(given.password, turnOf(caller));
     const made = await db.transaction({ role: roles.accounts }, (trx) =>
       makeAccount(trx, registration, { token, email, password, requestId: caller.requestId }),
     );
@@ -123,11 +108,12 @@ async function makeAccount(
   // Inserts the account first, as `acceptInvitation` does, so that two links to one address cannot deadlock.
   const isNew = await insertAccount(trx, { userId, email, password });
   if (isNew && !(await takeToken(trx, token, 'email_verification'))) throw new AppError('invalid_token');
-  await dropRegistrations(trx, email);
+  // Also deletes their emailed tokens.
+  await remove(trx, 'registrations', { email_ci: email });
   if (!isNew) return false;
   const tenantId = joins === undefined ? undefined : await findTenant(trx, joins.tenant);
   if (joins === undefined || tenantId === undefined) {
-    await recordForPerson(trx, userId, { action: 'account.created', requestId, detail: {} });
+    await recordForPerson(trx, userId, { action: 'account.created', requestId });
     return true;
   }
   const { role } = joins;
@@ -135,8 +121,8 @@ async function makeAccount(
   if (!(await joinTenant(trx, { tenantId, userId, email, role }))) {
     throw new Error('a new account already belongs to a tenant');
   }
-  const event = { tenantId, userId, sessionId: null, requestId };
-  await recordInTenant(trx, { ...event, action: 'account.created', detail: {} });
+  const event = { tenantId, userId, requestId };
+  await recordInTenant(trx, { ...event, action: 'account.created' });
   await recordInTenant(trx, { ...event, action: 'member.joined', detail: { role, by: 'registration' } });
   return true;
 }

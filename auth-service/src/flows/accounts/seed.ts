@@ -1,11 +1,17 @@
 import { readSeedFile } from '@countersign/service-kit';
 import { z } from 'zod';
-import { canonicalEmail } from '../../domain/accounts/email.ts';
+import { canonicalEmail } from '../../domain/accounts/account-rules.ts';
 import type { Passwords, StoredPassword } from '../../domain/accounts/passwords.ts';
 import { grantTypes, isClientId } from '../../domain/clients/client-rules.ts';
 import { hashSecret } from '../../domain/clients/client-secret.ts';
-import { addMember, addOAuthClient, addTenant, hasCredential } from '../../store/accounts/seed.ts';
-import type { AuthDatabase } from '../../store/database.ts';
+import {
+  insertOAuthClient,
+  insertSecret,
+  type NewOAuthClient,
+  readCurrentHashes,
+} from '../../store/clients/clients.ts';
+import { insertNew, rowsWith } from '../../store/rows.ts';
+import { type AuthDatabase, actAs, becomeOAuthClient, enterTenant, roles } from '../../store/transaction.ts';
 
 const atOnce = 4;
 
@@ -39,6 +45,8 @@ const seedSchema = z.object({
   ),
 });
 
+const role = roles.accounts;
+
 /**
  * Creates missing demo tenants, members and OAuth clients. Does not change existing ones, or changed passwords.
  *
@@ -50,7 +58,7 @@ export async function seed(
   { file, clientSecret }: Readonly<{ file: string; clientSecret: string | undefined }>,
 ): Promise<void> {
   const { password, tenants } = readSeedFile(file, seedSchema);
-  for (const tenant of tenants) await addTenant(db, tenant);
+  for (const { id, slug, name } of tenants) await addTenant(db, { id, slug, name });
   const people = new Set(
     tenants.flatMap(({ members }) => members.filter((one) => one.can_log_in).map((one) => one.user_id)),
   );
@@ -77,10 +85,45 @@ async function hashFor(
   const hashes = new Map<string, StoredPassword>();
   for (let start = 0; start < people.length; start += atOnce) {
     await Promise.all(
-      people.slice(start, start + atOnce).map(async (id) => {
-        if (!(await hasCredential(db, id))) hashes.set(id, await passwords.hash(password));
+      people.slice(start, start + atOnce).map(async (userId) => {
+        const known = await db.transaction({ role, userId }, (trx) =>
+          rowsWith(trx, 'credentials', { user_id: userId }).select('user_id').executeTakeFirst(),
+        );
+        if (known === undefined) hashes.set(userId, await passwords.hash(password, { address: 'operator' }));
       }),
     );
   }
   return hashes;
+}
+
+export const addTenant = (db: AuthDatabase, tenant: Readonly<{ id: string; slug: string; name: string }>) =>
+  db.transaction({ role, tenantId: tenant.id }, (trx) => insertNew(trx, 'tenants', tenant));
+
+type Member = Readonly<{ tenantId: string; userId: string; email: string; role: string }>;
+
+/** @param member.password If undefined, the current password stays. */
+export async function addMember(
+  db: AuthDatabase,
+  { tenantId, userId, email, password, ...member }: Member & Readonly<{ password: StoredPassword | undefined }>,
+): Promise<void> {
+  await db.transaction({ role, tenantId, userId }, async (trx) => {
+    await insertNew(trx, 'users', { id: userId, email_ci: email, email_verified_at: new Date() });
+    if (password !== undefined) await insertNew(trx, 'credentials', { user_id: userId, ...password });
+    await insertNew(trx, 'memberships', { tenant_id: tenantId, user_id: userId, role: member.role });
+  });
+}
+
+/** Adds the secret also to an existing OAuth client: the file with the demo secret may have been replaced. */
+async function addOAuthClient(db: AuthDatabase, oauthClient: NewOAuthClient, hash: Buffer): Promise<void> {
+  const { tenant_id: tenantId, id: clientId } = oauthClient;
+  await db.transaction({ role: roles.clients }, async (trx) => {
+    await actAs(trx, role);
+    await enterTenant(trx, tenantId);
+    await insertOAuthClient(trx, oauthClient);
+    await actAs(trx, roles.clients);
+    await becomeOAuthClient(trx, clientId);
+    const known = await readCurrentHashes(trx);
+    await actAs(trx, role);
+    if (!known.some((one) => one.hash.equals(hash))) await insertSecret(trx, { tenantId, clientId, hash });
+  });
 }

@@ -1,17 +1,7 @@
 import { auditHash, chainStart, listChains, readChain } from '../../store/audit/audit.ts';
-import type { AuthDatabase } from '../../store/database.ts';
-import { roles } from '../../store/roles.ts';
+import { type AuthDatabase, roles } from '../../store/transaction.ts';
 
-export type ChainReport = Readonly<{
-  tenantId: string;
-  entries: number;
-  /** The hash of the last entry, in hex. A comparison with an earlier copy also reveals a truncated chain. */
-  head: string;
-  /** The first entry whose hash does not match; undefined if all match. */
-  brokenAt: number | undefined;
-  /** The number of the entry that has the `noted` hash. */
-  notedAt: number | undefined;
-}>;
+export type ChainReport = Awaited<ReturnType<typeof verifyChain>>;
 
 /** Recomputes every chain of the audit log. @param noted A hash that was recorded earlier, in hex. */
 export async function verifyAudit(db: AuthDatabase, noted?: string): Promise<ChainReport[]> {
@@ -21,13 +11,15 @@ export async function verifyAudit(db: AuthDatabase, noted?: string): Promise<Cha
   return reports;
 }
 
-async function verifyChain(db: AuthDatabase, tenantId: string, noted: string | undefined): Promise<ChainReport> {
+/** @returns `brokenAt`, the first entry whose hash does not match, and `notedAt`, the entry with the noted hash. */
+async function verifyChain(db: AuthDatabase, tenantId: string, noted: string | undefined) {
   let previous: Buffer = chainStart;
   let entries = 0;
   let notedAt: number | undefined;
   const report = (brokenAt: number | undefined) => ({
     tenantId,
     entries,
+    /** A comparison with an earlier copy also reveals a truncated chain. */
     head: previous.toString('hex'),
     brokenAt,
     notedAt,

@@ -1,48 +1,34 @@
 import { v7 as uuidv7 } from 'uuid';
-import { tokenExchangeGrant } from '../../domain/clients/client-rules.ts';
+import { maxDelegations, tokenExchangeGrant } from '../../domain/clients/client-rules.ts';
 import { newSecret } from '../../domain/clients/client-secret.ts';
-import { maxDelegations } from '../../domain/clients/delegation-token.ts';
-import { revocationInForceSec } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 import { lockHolder } from '../../store/accounts/accounts.ts';
 import { appendAudit } from '../../store/audit/audit.ts';
 import { holdOAuthClient, type OAuthClient } from '../../store/clients/clients.ts';
-import {
-  countDelegations,
-  type Delegation,
-  insertDelegation,
-  revokeOwnDelegation,
-} from '../../store/clients/delegations.ts';
-import type { AuthDatabase } from '../../store/database.ts';
-import { holdLock } from '../../store/locks.ts';
-import { roles } from '../../store/roles.ts';
-import { enterTenant, type Trx } from '../../store/scope.ts';
+import { countDelegations, insertDelegation, revokeOwnDelegation } from '../../store/clients/delegations.ts';
 import { appendRevocations } from '../../store/sessions/revocations.ts';
 import { holdSession } from '../../store/sessions/sessions.ts';
+import { type AuthDatabase, enterTenant, holdLock, roles, type Trx } from '../../store/transaction.ts';
 import type { SessionOwner } from '../sessions/end-sessions.ts';
-import type { Caller } from '../sessions/grant.ts';
-import type { InSession } from '../sessions/switch-tenant.ts';
-import type { IssueParts } from './issue-client-token.ts';
+import type { InSession } from '../sessions/log-in.ts';
+import type { HttpCaller } from '../sessions/throttle.ts';
+import type { IssueParts } from './issue-token.ts';
 import { assertScopes } from './manage-clients.ts';
-
-export type Consent = Readonly<{ clientId: string; scopes: readonly string[]; lifetimeSec: number }>;
-
-/** `token` is the subject token for the OAuth client. It is shown only once. */
-export type GrantedDelegation = Readonly<{ delegation: Delegation & { client_name: string }; token: string }>;
 
 /**
  * Lets an OAuth client in the user's tenant act for the user (RFC 8693) with these scopes. The delegation ends with the
  * user's session or after `lifetimeSec`.
  *
+ * @returns `token` is the subject token for the OAuth client. It is shown only once.
  * @throws AppError `session_revoked`, `too_many_delegations`; `validation_failed` if the OAuth client cannot act for
  *   users, or lacks one of the scopes.
  */
 export function delegate(
   { db, scopes: known }: IssueParts,
   { userId, tenantId, sessionId }: InSession,
-  { clientId, scopes, lifetimeSec }: Consent,
-  caller: Caller,
-): Promise<GrantedDelegation> {
+  { clientId, scopes, lifetimeSec }: Readonly<{ clientId: string; scopes: readonly string[]; lifetimeSec: number }>,
+  caller: HttpCaller,
+) {
   return db.transaction({ role: roles.app, tenantId, userId }, async (trx) => {
     const holder = await lockHolder(trx, userId, tenantId);
     const session = await holdSession(trx, { tenantId, sessionId }, userId);
@@ -57,11 +43,15 @@ export function delegate(
     const { secret: token, hash } = newSecret('delegation');
     const ids = { id: uuidv7(), tenant_id: tenantId, user_id: userId, client_id: clientId, session_id: sessionId };
     const delegation = await insertDelegation(trx, { ...ids, scopes: [...scopes], token_hash: hash, lifetimeSec });
-    await appendAudit(trx, {
-      ...{ tenantId, userId, sessionId, requestId: caller.requestId },
-      action: 'delegation.granted',
-      detail: { delegation_id: delegation.id, client_id: clientId, scopes, expires_in: lifetimeSec, ip: caller.ip },
-    });
+    const event = { tenantId, userId, sessionId, requestId: caller.requestId };
+    const detail = {
+      delegation_id: delegation.id,
+      client_id: clientId,
+      scopes,
+      expires_in: lifetimeSec,
+      ip: caller.ip,
+    };
+    await appendAudit(trx, { ...event, action: 'delegation.granted', detail });
     return { delegation: { ...delegation, client_name: oauthClient.name }, token };
   });
 }
@@ -92,10 +82,6 @@ export async function withdrawDelegation(
     await enterTenant(trx, tenantId);
     const event = { tenantId, userId, sessionId, requestId, detail: { delegation_id: id, client_id: clientId } };
     await appendAudit(trx, { ...event, action: 'delegation.withdrawn' });
-    await appendRevocations(
-      trx,
-      [{ kind: 'session', sid: id, user_id: userId, tenant_id: tenantId }],
-      revocationInForceSec,
-    );
+    await appendRevocations(trx, [{ kind: 'session', sid: id, user_id: userId, tenant_id: tenantId }]);
   });
 }

@@ -1,30 +1,16 @@
 import { v7 as uuidv7 } from 'uuid';
 import { clientIdPrefix, losesRights } from '../../domain/clients/client-rules.ts';
 import { newSecret } from '../../domain/clients/client-secret.ts';
-import { revocationInForceSec } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
-import type { AuditAction } from '../../store/audit/audit.ts';
-import { type ClientSecret, deleteSecrets, insertSecret, listSecrets } from '../../store/clients/client-credentials.ts';
-import {
-  deleteOAuthClient,
-  findOAuthClient,
-  insertOAuthClient,
-  listOAuthClients,
-  lockOAuthClient,
-  type NewOAuthClient,
-  type OAuthClient,
-  type OAuthClientSettings,
-  updateOAuthClient,
-} from '../../store/clients/clients.ts';
-import type { AuthDatabase } from '../../store/database.ts';
-import { roles } from '../../store/roles.ts';
-import type { Trx } from '../../store/scope.ts';
+import type { AuditAction, AuditEvent } from '../../store/audit/audit.ts';
+import * as store from '../../store/clients/clients.ts';
 import { appendRevocations } from '../../store/sessions/revocations.ts';
+import { type AuthDatabase, roles, type Trx } from '../../store/transaction.ts';
 import { recordInTenant } from '../audit/record.ts';
-import { type Admin, asAdmin } from '../tenants/as-admin.ts';
+import { type Admin, asAdmin } from '../tenants/members.ts';
 
 /** An OAuth client as administrators see it. */
-export type ManagedOAuthClient = Readonly<{ oauthClient: OAuthClient; secrets: readonly ClientSecret[] }>;
+export type ManagedOAuthClient = Awaited<ReturnType<typeof withSecrets>>;
 
 /** `secret` is the new secret, which is shown only once. */
 export type OAuthClientWithSecret = ManagedOAuthClient & Readonly<{ secret: string | undefined }>;
@@ -33,36 +19,34 @@ export type OAuthClientWithSecret = ManagedOAuthClient & Readonly<{ secret: stri
 export function createOAuthClient(
   db: AuthDatabase,
   admin: Admin,
-  wanted: Pick<NewOAuthClient, 'name' | 'scopes' | 'grant_types' | 'jwks'>,
+  wanted: Pick<store.NewOAuthClient, 'name' | 'scopes' | 'grant_types' | 'jwks'>,
 ): Promise<OAuthClientWithSecret> {
   const { tenantId, userId } = admin;
   const id = clientIdPrefix + uuidv7();
   return asAdmin(db, admin, async (trx) => {
-    const oauthClient = await insertOAuthClient(trx, { ...wanted, id, tenant_id: tenantId, created_by: userId });
-    if (oauthClient === undefined) throw new Error('a random id already exists');
+    await store.insertOAuthClient(trx, { ...wanted, id, tenant_id: tenantId, created_by: userId });
     const secret = wanted.jwks === null ? await addSecret(trx, tenantId, id) : undefined;
-    const created = { ...(await withSecrets(trx, oauthClient)), secret };
-    await record(trx, admin, 'client.created', id, rightsOf(oauthClient));
-    return created;
+    const created = await withSecrets(trx, await store.findOAuthClient(trx, tenantId, id));
+    await record(trx, admin, 'client.created', id, rightsOf(created.oauthClient));
+    return { ...created, secret };
   });
 }
 
-/** Creates a secret. Later secrets have higher ids. */
-export async function addSecret(trx: Trx, tenantId: string, clientId: string): Promise<string> {
+async function addSecret(trx: Trx, tenantId: string, clientId: string): Promise<string> {
   const { secret, hash } = newSecret('secret');
-  await insertSecret(trx, { tenantId, clientId, hash });
+  await store.insertSecret(trx, { tenantId, clientId, hash });
   return secret;
 }
 
 export function everyOAuthClient(
   db: AuthDatabase,
   tenantId: string,
-  page: Readonly<{ before: string | undefined; limit: number }>,
+  page: Parameters<typeof store.listOAuthClients>[2],
 ): Promise<ManagedOAuthClient[]> {
   return db.transaction({ role: roles.accounts, tenantId }, async (trx) => {
-    const clients = await listOAuthClients(trx, tenantId, page);
+    const clients = await store.listOAuthClients(trx, tenantId, page);
     const ids = clients.map(({ id }) => id);
-    const secrets = await listSecrets(trx, tenantId, ids);
+    const secrets = await store.listSecrets(trx, tenantId, ids);
     return clients.map((oauthClient) => ({
       oauthClient,
       secrets: secrets.filter(({ client_id }) => client_id === oauthClient.id),
@@ -73,57 +57,93 @@ export function everyOAuthClient(
 /** @throws AppError `not_found`. */
 export function readOAuthClient(db: AuthDatabase, tenantId: string, id: string): Promise<ManagedOAuthClient> {
   return db.transaction({ role: roles.accounts, tenantId }, async (trx) =>
-    withSecrets(trx, demand(await findOAuthClient(trx, tenantId, id))),
+    withSecrets(trx, await store.findOAuthClient(trx, tenantId, id)),
   );
 }
-
-/** Absent settings stay unchanged. Setting `jwks` removes the OAuth client's secrets. */
-export type WantedChange = Partial<OAuthClientSettings> & Readonly<{ revokeTokens: boolean }>;
 
 /**
  * Changes an OAuth client. If it loses a right, or `revokeTokens` is set, its tokens are revoked in the same transaction.
  *
+ * @param wanted Absent settings stay unchanged. Setting `jwks` removes the OAuth client's secrets.
  * @throws AppError `insufficient_role`, `not_found`.
  */
 export function changeOAuthClient(
   db: AuthDatabase,
   admin: Admin,
   id: string,
-  { revokeTokens, ...wanted }: WantedChange,
+  { revokeTokens, ...wanted }: Partial<store.OAuthClientSettings> & Readonly<{ revokeTokens: boolean }>,
 ): Promise<ManagedOAuthClient> {
-  return asAdmin(db, admin, async (trx) => {
-    const from = demand(await lockOAuthClient(trx, admin.tenantId, id));
+  const { tenantId } = admin;
+  return changing(db, admin, id, async (trx, from) => {
     const to = { ...from, ...wanted };
-    await updateOAuthClient(trx, admin.tenantId, id, to);
-    if (wanted.jwks !== undefined) await deleteSecrets(trx, { tenantId: admin.tenantId, clientId: id });
+    await store.updateOAuthClient(trx, tenantId, id, to);
+    if (wanted.jwks !== undefined) await store.deleteSecrets(trx, { tenantId, clientId: id });
     const changed = await withSecrets(trx, to);
     const ends = revokeTokens || losesRights(from, to);
     const detail = { from: rightsOf(from), to: rightsOf(to), tokens_ended: ends };
     await record(trx, admin, 'client.changed', id, detail);
-    if (ends) await endTokens(trx, admin.tenantId, id);
+    if (ends) await endTokens(trx, tenantId, id);
     return changed;
   });
 }
 
-/**
- * Deletes an OAuth client, and revokes its tokens in the same transaction.
- *
- * @throws AppError `insufficient_role`, `not_found`.
- */
-export async function removeOAuthClient(db: AuthDatabase, admin: Admin, id: string): Promise<void> {
-  await asAdmin(db, admin, async (trx) => {
-    const oauthClient = demand(await lockOAuthClient(trx, admin.tenantId, id));
-    await deleteOAuthClient(trx, admin.tenantId, id);
+/** Also revokes its tokens. @throws AppError `insufficient_role`, `not_found`. */
+export const removeOAuthClient = (db: AuthDatabase, admin: Admin, id: string): Promise<void> =>
+  changing(db, admin, id, async (trx, oauthClient) => {
+    await store.deleteOAuthClient(trx, admin.tenantId, id);
     await record(trx, admin, 'client.deleted', id, rightsOf(oauthClient));
     await endTokens(trx, admin.tenantId, id);
   });
+
+/**
+ * Gives an OAuth client a new secret. The most recent old secret stays valid for `keepOldForSec`, so that the OAuth
+ * client can switch without an outage. All older secrets and the OAuth client's keys are deleted.
+ *
+ * @throws AppError `insufficient_role`, `not_found`.
+ */
+export function rotateSecret(
+  db: AuthDatabase,
+  admin: Admin,
+  id: string,
+  { keepOldForSec, revokeTokens }: Readonly<{ keepOldForSec: number; revokeTokens: boolean }>,
+): Promise<OAuthClientWithSecret> {
+  const { tenantId } = admin;
+  return changing(db, admin, id, async (trx, current) => {
+    const oauthClient = { ...current, jwks: null };
+    const secrets = await store.listSecrets(trx, tenantId, [id]);
+    const [kept] = keepOldForSec > 0 ? secrets : [];
+    for (const old of secrets) if (old !== kept) await store.deleteSecrets(trx, { tenantId, clientId: id }, old.id);
+    if (kept !== undefined) await store.expireSecret(trx, tenantId, kept.id, keepOldForSec);
+    await store.updateOAuthClient(trx, tenantId, id, oauthClient);
+    const secret = await addSecret(trx, tenantId, id);
+    const rotated = { ...(await withSecrets(trx, oauthClient)), secret };
+    const detail = { keep_old_for: keepOldForSec, tokens_ended: revokeTokens };
+    await record(trx, admin, 'client.secret_rotated', id, detail);
+    if (revokeTokens) await endTokens(trx, tenantId, id);
+    return rotated;
+  });
 }
 
-/** @throws AppError `not_found` if the value is undefined. */
-export function demand<T>(found: T | undefined): T {
-  if (found === undefined) throw new AppError('not_found');
-  return found;
-}
+/** For example the old secret after a rotation. @throws AppError `insufficient_role`, `not_found`. */
+export const endSecret = (db: AuthDatabase, admin: Admin, clientId: string, secretId: string): Promise<void> =>
+  changing(db, admin, clientId, async (trx) => {
+    const ended = await store.deleteSecrets(trx, { tenantId: admin.tenantId, clientId }, secretId);
+    if (!ended) throw new AppError('not_found');
+    await record(trx, admin, 'client.secret_ended', clientId, { secret_id: secretId });
+  });
+
+/** Locks the OAuth client, so that no tokens are issued to it until the transaction ends. */
+const changing = <T>(
+  db: AuthDatabase,
+  admin: Admin,
+  id: string,
+  change: (trx: Trx, oauthClient: store.OAuthClient) => Promise<T>,
+): Promise<T> =>
+  asAdmin(db, admin, async (trx) => {
+    const oauthClient = await store.lockOAuthClient(trx, admin.tenantId, id);
+    if (oauthClient === undefined) throw new AppError('not_found');
+    return change(trx, oauthClient);
+  });
 
 /** @throws AppError `validation_failed` with this message for each scope that is not allowed. */
 export function assertScopes(scopes: readonly string[], allowed: readonly string[], message: string): void {
@@ -133,30 +153,21 @@ export function assertScopes(scopes: readonly string[], allowed: readonly string
   if (errors.length > 0) throw new AppError('validation_failed', { errors });
 }
 
-export async function withSecrets(trx: Trx, oauthClient: OAuthClient): Promise<ManagedOAuthClient> {
-  return { oauthClient, secrets: await listSecrets(trx, oauthClient.tenant_id, [oauthClient.id]) };
+/** @throws AppError `not_found` if there is no OAuth client. */
+async function withSecrets(trx: Trx, oauthClient: store.OAuthClient | undefined) {
+  if (oauthClient === undefined) throw new AppError('not_found');
+  return { oauthClient, secrets: await store.listSecrets(trx, oauthClient.tenant_id, [oauthClient.id]) };
 }
 
 /** Writes to the audit log. Afterwards, the transaction can access the tenant's sessions and revocations. */
-export async function record(
-  trx: Trx,
-  admin: Admin,
-  action: AuditAction,
-  clientId: string,
-  detail: Readonly<Record<string, unknown>>,
-): Promise<void> {
-  await recordInTenant(trx, { ...admin, action, detail: { client_id: clientId, ...detail } });
-}
+const record = (trx: Trx, admin: Admin, action: AuditAction, clientId: string, detail: AuditEvent['detail']) =>
+  recordInTenant(trx, { ...admin, action, detail: { client_id: clientId, ...detail } });
 
-/**
- * Revokes every token of an OAuth client, including tokens with which it acts for users. Must be the transaction's last
- * statement.
- */
-export async function endTokens(trx: Trx, tenantId: string, clientId: string): Promise<void> {
-  await appendRevocations(trx, [{ kind: 'client', client_id: clientId, tenant_id: tenantId }], revocationInForceSec);
-}
+/** Revokes all its tokens, also those with which it acts for users. Must be the transaction's last statement. */
+const endTokens = (trx: Trx, tenantId: string, clientId: string): Promise<void> =>
+  appendRevocations(trx, [{ kind: 'client', client_id: clientId, tenant_id: tenantId }]);
 
-const rightsOf = ({ name, status, scopes, grant_types, jwks }: OAuthClientSettings) => ({
+const rightsOf = ({ name, status, scopes, grant_types, jwks }: store.OAuthClientSettings) => ({
   ...{ name, status, scopes, grant_types },
   kids: jwks?.keys.map(({ kid }) => kid) ?? null,
 });

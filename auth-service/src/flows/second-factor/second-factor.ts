@@ -1,58 +1,40 @@
 import { randomBytes } from 'node:crypto';
 import { assertFreshLogin } from '@countersign/service-kit';
 import type { KeyRing } from '../../domain/keys/key-ring.ts';
-import { newRecoveryCodes, recoveryCodeHash } from '../../domain/second-factor/recovery-codes.ts';
-import { base32, matchTotp, totpSecretBytes, totpUri } from '../../domain/second-factor/totp.ts';
+import * as domain from '../../domain/second-factor/totp.ts';
+import type { Transport } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
-import { emailOf, lockUser } from '../../store/accounts/accounts.ts';
-import { type AuditEvent, appendAudit } from '../../store/audit/audit.ts';
-import { databaseNow } from '../../store/clock.ts';
-import type { AuthDatabase } from '../../store/database.ts';
-import { roles } from '../../store/roles.ts';
-import type { Trx } from '../../store/scope.ts';
-import {
-  confirmTotp,
-  countRecoveryCodes,
-  lockTotp,
-  rememberStep,
-  removeSecondFactor,
-  replaceRecoveryCodes,
-  type StoredTotp,
-  savePendingTotp,
-} from '../../store/second-factor/second-factors.ts';
-import { lockOwnSessions } from '../../store/sessions/sessions.ts';
+import { lockUser } from '../../store/accounts/accounts.ts';
+import { appendAudit } from '../../store/audit/audit.ts';
+import { rowsWith } from '../../store/rows.ts';
+import * as store from '../../store/second-factor/second-factors.ts';
+import { findMfaHolder, lockOwnSessions, takeStep } from '../../store/sessions/sessions.ts';
+import { type AuthDatabase, becomeUser, databaseNow, enterTenant, roles, type Trx } from '../../store/transaction.ts';
+import { type Admission, type AdmitParts, admit, type Proven } from '../sessions/admit.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
-import { judge, type Throttle } from '../sessions/throttle.ts';
-import { openSecret, sealSecret } from './totp-secret.ts';
+import type { InSession } from '../sessions/log-in.ts';
+import { type HttpCaller, judge } from '../sessions/throttle.ts';
 
-export type FactorParts = Readonly<{ db: AuthDatabase; keks: KeyRing; throttle: Throttle }>;
+export type SecondStepParts = AdmitParts & Readonly<{ keks: KeyRing }>;
 
 /** The current session, from the identity that the gateway signed. */
-export type Asking = Readonly<{
-  userId: string;
-  tenantId: string;
-  sessionId: string;
-  /** When the person logged in, in Unix seconds. If undefined, the login counts as too old. */
-  authTimeSec: number | undefined;
-  amr: readonly string[];
-  requestId: string;
-  ip: string | undefined;
-}>;
+export type Asking = InSession &
+  Pick<HttpCaller, 'requestId' | 'ip'> &
+  Readonly<{
+    /** When the person logged in, in Unix seconds. If undefined, the login counts as too old. */
+    authTimeSec: number | undefined;
+    amr: readonly string[];
+  }>;
 
-export type Enrolment = Readonly<{ secret: string; uri: string }>;
-
-/**
- * Creates a secret that has no effect until `confirm` accepts one of its codes.
- *
- * @throws AppError `fresh_login_required`, `mfa_already_enabled`.
- */
-export async function enrolTotp({ db, keks }: FactorParts, asking: Asking): Promise<Enrolment> {
+/** Has no effect until `confirmEnrolment`. @throws AppError `fresh_login_required`, `mfa_already_enabled`. */
+export async function enrolTotp({ db, keks }: SecondStepParts, asking: Asking) {
   const { userId } = asking;
   return changing(db, asking, async (trx, totp) => {
-    if (totp?.confirmed) throw new AppError('mfa_already_enabled');
-    const secret = randomBytes(totpSecretBytes);
-    await savePendingTotp(trx, userId, sealSecret(secret, userId, keks));
-    return { secret: base32(secret), uri: totpUri(secret, await emailOf(trx, userId)) };
+    if (totp?.confirmed_at) throw new AppError('mfa_already_enabled');
+    const secret = randomBytes(domain.totpSecretBytes);
+    await store.savePendingTotp(trx, domain.sealSecret(secret, userId, keks));
+    const user = await rowsWith(trx, 'users', { id: userId }).select('email_ci').executeTakeFirstOrThrow();
+    return { secret: domain.base32(secret), otpauth_uri: domain.totpUri(secret, user.email_ci) };
   });
 }
 
@@ -64,97 +46,138 @@ export async function enrolTotp({ db, keks }: FactorParts, asking: Asking): Prom
  * @throws AppError `fresh_login_required`, `mfa_not_enrolled`, `mfa_already_enabled`, `invalid_code`,
  *   `too_many_attempts`.
  */
-export async function confirmEnrolment(parts: FactorParts, asking: Asking, code: string): Promise<string[]> {
+export async function confirmEnrolment(parts: SecondStepParts, asking: Asking, code: string): Promise<string[]> {
   const { userId } = asking;
   // Checks this before counting the attempt, so that a stolen access token cannot use up the owner's attempts.
   await changing(parts.db, asking, async (_trx, totp) => pendingOf(totp));
-  const reservation = await parts.throttle.reserveCode(userId, asking.ip);
-  return judge(reservation, () =>
+  return judge(await parts.throttle.reserveCode(userId, asking.ip), () =>
     changing(parts.db, asking, async (trx, stored) => {
       const totp = pendingOf(stored);
-      const step = await stepOf(trx, parts.keks, { userId, totp, code });
+      const step = await stepOf(trx, parts.keks, totp, code);
       if (step === undefined) throw new AppError('invalid_code');
-      await rememberStep(trx, userId, step);
-      await confirmTotp(trx, userId);
+      await store.rememberStep(trx, userId, step);
+      await store.confirmTotp(trx, userId);
       const codes = await renewCodes(trx, userId);
       const others = (await lockOwnSessions(trx, userId)).filter(({ id }) => id !== asking.sessionId);
-      await audit(trx, asking, 'mfa.enabled');
-      await endSessions(trx, userId, others, { requestId: asking.requestId, reason: 'mfa_enabled', revocations: [] });
+      await appendAudit(trx, { ...asking, action: 'mfa.enabled' });
+      await endSessions(trx, userId, others, { requestId: asking.requestId, reason: 'mfa_enabled' });
       return codes;
     }),
   );
 }
 
 /** @throws AppError `mfa_not_enrolled`, `mfa_already_enabled`. */
-function pendingOf(totp: StoredTotp | undefined): StoredTotp {
+function pendingOf(totp: store.StoredTotp | undefined): store.StoredTotp {
   if (totp === undefined) throw new AppError('mfa_not_enrolled');
-  if (totp.confirmed) throw new AppError('mfa_already_enabled');
+  if (totp.confirmed_at) throw new AppError('mfa_already_enabled');
   return totp;
 }
 
 /** Removes the second factor. Sessions continue. @throws AppError `fresh_login_required`, `mfa_not_enrolled`. */
-export async function removeTotp({ db }: FactorParts, asking: Asking): Promise<void> {
+export async function removeTotp({ db }: SecondStepParts, asking: Asking): Promise<void> {
   await changing(db, asking, async (trx, totp) => {
     if (totp === undefined) throw new AppError('mfa_not_enrolled');
-    await removeSecondFactor(trx, asking.userId);
-    await audit(trx, asking, 'mfa.removed');
+    await store.removeSecondFactor(trx, asking.userId);
+    await appendAudit(trx, { ...asking, action: 'mfa.removed' });
   });
 }
 
 /** Replaces all recovery codes. Sessions continue. @throws AppError `fresh_login_required`, `mfa_not_enrolled`. */
-export async function renewRecoveryCodes({ db }: FactorParts, asking: Asking): Promise<string[]> {
+export async function renewRecoveryCodes({ db }: SecondStepParts, asking: Asking): Promise<string[]> {
   return changing(db, asking, async (trx, totp) => {
-    if (!totp?.confirmed) throw new AppError('mfa_not_enrolled');
+    if (!totp?.confirmed_at) throw new AppError('mfa_not_enrolled');
     const codes = await renewCodes(trx, asking.userId);
-    await audit(trx, asking, 'mfa.codes_renewed');
+    await appendAudit(trx, { ...asking, action: 'mfa.codes_renewed' });
     return codes;
   });
 }
 
-export type FactorStatus = Readonly<{ enabled: boolean; recoveryCodesLeft: number }>;
-
-export async function readSecondFactor({ db }: FactorParts, userId: string): Promise<FactorStatus> {
-  return db.transaction({ role: roles.self, userId }, async (trx) => ({
-    enabled: (await lockTotp(trx, userId))?.confirmed ?? false,
-    recoveryCodesLeft: await countRecoveryCodes(trx, userId),
+export const readSecondFactor = ({ db }: SecondStepParts, userId: string) =>
+  db.transaction({ role: roles.self, userId }, async (trx) => ({
+    totp: Boolean((await store.lockTotp(trx, userId))?.confirmed_at),
+    recovery_codes_left: await store.countRecoveryCodes(trx, userId),
   }));
-}
 
 /** Returns the step of a valid, unused code. The login calls this under a different database role. */
-export async function stepOf(
-  trx: Trx,
-  keks: KeyRing,
-  { userId, totp, code }: Readonly<{ userId: string; totp: StoredTotp; code: string }>,
-): Promise<number | undefined> {
-  return matchTotp(openSecret({ userId, ...totp }, keks), code, {
-    now: await databaseNow(trx),
-    lastStep: totp.lastStep,
-  });
-}
+const stepOf = async (trx: Trx, keks: KeyRing, totp: store.StoredTotp, code: string): Promise<number | undefined> =>
+  domain.matchTotp(domain.openSecret(totp, keks), code, { now: await databaseNow(trx), lastStep: totp.last_step });
 
 /** Locks the user, so that a concurrent login waits. Requires a recent login with all factors. */
 async function changing<T>(
   db: AuthDatabase,
   asking: Asking,
-  change: (trx: Trx, totp: StoredTotp | undefined) => Promise<T>,
+  change: (trx: Trx, totp: store.StoredTotp | undefined) => Promise<T>,
 ): Promise<T> {
   const { userId, tenantId } = asking;
   return db.transaction({ role: roles.self, userId, tenantId }, async (trx) => {
     await lockUser(trx, userId);
-    const totp = await lockTotp(trx, userId);
-    const isComplete = !totp?.confirmed || asking.amr.includes('otp');
+    const totp = await store.lockTotp(trx, userId);
+    const isComplete = !totp?.confirmed_at || asking.amr.includes('otp');
     assertFreshLogin(isComplete ? asking.authTimeSec : undefined, await databaseNow(trx));
     return change(trx, totp);
   });
 }
 
 async function renewCodes(trx: Trx, userId: string): Promise<string[]> {
-  const codes = newRecoveryCodes();
-  await replaceRecoveryCodes(trx, userId, codes.map(recoveryCodeHash));
+  const codes = domain.newRecoveryCodes();
+  await store.replaceRecoveryCodes(trx, userId, codes.map(domain.recoveryCodeHash));
   return codes;
 }
 
-function audit(trx: Trx, asking: Asking, action: AuditEvent['action']): Promise<void> {
-  const { tenantId, userId, sessionId, requestId } = asking;
-  return appendAudit(trx, { tenantId, action, userId, sessionId, requestId, detail: {} });
+/**
+ * Finishes a login with an authenticator code or a recovery code. After a wrong code the token stays valid, so that the
+ * user can try again. The throttle limits the attempts.
+ *
+ * @param given.mayUse See `chooseTenant`.
+ * @throws AppError `invalid_mfa_token`, `invalid_code`, `too_many_attempts`, and whatever `mayUse` throws.
+ */
+export async function showSecondFactor(
+  parts: SecondStepParts,
+  given: Readonly<{ mfaToken: string; code: string; mayUse(transport: Transport): void }>,
+  caller: HttpCaller,
+): Promise<Admission> {
+  let userId: string | undefined;
+  return admit(parts, caller, {
+    refusal: 'invalid_mfa_token',
+    whose: () => (userId === undefined ? undefined : { userId }),
+    async reserve(throttle) {
+      const holder = await parts.db.transaction({ role: roles.factors }, (trx) => findMfaHolder(trx, given.mfaToken));
+      userId = holder?.userId;
+      return userId === undefined ? throttle.reserveToken(caller.ip) : throttle.reserveCode(userId, caller.ip);
+    },
+    async verify() {
+      const proven = await parts.db.transaction({ role: roles.factors }, (trx) =>
+        verifyIn(trx, parts.keks, given, caller),
+      );
+      if (proven !== undefined) given.mayUse(proven.transport);
+      return proven;
+    },
+  });
+}
+
+async function verifyIn(
+  trx: Trx,
+  keks: KeyRing,
+  { mfaToken, code }: Readonly<{ mfaToken: string; code: string }>,
+  caller: HttpCaller,
+): Promise<Proven | undefined> {
+  const holder = await findMfaHolder(trx, mfaToken);
+  if (holder === undefined) return undefined;
+  const { userId, tenantId } = holder;
+  await becomeUser(trx, userId);
+  await enterTenant(trx, tenantId);
+  const totp = await store.lockTotp(trx, userId);
+  if (totp === undefined) return undefined;
+  const step = await stepOf(trx, keks, totp, code);
+  const byRecovery = step === undefined && (await store.takeRecoveryCode(trx, userId, domain.recoveryCodeHash(code)));
+  if (step === undefined && !byRecovery) throw new AppError('invalid_code');
+  // Under the lock, the second of two concurrent requests finds that the token is gone, and uses up nothing.
+  const taken = await takeStep(trx, mfaToken, 'mfa');
+  if (taken === undefined) throw new AppError('invalid_mfa_token');
+  if (step !== undefined) await store.rememberStep(trx, userId, step);
+  if (byRecovery) {
+    const event = { tenantId, userId, requestId: caller.requestId, detail: { ip: caller.ip } };
+    await appendAudit(trx, { ...event, action: 'mfa.recovery_code_used' });
+  }
+  return { ...taken, amr: [...taken.amr, 'otp'], tenants: { id: tenantId } };
 }

@@ -1,59 +1,50 @@
-import { type EndReason, revocationInForceSec } from '../../domain/sessions/session-rules.ts';
+import type { EndReason } from '../../domain/sessions/session-rules.ts';
 import { lockUser } from '../../store/accounts/accounts.ts';
 import { appendAudit } from '../../store/audit/audit.ts';
-import type { AuthDatabase } from '../../store/database.ts';
-import { roles } from '../../store/roles.ts';
-import { enterTenant, type Trx } from '../../store/scope.ts';
+import { rowsWith } from '../../store/rows.ts';
 import { appendRevocations, type NewRevocation } from '../../store/sessions/revocations.ts';
-import { isOwnSession, lockOwnSessions, markRevoked, type OwnSession } from '../../store/sessions/sessions.ts';
+import { lockOwnSessions, markRevoked, type OwnSession } from '../../store/sessions/sessions.ts';
+import { type AuthDatabase, enterTenant, roles, type Trx } from '../../store/transaction.ts';
 
 /** Which of a person's sessions to end, relative to the current one. */
-export type LogoutScope = 'this' | 'others' | 'all';
+type LogoutScope = 'this' | 'others' | 'all';
 
 export type SessionOwner = Readonly<{ userId: string; sessionId: string }>;
 
 /**
  * Ends a person's sessions, audits this, and revokes the access tokens, all in one transaction. Ignores sessions that
  * have already ended.
+ *
+ * @returns Whether the session belongs to this user, even if it had already ended.
  */
 export async function logOut(
   db: AuthDatabase,
-  owner: SessionOwner,
+  { userId, sessionId }: SessionOwner,
   scope: LogoutScope,
   requestId: string,
-): Promise<void> {
-  const { userId, sessionId } = owner;
-  await db.transaction({ role: roles.self, userId }, async (trx) => {
+): Promise<boolean> {
+  return db.transaction({ role: roles.self, userId }, async (trx) => {
     // Locks the holder first: a session that is starting is then either found or waits.
     if (scope !== 'this') await lockUser(trx, userId);
     const open = await lockOwnSessions(trx, userId);
+    const own = await rowsWith(trx, 'sessions', { user_id: userId, id: sessionId }).select('id').executeTakeFirst();
     const doomed = open.filter(({ id }) => scope === 'all' || (id === sessionId) === (scope === 'this'));
-    const everything: NewRevocation[] = scope === 'all' ? [{ kind: 'user', user_id: userId }] : [];
-    await endSessions(trx, userId, doomed, { requestId, reason: 'logout', revocations: everything });
-  });
-}
-
-/** @returns Whether the session belongs to this user. A session that has already ended does not change. */
-export async function endOwnSession(db: AuthDatabase, owner: SessionOwner, requestId: string): Promise<boolean> {
-  const { userId, sessionId } = owner;
-  return db.transaction({ role: roles.self, userId }, async (trx) => {
-    if (!(await isOwnSession(trx, userId, sessionId))) return false;
-    const doomed = (await lockOwnSessions(trx, userId)).filter(({ id }) => id === sessionId);
-    await endSessions(trx, userId, doomed, { requestId, reason: 'logout', revocations: [] });
-    return true;
+    const also = scope === 'all' ? ({ kind: 'user', user_id: userId } as const) : undefined;
+    await endSessions(trx, userId, doomed, { requestId, reason: 'logout', also });
+    return own !== undefined;
   });
 }
 
 /**
  * Ends locked sessions of one user. Must be the last step of a transaction, which stays in the last session's tenant.
  *
- * @param how.revocations Additional revocations to write.
+ * @param how.also Another revocation to write.
  */
 export async function endSessions(
   trx: Trx,
   userId: string,
   doomed: readonly OwnSession[],
-  { requestId, reason, revocations }: Readonly<{ requestId: string; reason: EndReason; revocations: NewRevocation[] }>,
+  { requestId, reason, also }: Readonly<{ requestId: string; reason: EndReason; also?: NewRevocation | undefined }>,
 ): Promise<void> {
   const ids = doomed.map(({ id }) => id);
   await markRevoked(trx, ids, reason);
@@ -67,5 +58,5 @@ export async function endSessions(
   const sessions = doomed.map(
     ({ id, tenantId }) => ({ kind: 'session', sid: id, user_id: userId, tenant_id: tenantId }) as const,
   );
-  await appendRevocations(trx, [...sessions, ...revocations], revocationInForceSec);
+  await appendRevocations(trx, [...sessions, ...(also ? [also] : [])]);
 }

@@ -1,23 +1,12 @@
-import type { AuthDatabase } from '../../store/database.ts';
 import { type FeedBatch, type FeedForm, readFeed, revocationsChannel } from '../../store/sessions/revocations.ts';
+import type { AuthDatabase } from '../../store/transaction.ts';
 
-export type FeedRequest = Readonly<{
-  log: string | undefined;
-  after: number;
-  form?: FeedForm | undefined;
-  waitMs: number;
-}>;
+type FeedPosition = Readonly<{ log: string | undefined; after: number; form?: FeedForm | undefined }>;
+
+export type Feed = Awaited<ReturnType<typeof openFeed>>;
 
 /** Serves the revocation log to gateways. */
-export type Feed = Readonly<{
-  /** Returns the next batch. If nothing is new, waits until `waitMs` have passed or `signal` aborts. */
-  next(request: FeedRequest, signal: AbortSignal): Promise<FeedBatch>;
-  /** Makes waiting and later requests respond immediately. Can be called repeatedly. */
-  end(): Promise<void>;
-  readonly ended: boolean;
-}>;
-
-export async function openFeed(db: AuthDatabase): Promise<Feed> {
+export async function openFeed(db: AuthDatabase) {
   const waiters = new Set<() => void>();
   const reads = new Map<string, Promise<FeedBatch>>();
   const wakeAll = () => {
@@ -34,7 +23,7 @@ export async function openFeed(db: AuthDatabase): Promise<Feed> {
    * Shares each read among the followers at the same position. One entry wakes all of them, and a thousand transactions
    * at once would leave no connection for a logout.
    */
-  function read({ log, after, form }: Pick<FeedRequest, 'log' | 'after' | 'form'>): Promise<FeedBatch> {
+  function read({ log, after, form }: FeedPosition): Promise<FeedBatch> {
     const key = JSON.stringify([log, after, form]);
     const shared = reads.get(key);
     if (shared !== undefined) return shared;
@@ -64,7 +53,11 @@ export async function openFeed(db: AuthDatabase): Promise<Feed> {
     get ended() {
       return ended;
     },
-    async next({ log, after, form, waitMs }, signal) {
+    /** Returns the next batch. If nothing is new, waits until `waitMs` have passed or `signal` aborts. */
+    async next(
+      { log, after, form, waitMs }: FeedPosition & Readonly<{ waitMs: number }>,
+      signal: AbortSignal,
+    ): Promise<FeedBatch> {
       const deadline = performance.now() + waitMs;
       for (;;) {
         const wake = wakeUp(Math.max(0, deadline - performance.now()), signal);
@@ -78,7 +71,8 @@ export async function openFeed(db: AuthDatabase): Promise<Feed> {
         }
       }
     },
-    async end() {
+    /** Makes waiting and later requests respond immediately. Can be called repeatedly. */
+    async end(): Promise<void> {
       ended = true;
       wakeAll();
       stopped ??= stopListening();

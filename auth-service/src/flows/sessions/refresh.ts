@@ -1,56 +1,42 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { Logger } from '@countersign/service-kit';
+import type { Logger } from '@countersign/process-kit';
 import { Counter, type Registry } from 'prom-client';
 import type { KeyRing } from '../../domain/keys/key-ring.ts';
 import { seal, successorKey, unseal } from '../../domain/keys/sealing.ts';
-import { type Decision, decideRefresh, type Presented } from '../../domain/sessions/refresh-decision.ts';
+import { decideRefresh, type Presented, type RefreshDecision } from '../../domain/sessions/refresh-decision.ts';
 import { decodeRefreshToken, encodeRefreshToken, type RefreshToken } from '../../domain/sessions/refresh-token.ts';
 import type { EndReason } from '../../domain/sessions/session-rules.ts';
 import { AppError, type ErrorCode } from '../../errors.ts';
 import { lockHolder } from '../../store/accounts/accounts.ts';
-import type { AuthDatabase } from '../../store/database.ts';
-import { roles } from '../../store/roles.ts';
-import { becomeUser, type Trx } from '../../store/scope.ts';
-import {
-  findSessionUser,
-  type LockedSession,
-  lockSession,
-  rotateSession,
-} from '../../store/sessions/refresh-family.ts';
-import { endSessions } from './end-sessions.ts';
-import { type Caller, type Grant, grantOf } from './grant.ts';
+import { findSessionUser, type LockedSession, lockSession, rotateSession } from '../../store/sessions/sessions.ts';
+import { type AuthDatabase, becomeUser, roles, type Trx } from '../../store/transaction.ts';
+import { type Grant, grantOf } from './admit.ts';
+import { endSessions, type SessionOwner } from './end-sessions.ts';
+import type { HttpCaller } from './throttle.ts';
 
-/** Refresh outcomes. The first two issue tokens. All others are errors. */
-export const refreshOutcomes = [
-  'rotated',
-  'repeated',
-  'invalid',
-  'unbound',
-  'revoked',
-  'expired',
-  'inactive',
-  'reuse',
-  'ahead',
-] as const;
+/** The outcomes of a refresh. */
+const issuing = ['rotated', 'repeated'] as const;
+const refusing = ['invalid', 'unbound', 'revoked', 'expired', 'inactive', 'reuse', 'ahead'] as const;
 
-export type RefreshOutcome = (typeof refreshOutcomes)[number];
+type Issuing = (typeof issuing)[number];
+type Refusing = (typeof refusing)[number];
 
 /** Called for every refresh. `session` is undefined for a token that we did not issue. */
-export type RefreshObserver = (outcome: RefreshOutcome, session?: Readonly<{ session_id: string }>) => void;
+type RefreshObserver = (outcome: Issuing | Refusing, session?: Readonly<{ session_id: string }>) => void;
 
 export type RefreshParts = Readonly<{ db: AuthDatabase; macKeys: KeyRing; observe?: RefreshObserver }>;
 
 /** A refusal is returned, because throwing in the transaction would undo the revocations. */
 type Outcome =
-  | Readonly<{ as: 'rotated' | 'repeated'; grant: Grant }>
-  | Readonly<{ as: Exclude<RefreshOutcome, 'rotated' | 'repeated'>; refused: ErrorCode; ended?: EndReason }>;
+  | Readonly<{ as: Issuing; grant: Grant }>
+  | Readonly<{ as: Refusing; refused: ErrorCode; ended?: EndReason }>;
 
 /**
  * Issues a new access token, and the refresh token that replaces the given one.
  *
  * @throws AppError `invalid_refresh_token`, `refresh_token_reused`, `session_expired`, `session_revoked`.
  */
-export async function refresh(parts: RefreshParts, text: string, caller: Caller): Promise<Grant> {
+export async function refresh(parts: RefreshParts, text: string, caller: HttpCaller): Promise<Grant> {
   const token = decodeRefreshToken(text, parts.macKeys);
   if (token === undefined) {
     parts.observe?.('invalid');
@@ -65,7 +51,7 @@ export async function refresh(parts: RefreshParts, text: string, caller: Caller)
   throw new AppError(outcome.refused, { detail });
 }
 
-async function refreshIn(trx: Trx, macKeys: KeyRing, token: RefreshToken, caller: Caller): Promise<Outcome> {
+async function refreshIn(trx: Trx, macKeys: KeyRing, token: RefreshToken, caller: HttpCaller): Promise<Outcome> {
   const userId = await findSessionUser(trx, token.tenantId, token.sessionId);
   if (userId === undefined) return { as: 'invalid', refused: 'invalid_refresh_token' };
   await becomeUser(trx, userId);
@@ -81,7 +67,7 @@ async function refreshIn(trx: Trx, macKeys: KeyRing, token: RefreshToken, caller
   }
   if (decision.kind === 'end' || holder === undefined) {
     const end = decision.kind === 'end' ? decision : ({ reason: 'inactive', code: 'session_revoked' } as const);
-    const how = { reason: end.reason, requestId: caller.requestId, revocations: [] };
+    const how = { reason: end.reason, requestId: caller.requestId };
     await endSessions(trx, userId, [{ id: token.sessionId, tenantId: token.tenantId }], how);
     return { as: end.reason, refused: end.code, ended: end.reason };
   }
@@ -93,11 +79,8 @@ async function refreshIn(trx: Trx, macKeys: KeyRing, token: RefreshToken, caller
   return { as: decision.kind === 'rotate' ? 'rotated' : 'repeated', grant };
 }
 
-/**
- * Compares the token with the session row. It may be the current token, or the previous token, which can decrypt the
- * current one.
- */
-export function presentedTo(session: LockedSession, token: RefreshToken): Presented {
+/** The token may be the current one, or the previous one, which can decrypt the current one. */
+function presentedTo(session: LockedSession, token: RefreshToken): Presented {
   const hash = createHash('sha256').update(token.random).digest();
   const { tokenHash, sealedSuccessor } = session;
   const opened =
@@ -118,7 +101,7 @@ async function successorOf(
   macKeys: KeyRing,
   token: RefreshToken,
   session: LockedSession,
-  { decision, caller }: { decision: Extract<Decision, { kind: 'rotate' | 'repeat' }>; caller: Caller },
+  { decision, caller }: { decision: Extract<RefreshDecision, { kind: 'rotate' | 'repeat' }>; caller: HttpCaller },
 ): Promise<Pick<Grant, 'refreshToken' | 'refreshExpiresInSec'> | undefined> {
   if (decision.kind === 'repeat') {
     return { refreshToken: decision.successor, refreshExpiresInSec: session.expiresInSec };
@@ -148,11 +131,43 @@ export function observeRefreshes(registry: Registry, logger: Logger): RefreshObs
     labelNames: ['outcome'],
     registers: [registry],
   });
-  for (const outcome of refreshOutcomes) counter.inc({ outcome }, 0);
+  for (const outcome of [...issuing, ...refusing]) counter.inc({ outcome }, 0);
   return (outcome, session) => {
     counter.inc({ outcome });
     if (outcome !== 'ahead') return;
     // We never issued this counter: a MAC key has leaked, or the database was restored from a backup.
     logger.error({ alarm: 'refresh_token_ahead', ...session }, 'a refresh token has a valid MAC but was never issued');
   };
+}
+
+/**
+ * Finds a refresh token's session, for a logout without an access token.
+ *
+ * @param jkt Thumbprint of the key whose DPoP proof the gateway verified.
+ * @returns undefined if the session is gone. `current` tells whether the token can still be refreshed. An older token
+ *   may be stolen, so it can end only its own session.
+ * @throws AppError `invalid_refresh_token` if we never issued the token, or if the session is bound to another key:
+ *   without its key, a stolen token cannot even end the session (RFC 9449 section 5).
+ */
+export async function identifySession(
+  { db, macKeys }: RefreshParts,
+  text: string,
+  jkt: string | null,
+): Promise<Readonly<{ owner: SessionOwner; current: boolean }> | undefined> {
+  const token = decodeRefreshToken(text, macKeys);
+  if (token === undefined)
+    throw new AppError('invalid_refresh_token', { detail: { reason: 'not issued by this service' } });
+  const { tenantId, sessionId } = token;
+  return db.transaction({ role: roles.app, tenantId }, async (trx) => {
+    const userId = await findSessionUser(trx, tenantId, sessionId);
+    const session = await lockSession(trx, token);
+    if (userId === undefined || session === undefined) return undefined;
+    if (session.jkt !== null && session.jkt !== jkt) {
+      throw new AppError('invalid_refresh_token', {
+        detail: { reason: 'no DPoP proof for its key', session_id: sessionId },
+      });
+    }
+    const { kind } = decideRefresh({ ...session, holderActive: true }, presentedTo(session, token));
+    return { owner: { userId, sessionId }, current: kind === 'rotate' || kind === 'repeat' };
+  });
 }

@@ -1,41 +1,34 @@
-import { silentLogger } from '@countersign/testing';
-import { expect, test } from '@jest/globals';
-import type { Attempts } from '../../store/sessions/attempts.ts';
-import { withFallback } from './throttle.ts';
+import { describe, expect, test } from '@jest/globals';
+import { loginLimits, networkOf, slowdownMs } from './throttle.ts';
 
-const counting = (work: () => Promise<void>) => {
-  let asked = 0;
-  const store: Attempts = {
-    async add(limits) {
-      asked += 1;
-      await work();
-      return limits.map(() => ({ count: asked, resetsInSec: 60 }));
-    },
-    takeBack: work,
-    clear: work,
-  };
-  return { store, asked: () => asked };
-};
-
-test('skips a failing first store for a second, then probes it with one operation, and uses it again once it responds', async () => {
-  let now = 0;
-  let works = false;
-  const first = counting(async () => {
-    if (!works) throw new Error('gone');
+describe('login limits', () => {
+  test('a pair, a network and an email address are counted separately, with unambiguous keys', () => {
+    const { pair, address, email } = loginLimits('a@b.test', '192.0.2.1');
+    expect(new Set([pair.key, address.key, email.key]).size).toBe(3);
+    expect(loginLimits('a', 'b:c').pair.key).not.toBe(loginLimits('a:b', 'c').pair.key);
+    expect([pair.refuseAbove, address.refuseAbove, email.refuseAbove]).toEqual([10, 100, undefined]);
   });
-  const second = counting(async () => {});
-  const either = withFallback(first.store, second.store, silentLogger(), () => now);
-  const add = (times: number) => Promise.all(Array.from({ length: times }, () => either.add([])));
 
-  await add(1);
-  await add(20);
-  expect([first.asked(), second.asked()]).toEqual([1, 21]);
-  now = 1_000;
-  await add(20);
-  expect([first.asked(), second.asked()]).toEqual([2, 41]);
-  now = 2_000;
-  works = true;
-  await add(1);
-  await add(20);
-  expect([first.asked(), second.asked()]).toEqual([23, 41]);
+  test.each([
+    [1, 0],
+    [100, 0],
+    [101, 50],
+    [1_000, 2_000],
+  ])('attempt %i on one email address is delayed by %i ms', (attempts, waitMs) => {
+    expect(slowdownMs(attempts)).toBe(waitMs);
+  });
+});
+
+test.each([
+  ['192.0.2.7', '192.0.2.7'],
+  ['::ffff:192.0.2.7', '192.0.2.7'],
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+  ['2001:db8:1:2::9', '2001:db8:1:2::/64'],
+  ['2001:0DB8:0001:0002::', '2001:db8:1:2::/64'],
+  ['::1', '0:0:0:0::/64'],
+  ['fe80::1%eth0', 'unknown'],
+  ['localhost', 'unknown'],
+  [undefined, 'unknown'],
+])('%s is counted as %s', (address, network) => {
+  expect(networkOf(address)).toBe(network);
 });

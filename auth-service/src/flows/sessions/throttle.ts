@@ -1,19 +1,21 @@
+import { createHash } from 'node:crypto';
+import { isIP } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Logger } from '@countersign/service-kit';
-import { networkOf } from '../../domain/accounts/network.ts';
-import {
-  addressLimit,
-  codeLimits,
-  invitationLimit,
-  type Limit,
-  loginLimits,
-  type MailRequest,
-  mailLimits,
-  oauthClientLimits,
-  slowdownMs,
-} from '../../domain/sessions/login-limits.ts';
+import { addressKey, type Turn } from '@countersign/process-kit';
 import { AppError, errors } from '../../errors.ts';
 import type { Attempts, Count } from '../../store/sessions/attempts.ts';
+
+/** The caller of a request. */
+export type HttpCaller = Readonly<{
+  requestId: string;
+  ip: string | null;
+  userAgent: string | null;
+  /** Thumbprint of the key whose DPoP proof the gateway verified. */
+  jkt: string | null;
+}>;
+
+/** The caller's turn in the hash queue. */
+export const turnOf = ({ ip }: HttpCaller): Turn => ({ address: networkOf(ip) });
 
 /** An attempt that already counts as a failure. */
 export type Reservation = Readonly<{
@@ -23,37 +25,13 @@ export type Reservation = Readonly<{
   cancelled(): Promise<void>;
 }>;
 
-/** The IP address that the gateway reported, if any. */
-type Ip = string | null | undefined;
+export type Throttle = ReturnType<typeof createThrottle>;
 
 /**
  * Limits attempts in every flow that issues a token. Attempts are counted before they are verified, so that parallel
- * guesses all count.
+ * guesses all count. Each `reserve` throws AppError `too_many_attempts` with `retry-after`.
  */
-export type Throttle = Readonly<{
-  /** @throws AppError `too_many_attempts` with `retry-after`. */
-  reserveLogin(email: string, ip: Ip): Promise<Reservation>;
-  /** For emailed links and login tokens. @throws AppError `too_many_attempts` with `retry-after`. */
-  reserveToken(ip: Ip): Promise<Reservation>;
-  /** For this person's second-factor codes. @throws AppError `too_many_attempts` with `retry-after`. */
-  reserveCode(userId: string, ip: Ip): Promise<Reservation>;
-  /** For this OAuth client's credentials. @throws AppError `too_many_attempts` with `retry-after`. */
-  reserveOAuthClient(clientId: string, ip: Ip): Promise<Reservation>;
-  /**
-   * For requests that send an email, whether or not the address has an account.
-   *
-   * @returns Whether to send the email: at most five an hour for each network, and twenty in total. The response is the
-   *   same either way, so that it reveals nothing about other requests.
-   * @throws AppError `too_many_attempts` with `retry-after` if this network has made too many requests.
-   */
-  reserveMail(request: MailRequest, ip: Ip): Promise<boolean>;
-  /** For invitations by a tenant's administrators. @throws AppError `too_many_attempts` with `retry-after`. */
-  reserveInvitation(tenantId: string, email: string): Promise<void>;
-  /** For audit log entries about refused logins. @returns Whether to write the entry. */
-  mayRecord(limit: Limit): Promise<boolean>;
-}>;
-
-export function createThrottle(attempts: Attempts): Throttle {
+export function createThrottle(attempts: Attempts) {
   const reserve = async (limits: readonly Limit[]) => {
     const counts = await attempts.add(limits);
     const counted = limits.map((limit, index) => ({ limit, count: counts[index] }));
@@ -73,31 +51,40 @@ export function createThrottle(attempts: Attempts): Throttle {
     cancelled: () => attempts.takeBack([pair, ...others]),
   });
   return {
-    async reserveLogin(email, ip) {
+    async reserveLogin(email: string, ip: HttpCaller['ip']): Promise<Reservation> {
       const { pair, address, email: perEmail } = loginLimits(email, networkOf(ip));
       const [, , emailCount] = await reserve([pair, address, perEmail]);
       await delay(slowdownMs(emailCount?.count ?? 0));
       return reservation(pair, [address, perEmail]);
     },
-    async reserveToken(ip) {
+    /** For emailed links and login tokens. */
+    async reserveToken(ip: HttpCaller['ip']): Promise<Reservation> {
       const limits = [addressLimit(networkOf(ip))];
       await reserve(limits);
       const takeBack = () => attempts.takeBack(limits);
       return { succeeded: takeBack, cancelled: takeBack };
     },
-    async reserveCode(userId, ip) {
+    /** For this person's second-factor codes. */
+    async reserveCode(userId: string, ip: HttpCaller['ip']): Promise<Reservation> {
       const network = networkOf(ip);
-      const [pair, person] = codeLimits(userId, network);
+      const { pair, person } = codeLimits(userId, network);
       const address = addressLimit(network);
       await reserve([pair, person, address]);
       return reservation(pair, [person, address]);
     },
-    async reserveOAuthClient(clientId, ip) {
-      const [pair, address] = oauthClientLimits(clientId, networkOf(ip));
+    /** For this OAuth client's credentials. */
+    async reserveOAuthClient(clientId: string, ip: HttpCaller['ip']): Promise<Reservation> {
+      const { pair, address } = oauthClientLimits(clientId, networkOf(ip));
       await reserve([pair, address]);
       return reservation(pair, [address]);
     },
-    async reserveMail(request, ip) {
+    /**
+     * For requests that send an email, whether or not the address has an account.
+     *
+     * @returns Whether to send the email: at most five an hour for each network, and twenty in total. The response is
+     *   the same either way, so that it reveals nothing about other requests.
+     */
+    async reserveMail(request: MailRequest, ip: HttpCaller['ip']): Promise<boolean> {
       const network = networkOf(ip);
       await reserve([addressLimit(network)]);
       const { pair, mailbox } = mailLimits(request, network);
@@ -107,10 +94,10 @@ export function createThrottle(attempts: Attempts): Throttle {
       await attempts.takeBack([mailbox]);
       return false;
     },
-    async reserveInvitation(tenantId, email) {
-      await reserve([invitationLimit(tenantId, email)]);
-    },
-    async mayRecord(limit) {
+    /** For invitations by a tenant's administrators. */
+    reserveInvitation: (tenantId: string, email: string) => reserve([invitationLimit(tenantId, email)]),
+    /** Counts an event. @returns Whether the limit allows it. */
+    async allows(limit: Limit): Promise<boolean> {
       const [count] = await attempts.add([limit]);
       return !isOver({ limit, count });
     },
@@ -134,41 +121,79 @@ export async function judge<T>(reservation: Reservation, work: () => Promise<T>)
 const isOver = ({ limit, count }: Readonly<{ limit: Limit; count: Count | undefined }>): boolean =>
   limit.refuseAbove !== undefined && (count?.count ?? 0) > limit.refuseAbove;
 
-const leftAloneMs = 1_000;
+/**
+ * Returns the network that rate limits count: an IPv4 address, or the /64 of an IPv6 address, which usually belongs to
+ * one subscriber. All other values share one bucket, so that a missing address cannot bypass a limit.
+ */
+export const networkOf = (address: string | null | undefined): string =>
+  !address || address.includes('%') || isIP(address) === 0 ? 'unknown' : addressKey(address);
+
+/** If `refuseAbove` is undefined, the counter never refuses: an email address is not enough to lock out its owner. */
+export type Limit = Readonly<{ key: string; windowSec: number; refuseAbove: number | undefined }>;
+
+/** The key is a hash, so that the store holds no addresses. The boundaries of its parts are unambiguous. */
+const limit = (windowSec: number, refuseAbove: number | undefined, ...parts: string[]): Limit => ({
+  key: createHash('sha256').update(JSON.stringify(parts)).digest('base64url'),
+  windowSec,
+  refuseAbove,
+});
+
+const quarterHourSec = 900;
+const hourSec = 3600;
+const emailFreeAttempts = 100;
+
+/** @param network The result of `networkOf`. */
+export const loginLimits = (email: string, network: string) => ({
+  pair: limit(quarterHourSec, 10, 'pair', email, network),
+  address: addressLimit(network),
+  email: limit(hourSec, undefined, 'email', email),
+});
+
+export const addressLimit = (network: string) => limit(quarterHourSec, 100, 'address', network);
+
+/** 30 guesses an hour are a chance of one in ten thousand. Only someone with the password can use them up. */
+export const codeLimits = (userId: string, network: string) => ({
+  pair: limit(quarterHourSec, 10, 'code', userId, network),
+  person: limit(hourSec, 30, 'code', userId),
+});
 
 /**
- * Counts in the second store while the first store fails, so that attempts are always limited. After a failure it skips
- * the first store for a second and then retries with one operation. Otherwise every operation of a login would wait for
- * a Redis that hangs.
- *
- * @param nowMs A monotonic clock.
+ * Limits failed authentications of OAuth clients. Their secrets have 256 random bits, so these limits only bound the
+ * work: many instances of an OAuth client may start at once behind one address. Logins of people have separate
+ * counters, so that an OAuth client with a wrong secret never blocks them.
  */
-export function withFallback(
-  first: Attempts,
-  second: Attempts,
-  logger: Logger,
-  nowMs: () => number = () => performance.now(),
-): Attempts {
-  /** Undefined while the first store works. */
-  let failingUntilMs: number | undefined;
-  const either = async <T>(use: (store: Attempts) => Promise<T>): Promise<T> => {
-    if (failingUntilMs !== undefined) {
-      if (nowMs() < failingUntilMs) return use(second);
-      failingUntilMs = nowMs() + leftAloneMs;
-    }
-    try {
-      const result = await use(first);
-      failingUntilMs = undefined;
-      return result;
-    } catch (error) {
-      failingUntilMs = nowMs() + leftAloneMs;
-      logger.warn({ err: error }, 'Redis does not respond; attempts are counted in the database');
-      return use(second);
-    }
-  };
-  return {
-    add: (limits) => either((store) => store.add(limits)),
-    takeBack: (limits) => either((store) => store.takeBack(limits)),
-    clear: (limit) => either((store) => store.clear(limit)),
-  };
-}
+export const oauthClientLimits = (clientId: string, network: string) => ({
+  pair: limit(quarterHourSec, 60, 'client', clientId, network),
+  address: limit(quarterHourSec, 300, 'client-address', network),
+});
+
+/** Emails that anyone can request. Each kind has its own limit. */
+export type MailRequest = Readonly<{
+  purpose: 'registration' | 'verification_again' | 'password_reset';
+  email: string;
+}>;
+
+/** Prevents flooding. The limit per network is lower, so that one network cannot use up the mailbox's limit. */
+export const mailLimits = ({ purpose, email }: MailRequest, network: string) => ({
+  pair: limit(hourSec, 5, 'mail', purpose, email, network),
+  mailbox: limit(hourSec, 20, 'mail', purpose, email),
+});
+
+/** Limits invitations to an address, because repeatedly inviting and withdrawing would flood its mailbox. */
+export const invitationLimit = (tenantId: string, email: string) => limit(hourSec, 5, 'invitation', tenantId, email);
+
+/** Limits how often known browsers go first at an account. Further attempts wait like those of unknown browsers. */
+export const knownBrowserLimit = (email: string) => limit(hourSec, 10, 'known', email);
+
+const recordedPerHour = { 'login.failed': 10, 'login.throttled': 10, known: 1_000, unknown: 100 } as const;
+
+/**
+ * Limits audit log entries about refused logins, so that an attacker cannot flood the log. The limits are per person,
+ * per network, and in total, with separate totals for known and unknown addresses.
+ */
+export const auditLimit = (kind: keyof typeof recordedPerHour, subject: string) =>
+  limit(hourSec, recordedPerHour[kind], 'audit', kind, subject);
+
+/** Delays attempts for an email address with more than 100 attempts in the hour, by up to 2 s. */
+export const slowdownMs = (emailAttempts: number): number =>
+  Math.min(2_000, Math.max(0, emailAttempts - emailFreeAttempts) * 50);

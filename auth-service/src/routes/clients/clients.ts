@@ -1,26 +1,15 @@
 import { jsonOf, lineField, paginate, paginationFields } from '@countersign/service-kit';
 import { z } from 'zod';
-import { clientKeySet } from '../../domain/clients/client-keys.ts';
 import {
+  clientKeySet,
   defaultSecretOverlapSec,
   grantTypes,
   isClientId,
   maxScopes,
   maxSecretOverlapSec,
 } from '../../domain/clients/client-rules.ts';
-import {
-  assertScopes,
-  changeOAuthClient,
-  createOAuthClient,
-  everyOAuthClient,
-  type ManagedOAuthClient,
-  type OAuthClientWithSecret,
-  readOAuthClient,
-  removeOAuthClient,
-} from '../../flows/clients/manage-clients.ts';
-import { endSecret, rotateSecret } from '../../flows/clients/rotate-secret.ts';
-import { route } from '../route.ts';
-import { adminOf } from '../tenants/tenant-admin.ts';
+import * as flows from '../../flows/clients/manage-clients.ts';
+import { adminOf, route } from '../route.ts';
 
 const grantTypeList = z.array(z.enum(grantTypes)).min(1).max(grantTypes.length);
 const scopeList = z.array(z.string()).max(maxScopes);
@@ -52,20 +41,16 @@ const oauthClientWithSecret = oauthClient
   .extend({ client_secret: z.string().optional().describe('Shown only once. Absent if the OAuth client has keys.') })
   .meta({ id: 'ClientWithSecret' });
 
-const ofTenant = z.object({ id: z.string() });
 const ofOAuthClient = z.object({ id: z.string(), clientId: z.string().refine(isClientId) });
 const ofSecret = ofOAuthClient.extend({ secretId: z.uuid() });
 const forAdmins = { tag: 'Clients', callers: ['user'], errors: ['insufficient_role', 'tenant_mismatch'] } as const;
 
 export const oauthClientRoutes = [
-  route({
+  route('POST /v1/auth/tenants/:id/clients', {
     ...forAdmins,
-    method: 'post',
-    path: '/v1/auth/tenants/:id/clients',
     operationId: 'createClient',
     summary: 'Create an OAuth client in your tenant (administrators only)',
     description: 'Without `jwks`, the response has a generated `client_secret`. Scopes must be listed in AUTH_SCOPES.',
-    params: ofTenant,
     body: z
       .strictObject({
         name: lineField(100),
@@ -75,47 +60,41 @@ export const oauthClientRoutes = [
       })
       .meta({ examples: [{ name: 'Nightly export', scopes: ['complaints.read'] }] }),
     responses: { 201: oauthClientWithSecret },
-  }).handle(async ({ res, identity, params, body, reply }, { db, scopes: known }) => {
+  }).handle(async (call, { db, scopes: known }) => {
+    const { req, res, body, reply } = call;
     const wanted = { ...body, scopes: knownScopes(known, body.scopes), jwks: body.jwks ?? null };
-    const created = await createOAuthClient(db, adminOf(identity, res, params.id), wanted);
-    res.location(`/v1/auth/tenants/${params.id}/clients/${created.oauthClient.id}`);
+    const created = await flows.createOAuthClient(db, adminOf(call), wanted);
+    res.location(`${req.path}/${created.oauthClient.id}`);
     reply(201, withSecret(created));
   }),
 
-  route({
+  route('GET /v1/auth/tenants/:id/clients', {
     ...forAdmins,
-    method: 'get',
-    path: '/v1/auth/tenants/:id/clients',
     operationId: 'listClients',
     summary: 'List the OAuth clients of your tenant, newest first (administrators only)',
-    params: ofTenant,
     query: z.strictObject(paginationFields({ maxLength: 43, decode: (text) => (isClientId(text) ? text : undefined) })),
     responses: { 200: z.object({ items: z.array(oauthClient), next_cursor: z.string().nullable() }) },
-  }).handle(async ({ res, identity, params, query, reply }, { db }) => {
-    const { tenantId } = adminOf(identity, res, params.id);
-    const { cursor: before, limit } = query;
-    const found = await everyOAuthClient(db, tenantId, { before, limit: limit + 1 });
+  }).handle(async (call, { db }) => {
+    const { tenantId } = adminOf(call);
+    const { cursor: before, limit } = call.query;
+    const found = await flows.everyOAuthClient(db, tenantId, { before, limit: limit + 1 });
     const { rows, nextCursor } = paginate(found, limit, ({ oauthClient: { id } }) => id);
-    reply(200, { items: rows.map(toJson), next_cursor: nextCursor });
+    call.reply(200, { items: rows.map(toJson), next_cursor: nextCursor });
   }),
 
-  route({
+  route('GET /v1/auth/tenants/:id/clients/:clientId', {
     ...forAdmins,
-    method: 'get',
-    path: '/v1/auth/tenants/:id/clients/:clientId',
     operationId: 'readClient',
     summary: 'Read an OAuth client (administrators only)',
     params: ofOAuthClient,
     responses: { 200: oauthClient },
-  }).handle(async ({ res, identity, params, reply }, { db }) => {
-    const { tenantId } = adminOf(identity, res, params.id);
-    reply(200, toJson(await readOAuthClient(db, tenantId, params.clientId)));
+  }).handle(async (call, { db }) => {
+    const { tenantId } = adminOf(call);
+    call.reply(200, toJson(await flows.readOAuthClient(db, tenantId, call.params.clientId)));
   }),
 
-  route({
+  route('PATCH /v1/auth/tenants/:id/clients/:clientId', {
     ...forAdmins,
-    method: 'patch',
-    path: '/v1/auth/tenants/:id/clients/:clientId',
     operationId: 'changeClient',
     summary: 'Change, disable or enable an OAuth client (administrators only)',
     description:
@@ -132,33 +111,26 @@ export const oauthClientRoutes = [
       })
       .meta({ examples: [{ status: 'disabled' }] }),
     responses: { 200: oauthClient },
-  }).handle(async ({ res, identity, params, body, reply }, { db, scopes: known }) => {
-    const { revoke_tokens: revokeTokens, ...settings } = body;
-    const wanted = {
-      ...settings,
-      ...(settings.scopes && { scopes: knownScopes(known, settings.scopes) }),
-      revokeTokens,
-    };
-    reply(200, toJson(await changeOAuthClient(db, adminOf(identity, res, params.id), params.clientId, wanted)));
+  }).handle(async (call, { db, scopes: known }) => {
+    const { revoke_tokens: revokeTokens, ...settings } = call.body;
+    const scopes = settings.scopes && { scopes: knownScopes(known, settings.scopes) };
+    const wanted = { ...settings, ...scopes, revokeTokens };
+    call.reply(200, toJson(await flows.changeOAuthClient(db, adminOf(call), call.params.clientId, wanted)));
   }),
 
-  route({
+  route('DELETE /v1/auth/tenants/:id/clients/:clientId', {
     ...forAdmins,
-    method: 'delete',
-    path: '/v1/auth/tenants/:id/clients/:clientId',
     operationId: 'deleteClient',
     summary: 'Delete an OAuth client and revoke its tokens (administrators only)',
     params: ofOAuthClient,
     responses: { 204: null },
-  }).handle(async ({ res, identity, params, reply }, { db }) => {
-    await removeOAuthClient(db, adminOf(identity, res, params.id), params.clientId);
-    reply(204);
+  }).handle(async (call, { db }) => {
+    await flows.removeOAuthClient(db, adminOf(call), call.params.clientId);
+    call.reply(204);
   }),
 
-  route({
+  route('POST /v1/auth/tenants/:id/clients/:clientId/secrets', {
     ...forAdmins,
-    method: 'post',
-    path: '/v1/auth/tenants/:id/clients/:clientId/secrets',
     operationId: 'rotateClientSecret',
     summary: "Rotate an OAuth client's secret (administrators only)",
     description:
@@ -171,35 +143,33 @@ export const oauthClientRoutes = [
       })
       .prefault({}),
     responses: { 201: oauthClientWithSecret },
-  }).handle(async ({ res, identity, params, body, reply }, { db }) => {
-    const rotation = { keepOldForSec: body.keep_old_for, revokeTokens: body.revoke_tokens };
-    reply(201, withSecret(await rotateSecret(db, adminOf(identity, res, params.id), params.clientId, rotation)));
+  }).handle(async (call, { db }) => {
+    const rotation = { keepOldForSec: call.body.keep_old_for, revokeTokens: call.body.revoke_tokens };
+    call.reply(201, withSecret(await flows.rotateSecret(db, adminOf(call), call.params.clientId, rotation)));
   }),
 
-  route({
+  route('DELETE /v1/auth/tenants/:id/clients/:clientId/secrets/:secretId', {
     ...forAdmins,
-    method: 'delete',
-    path: '/v1/auth/tenants/:id/clients/:clientId/secrets/:secretId',
     operationId: 'endClientSecret',
     summary: "Revoke an OAuth client's secret (administrators only)",
     params: ofSecret,
     responses: { 204: null },
-  }).handle(async ({ res, identity, params, reply }, { db }) => {
-    await endSecret(db, adminOf(identity, res, params.id), params.clientId, params.secretId);
-    reply(204);
+  }).handle(async (call, { db }) => {
+    await flows.endSecret(db, adminOf(call), call.params.clientId, call.params.secretId);
+    call.reply(204);
   }),
 ];
 
 /** @throws AppError `validation_failed` naming the scopes that AUTH_SCOPES does not list. */
 function knownScopes(known: readonly string[], given: readonly string[]): string[] {
-  assertScopes(given, known, 'is not listed in AUTH_SCOPES');
+  flows.assertScopes(given, known, 'is not listed in AUTH_SCOPES');
   return [...new Set(given)];
 }
 
-const toJson = ({ oauthClient: row, secrets }: ManagedOAuthClient): z.infer<typeof oauthClient> =>
+const toJson = ({ oauthClient: row, secrets }: flows.ManagedOAuthClient): z.infer<typeof oauthClient> =>
   jsonOf(oauthClient, { ...row, client_id: row.id, secrets: secrets.map((each) => jsonOf(secret, each)) });
 
-const withSecret = ({ secret: client_secret, ...managed }: OAuthClientWithSecret) => ({
+const withSecret = ({ secret: client_secret, ...managed }: flows.OAuthClientWithSecret) => ({
   ...toJson(managed),
   ...(client_secret !== undefined && { client_secret }),
 });

@@ -1,12 +1,17 @@
-import { jsonOf, requestIdOf } from '@countersign/service-kit';
+import { requestIdOf } from '@countersign/process-kit';
+import { jsonOf } from '@countersign/service-kit';
 import { z } from 'zod';
-import { isClientId, maxScopes } from '../../domain/clients/client-rules.ts';
-import { delegationTokenType, maxDelegationSec, minDelegationSec } from '../../domain/clients/delegation-token.ts';
-import { delegate, type GrantedDelegation, withdrawDelegation } from '../../flows/clients/delegate.ts';
+import {
+  delegationTokenType,
+  isClientId,
+  maxDelegationSec,
+  maxScopes,
+  minDelegationSec,
+} from '../../domain/clients/client-rules.ts';
+import { delegate, withdrawDelegation } from '../../flows/clients/delegate.ts';
 import { listAgents } from '../../store/clients/clients.ts';
-import { listOwnDelegations } from '../../store/clients/delegations.ts';
-import { callerOf, sessionOf } from '../caller.ts';
-import { route } from '../route.ts';
+import { listOwnDelegations, type OwnDelegation } from '../../store/clients/delegations.ts';
+import { callerOf, route, sessionOf } from '../route.ts';
 
 const delegation = z
   .object({
@@ -32,10 +37,8 @@ const granted = delegation
 const forPeople = { tag: 'Clients', callers: ['user'] } as const;
 
 export const delegationRoutes = [
-  route({
+  route('POST /v1/auth/delegations', {
     ...forPeople,
-    method: 'post',
-    path: '/v1/auth/delegations',
     operationId: 'delegate',
     summary: 'Let an OAuth client in your tenant act for you',
     description:
@@ -70,23 +73,18 @@ export const delegationRoutes = [
     });
   }),
 
-  route({
+  route('GET /v1/auth/delegations', {
     ...forPeople,
-    method: 'get',
-    path: '/v1/auth/delegations',
     operationId: 'listDelegations',
     summary: 'List the OAuth clients that can act for you, newest first',
     responses: { 200: z.object({ items: z.array(delegation) }) },
-    errors: [],
   }).handle(async ({ identity, reply }, parts) => {
     const found = await listOwnDelegations(parts.db, identity.userId);
     reply(200, { items: found.map((one) => toJson(one, identity.context.sid)) });
   }),
 
-  route({
+  route('DELETE /v1/auth/delegations/:id', {
     ...forPeople,
-    method: 'delete',
-    path: '/v1/auth/delegations/:id',
     operationId: 'withdrawDelegation',
     summary: 'Withdraw a delegation and revoke its tokens',
     params: z.object({ id: z.uuid() }),
@@ -97,10 +95,8 @@ export const delegationRoutes = [
     reply(204);
   }),
 
-  route({
+  route('GET /v1/auth/agents', {
     ...forPeople,
-    method: 'get',
-    path: '/v1/auth/agents',
     operationId: 'listAgents',
     summary: 'List the OAuth clients in your tenant that can act for users, by name',
     responses: {
@@ -108,7 +104,6 @@ export const delegationRoutes = [
         items: z.array(z.object({ client_id: z.string(), name: z.string(), scopes: z.array(z.string()) })),
       }),
     },
-    errors: [],
   }).handle(async ({ identity, reply }, parts) => {
     const agents = await listAgents(parts.db, identity.tenantId);
     const items = agents.map(({ id, name, scopes }) => {
@@ -118,5 +113,5 @@ export const delegationRoutes = [
   }),
 ];
 
-const toJson = (row: GrantedDelegation['delegation'], sid: string | undefined): z.infer<typeof delegation> =>
+const toJson = (row: OwnDelegation, sid: string | undefined): z.infer<typeof delegation> =>
   jsonOf(delegation, { ...row, current: row.session_id === sid });

@@ -1,24 +1,51 @@
+import type { FormatError } from '@countersign/process-kit';
 import type { Request } from 'express';
 import { z } from 'zod';
-import { type ClientCredentials, readClientCredentials } from '../../domain/clients/client-credentials.ts';
-import { grantTypes } from '../../domain/clients/client-rules.ts';
-import { accessTokenType, delegationTokenType } from '../../domain/clients/delegation-token.ts';
-import { tokenPath } from '../../domain/clients/token-endpoint.ts';
+import { readClientCredentials } from '../../domain/clients/client-authentication.ts';
 import {
-  type ClientTokenInput,
-  signClientToken,
-  signDelegatedToken,
-  type TokenIssuer,
-} from '../../domain/sessions/access-token.ts';
-import { accessTokenLifetimeSec } from '../../domain/sessions/session-rules.ts';
-import { AppError } from '../../errors.ts';
-import { type AuthenticatedOAuthClient, authenticateOAuthClient } from '../../flows/clients/authenticate-client.ts';
-import { exchangeToken } from '../../flows/clients/exchange-token.ts';
-import { issueClientToken } from '../../flows/clients/issue-client-token.ts';
-import type { Caller } from '../../flows/sessions/grant.ts';
-import { callerOf } from '../caller.ts';
-import { type RouteParts, route } from '../route.ts';
-import { oauthError } from './oauth-error.ts';
+  accessTokenType,
+  authorizationPath,
+  delegationTokenType,
+  grantTypes,
+  tokenExchangeGrant,
+  tokenPath,
+} from '../../domain/clients/client-rules.ts';
+import type { TokenIssuer } from '../../domain/sessions/access-token.ts';
+import { AppError, type ErrorCode } from '../../errors.ts';
+import { authenticateOAuthClient, exchangeToken, issueClientToken } from '../../flows/clients/issue-token.ts';
+import { callerOf, route } from '../route.ts';
+import { issueToken } from '../sessions/token-answer.ts';
+
+/** The error body that OAuth libraries read (RFC 6749 section 5.2). */
+const oauthError = z
+  .object({ error: z.string(), error_description: z.string() })
+  .meta({ id: 'OAuthError', description: 'RFC 6749 section 5.2.' });
+
+/** OAuth names for our error codes, where they differ. */
+const standardNames: Readonly<Partial<Record<ErrorCode, string>>> = {
+  target_not_offered: 'invalid_target',
+  payload_too_large: 'invalid_request',
+  unsupported_media_type: 'invalid_request',
+  too_many_attempts: 'temporarily_unavailable',
+};
+
+/**
+ * Formats the caller's errors at the OAuth endpoints. A 401 has a Basic challenge only if the body has no credentials.
+ * Some libraries ignore the body after a challenge, and RFC 6749 section 5.2 requires a challenge only if the request
+ * had an `Authorization` header.
+ */
+export const formatOAuthError: FormatError = ({ code, errors }, { status, title, fault }, req) => {
+  if (fault !== 'caller') return undefined;
+  if (req.path !== tokenPath && req.path !== authorizationPath) return undefined;
+  const error = standardNames[code as ErrorCode] ?? code;
+  const description = errors?.map(({ message }) => message).join(' ') ?? title;
+  const body: z.infer<typeof oauthError> = { error, error_description: description };
+  const isChallenge = status === 401 && !hasCredentials(req.body);
+  return { body, ...(isChallenge && { headers: { 'www-authenticate': 'Basic realm="token endpoint"' } }) };
+};
+
+const hasCredentials = (body: unknown): boolean =>
+  typeof body === 'object' && body !== null && ('client_secret' in body || 'client_assertion' in body);
 
 /** An empty parameter counts as absent, and a repeated one is an error (RFC 6749 section 3.2). */
 const parameter = z
@@ -34,7 +61,7 @@ const repeatable = z
   .default([]);
 
 /** Token request parameters. */
-export const tokenForm = z.object({
+const tokenForm = z.object({
   grant_type: z.enum(grantTypes),
   scope: parameter.describe('Space-separated scopes. Defaults to all scopes of the OAuth client.'),
   resource: repeatable.describe('URLs with the same origin as the issuer (RFC 8707).'),
@@ -49,10 +76,10 @@ export const tokenForm = z.object({
   actor_token: parameter.describe('Not supported. The authenticated OAuth client is the actor.'),
 });
 
-export type TokenForm = z.infer<typeof tokenForm>;
+type TokenForm = z.infer<typeof tokenForm>;
 
 /** @throws AppError `invalid_request`, `unsupported_grant_type`. */
-export function readForm(req: Request): TokenForm {
+function readForm(req: Request): TokenForm {
   // A secret in a URL would end up in logs and browser histories (RFC 6749 section 2.3.1).
   if (req.originalUrl.includes('?')) throw invalidRequest('Send the parameters in the request body, not in the URL.');
   const given = { ...(req.body as Record<string, unknown> | undefined) };
@@ -64,15 +91,8 @@ export function readForm(req: Request): TokenForm {
   throw invalidRequest(`These parameters are missing, too long, or repeated: ${names.join(', ')}.`);
 }
 
-/** @throws AppError `invalid_client`, `invalid_request`. */
-export function credentialsOf(req: Request, form: TokenForm): ClientCredentials {
-  const credentials = readClientCredentials(req.headers.authorization, form);
-  if (!('error' in credentials)) return credentials;
-  throw new AppError(credentials.error, { errors: [{ path: 'client_id', message: credentials.reason }] });
-}
-
 /** @throws AppError `invalid_request` unless the form has a delegation token: a user's access token is not a consent. */
-export function subjectTokenOf(form: TokenForm): string {
+function subjectTokenOf(form: TokenForm): string {
   const { subject_token, subject_token_type, requested_token_type = accessTokenType, actor_token } = form;
   if (subject_token === undefined || subject_token_type !== delegationTokenType)
     throw invalidRequest(`A subject_token of type ${delegationTokenType} is required.`);
@@ -83,7 +103,7 @@ export function subjectTokenOf(form: TokenForm): string {
 }
 
 /** All tokens have one audience, so no other can be requested. @throws AppError `target_not_offered`. */
-export function assertOwnAudience({ audience, resource }: TokenForm, issuer: TokenIssuer): void {
+function assertOwnAudience({ audience, resource }: TokenForm, issuer: TokenIssuer): void {
   const { origin } = new URL(issuer.issuer);
   const isOurs = (url: string) => URL.canParse(url) && new URL(url).origin === origin;
   if (audience.every((name) => name === issuer.audience) && resource.every(isOurs)) return;
@@ -102,12 +122,8 @@ const clientToken = z
   })
   .meta({ id: 'ClientToken' });
 
-type ClientToken = z.infer<typeof clientToken>;
-
 export const tokenRoutes = [
-  route({
-    method: 'post',
-    path: tokenPath,
+  route(`POST ${tokenPath}`, {
     operationId: 'issueToken',
     tag: 'Clients',
     summary: 'Get an access token as an OAuth client',
@@ -131,36 +147,34 @@ export const tokenRoutes = [
   }).handle(async ({ req, res, identity, reply }, parts) => {
     const form = readForm(req);
     const caller = callerOf(req, res, identity);
-    const oauthClient = await authenticateOAuthClient(parts, credentialsOf(req, form), caller.ip);
+    const credentials = readClientCredentials(req.headers.authorization, form);
+    const oauthClient = await authenticateOAuthClient(parts, credentials, caller.ip);
     assertOwnAudience(form, parts.issuer);
-    const issue = form.grant_type === 'client_credentials' ? forOAuthClient : forPerson;
-    const token = await issue(parts, oauthClient, form, caller);
-    reply(200, token);
+    const isExchange = form.grant_type === tokenExchangeGrant;
+    const request = { asked: form.scope, caller };
+    const input = isExchange
+      ? await exchangeToken(parts, oauthClient, { ...request, subjectToken: subjectTokenOf(form) })
+      : await issueClientToken(parts, oauthClient, request);
+    reply(200, {
+      ...(await issueToken(input, parts)),
+      ...(isExchange && { issued_token_type: accessTokenType }),
+      ...(input.scopes.length > 0 && { scope: input.scopes.join(' ') }),
+    });
+  }),
+
+  // Refuses every request, and never redirects: no redirect URI is registered (RFC 6749 section 4.1.2.1).
+  route(`GET ${authorizationPath}`, {
+    operationId: 'authorize',
+    tag: 'Clients',
+    summary: 'Authorization endpoint (always refuses)',
+    description:
+      'OAuth clients get tokens at the token endpoint. This endpoint exists because some OAuth libraries require it in the metadata.',
+    callers: ['anonymous'],
+    query: z.looseObject({}), // RFC 6749 section 3.1
+    responses: {},
+    errors: ['unsupported_response_type'],
+    errorBody: oauthError,
+  }).handle(async () => {
+    throw new AppError('unsupported_response_type');
   }),
 ];
-
-type Issue = (
-  parts: RouteParts,
-  oauthClient: AuthenticatedOAuthClient,
-  form: TokenForm,
-  caller: Caller,
-) => Promise<ClientToken>;
-
-const forOAuthClient: Issue = async (parts, oauthClient, { scope: asked }, caller) => {
-  const input = await issueClientToken(parts, oauthClient, { asked, caller });
-  const token = await signClientToken(input, parts.issuer, parts.signingKeys.current());
-  return { access_token: token, ...answerOf(input, accessTokenLifetimeSec) };
-};
-
-const forPerson: Issue = async (parts, oauthClient, form, caller) => {
-  const tokenExchange = { subjectToken: subjectTokenOf(form), asked: form.scope, caller };
-  const input = await exchangeToken(parts, oauthClient, tokenExchange);
-  const token = await signDelegatedToken(input, parts.issuer, parts.signingKeys.current());
-  return { access_token: token, issued_token_type: accessTokenType, ...answerOf(input, input.lifetimeSec) };
-};
-
-const answerOf = ({ jkt, scopes }: Pick<ClientTokenInput, 'jkt' | 'scopes'>, lifetimeSec: number) => ({
-  token_type: jkt === null ? ('Bearer' as const) : ('DPoP' as const),
-  expires_in: lifetimeSec,
-  ...(scopes.length > 0 && { scope: scopes.join(' ') }),
-});

@@ -3,14 +3,13 @@ import type { Request } from 'express';
 import { z } from 'zod';
 import { linkPages } from '../../domain/mail/mail-messages.ts';
 import { AppError } from '../../errors.ts';
+import { readReset, resetPassword } from '../../flows/accounts/passwords.ts';
 import { readVerification, register, requestLink, verifyEmail } from '../../flows/accounts/register.ts';
-import { readReset, resetPassword } from '../../flows/accounts/reset-password.ts';
-import { acceptInvitation, readInvitation } from '../../flows/tenants/accept-invitation.ts';
+import { acceptInvitation, readInvitation } from '../../flows/tenants/invitations.ts';
 import { emailAddress, mailedToken, newPassword, text } from '../fields.ts';
 import type { RouteParts } from '../route.ts';
-import { field, form, link, submit, wayOn } from './form.ts';
+import { field, form, link, type Page, page, submit, type View, wayOn } from './form.ts';
 import { type Continue, loginPath, seeOther } from './login-pages.ts';
-import { type Page, page, type View } from './page.ts';
 
 const requestFields = z.strictObject({ email: emailAddress });
 
@@ -40,7 +39,6 @@ export function accountPages(parts: RouteParts, proceed: Continue): readonly Pag
       title: (t) => t.forgotTitle,
       fields: requestFields,
       form: (view) => requestForm(view, '/forgot-password', view.t.forgotLead),
-      open: () => ({}),
       async submit({ res, caller }, { email }) {
         await requestLink(parts, 'password_reset', email, caller);
         seeOther(res, `/forgot-password?notice=reset_mailed`);

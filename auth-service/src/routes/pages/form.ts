@@ -1,6 +1,10 @@
 import { type Content, formValue, type Html, html } from '@countersign/service-kit';
+import type { Request, Response } from 'express';
+import type { z } from 'zod';
 import { maxPasswordLength } from '../../domain/accounts/passwords.ts';
-import type { View } from './page.ts';
+import type { ErrorCode } from '../../errors.ts';
+import type { HttpCaller } from '../../flows/sessions/throttle.ts';
+import type { Texts } from './texts-en.ts';
 
 type Field = Readonly<{
   name: string;
@@ -25,10 +29,7 @@ export function form(
 ${content}</form>`;
 }
 
-/**
- * One character more than any field allows, so that the page can report a value that is too long. The form still fits
- * the gateway's body limit.
- */
+/** More than any field allows, so that the page can say "too long", and within the gateway's body limit. */
 const maxLength = maxPasswordLength + 1;
 
 export function field({ values, problems }: View, given: Field): Html {
@@ -37,7 +38,7 @@ export function field({ values, problems }: View, given: Field): Html {
   const notes = [hint && `${name}-hint`, problem && `${name}-problem`].filter(Boolean).join(' ');
   const value = type === 'password' || name === 'code' ? '' : (values[name] ?? '');
   return html`<div class="field"><label for="${name}">${label}</label>
-${hint && html`<p class="hint" id="${name}-hint">${hint}</p>`}${problem && html`<p class="problem" id="${name}-problem">${problem}</p>`}
+${hint && html`<p class="muted" id="${name}-hint">${hint}</p>`}${problem && html`<p class="error" id="${name}-problem">${problem}</p>`}
 <input id="${name}" name="${name}" type="${type}" autocomplete="${autocomplete}" maxlength="${maxLength}" required autocapitalize="none" spellcheck="false"
  value="${formValue(value)}" ${readonly && html`readonly`} ${notes && html`aria-describedby="${notes}"`} ${problem && html`aria-invalid="true"`}></div>
 `;
@@ -51,10 +52,47 @@ export function summary({ t, problems }: View, code: string, text: string): Html
     problems.size === 0
       ? html`<p>${text}</p>`
       : html`<ul>${[...problems].map(([name, problem]) => html`<li><a href="#${name}">${problem}</a></li>`)}</ul>`;
-  return html`<div class="summary" role="alert" tabindex="-1" autofocus data-code="${code}"><h2>${t.problem}</h2>${body}</div>`;
+  return html`<div class="notice bad" role="alert" tabindex="-1" autofocus data-code="${code}"><h2>${t.problem}</h2>${body}</div>`;
 }
 
 export const link = (path: string, text: string): Html => html`<a href="${path}">${text}</a>`;
 
 export const wayOn = (...links: readonly Content[]): Html =>
-  html`<p class="links">${links.map((each) => html`${each} `)}</p>`;
+  html`<p class="row">${links.map((each) => html`${each} `)}</p>`;
+
+/** The values of a form's fields, and everything else that the page needs to show the form again. */
+export type Values = Readonly<Record<string, string>>;
+
+/** The data for rendering a page. */
+export type View = Readonly<{
+  t: Texts;
+  values: Values;
+  /** An error message for each invalid field. */
+  problems: ReadonlyMap<string, string>;
+  /** The form's token, see `formTokenOf`. */
+  formToken(action: string, step?: string): string;
+}>;
+
+export type PageCall = Readonly<{ req: Request; res: Response; caller: HttpCaller; view: View }>;
+
+export type Page<Schema extends z.ZodObject = z.ZodObject> = Readonly<{
+  path: string;
+  title(t: Texts): string;
+  /** The form's fields, without the form token. */
+  fields: Schema;
+  /** The field with the login token of the next step. */
+  stepField?: string;
+  form(view: View): Content;
+  /** Returns the field that an error refers to. */
+  fieldOf?: Readonly<Partial<Record<ErrorCode, string>>>;
+  /** Whether the login starts over after this error, on the login page. */
+  startsOver?(code: string): boolean;
+  /** What to show below an error instead of the form. If undefined, the form is shown again. */
+  instead?(code: string, view: View): Content | undefined;
+  /** Reads the data that the form shows. If absent, a form without a `stepField` opens empty. */
+  open?(call: PageCall): Promise<Values> | Values;
+  submit(call: PageCall, given: z.output<Schema>): Promise<void>;
+}>;
+
+/** Infers a page's fields from its schema. */
+export const page = <Schema extends z.ZodObject>(declared: Page<Schema>): Page => declared as unknown as Page;

@@ -2,19 +2,23 @@ import { type Content, html } from '@countersign/service-kit';
 import type { Response } from 'express';
 import { z } from 'zod';
 import { maxPasswordLength } from '../../domain/accounts/passwords.ts';
-import { newPageSession, pageSessionCookie } from '../../domain/sessions/page-session.ts';
-import { refreshCookies, refreshCookiesIn } from '../../domain/sessions/refresh-cookie.ts';
+import {
+  knownBrowserCookie,
+  newPageSession,
+  pageSessionCookie,
+  refreshCookies,
+  refreshCookiesIn,
+} from '../../domain/sessions/cookies.ts';
 import { AppError } from '../../errors.ts';
-import { showSecondFactor } from '../../flows/second-factor/second-step.ts';
+import { showSecondFactor } from '../../flows/second-factor/second-factor.ts';
 import type { Admission } from '../../flows/sessions/admit.ts';
 import { logOut } from '../../flows/sessions/end-sessions.ts';
-import { identifySession } from '../../flows/sessions/identify-session.ts';
 import { chooseTenant, logIn } from '../../flows/sessions/log-in.ts';
+import { identifySession } from '../../flows/sessions/refresh.ts';
 import { loginToken, secondFactorCode, secretText, tenantIdField, text } from '../fields.ts';
 import type { RouteParts } from '../route.ts';
-import { clearCookie } from '../sessions/browser.ts';
-import { field, form, link, submit, wayOn } from './form.ts';
-import { type Page, type PageCall, page, type View } from './page.ts';
+import { clearCookie } from '../sessions/token-answer.ts';
+import { field, form, link, type Page, type PageCall, page, submit, type View, wayOn } from './form.ts';
 
 export const loginPath = '/login';
 const tenantPath = '/login/tenant';
@@ -26,7 +30,6 @@ export const noPage = page({
   title: (t) => t.notFound,
   fields: z.strictObject({}),
   form: ({ t }) => wayOn(link(loginPath, t.toLogIn)),
-  open: () => undefined,
   submit: async () => {},
 });
 
@@ -53,6 +56,7 @@ export function loginPages(
       case 'granted': {
         const { refreshToken, refreshExpiresInSec } = admission.grant;
         res.append('set-cookie', refreshCookies(refreshToken, refreshExpiresInSec));
+        res.append('set-cookie', knownBrowserCookie(admission.grant, parts.macKeys, Date.now()));
         res.append('set-cookie', pageSessionCookie(newPageSession()));
         return seeOther(res, parts.pages.afterLogin);
       }
@@ -79,9 +83,9 @@ ${wayOn(link('/forgot-password', t.forgot), parts.registration.mode !== 'off' &&
     fields: z.strictObject({ email: text(254), password: secretText(maxPasswordLength) }),
     form: loginForm,
     fieldOf: { invalid_credentials: 'password' },
-    open: () => ({}),
     async submit(call, { email, password }) {
-      proceed(call, await logIn(parts, { email, password, transport: 'cookie' }, call.caller));
+      const { cookie } = call.req.headers;
+      proceed(call, await logIn(parts, { email, password, transport: 'cookie', cookie }, call.caller));
     },
   });
 
@@ -96,7 +100,6 @@ ${wayOn(link('/forgot-password', t.forgot), parts.registration.mode !== 'off' &&
     // A selection token works only once, so the login starts over after every refusal.
     startsOver: () => true,
     form: () => undefined,
-    open: () => undefined,
     async submit(call, { selection_token: selectionToken, tenant_id: tenantId }) {
       proceed(call, await chooseTenant(parts, { selectionToken, tenantId, mayUse }, call.caller));
     },
@@ -111,7 +114,6 @@ ${wayOn(link('/forgot-password', t.forgot), parts.registration.mode !== 'off' &&
     form: (view) => codeForm(view, view.values.mfa_token ?? ''),
     fieldOf: { invalid_code: 'code' },
     startsOver: (code) => restarts.has(code),
-    open: () => undefined,
     async submit(call, { mfa_token: mfaToken, code }) {
       proceed(call, await showSecondFactor(parts, { mfaToken, code: code.trim(), mayUse }, call.caller));
     },
@@ -123,7 +125,6 @@ ${wayOn(link('/forgot-password', t.forgot), parts.registration.mode !== 'off' &&
     fields: z.strictObject({}),
     form: (view) => html`<p>${view.t.logOutLead}</p>${form(view, { action: '/logout' }, submit(view.t.logOut))}`,
     instead: (code, { t }) => (code === 'form_expired' ? undefined : wayOn(link(loginPath, t.toLogIn))),
-    open: () => ({}),
     async submit({ req, res, caller: { jkt, requestId } }) {
       const [token, another] = refreshCookiesIn(req.headers.cookie);
       if (another !== undefined) throw new AppError('two_refresh_tokens');

@@ -1,13 +1,6 @@
 import { requireIdentity } from '@countersign/identity/express';
-import {
-  type Content,
-  createRouter,
-  type FormatError,
-  formBody,
-  html,
-  type AppError as KitError,
-  pageAssets,
-} from '@countersign/service-kit';
+import { createRouter, type FormatError, formBody, type AppError as KitError } from '@countersign/process-kit';
+import { type Content, html, pageAssets } from '@countersign/service-kit';
 import type { Request, Router } from 'express';
 import { z } from 'zod';
 import {
@@ -16,26 +9,25 @@ import {
   newPageSession,
   pageSessionCookie,
   pageSessionIn,
-} from '../../domain/sessions/page-session.ts';
+} from '../../domain/sessions/cookies.ts';
 import { AppError } from '../../errors.ts';
-import { callerOf } from '../caller.ts';
-import type { RouteParts } from '../route.ts';
+import { callerOf, type RouteParts } from '../route.ts';
 import { accountPages } from './account-pages.ts';
-import { link, summary, wayOn } from './form.ts';
-import { chosenLanguage, type Language, languageCookie, languageOf, languages } from './language.ts';
-import { documentOf, pageHeaders } from './layout.ts';
+import { link, type Page, summary, type Values, type View, wayOn } from './form.ts';
+import {
+  chosenLanguage,
+  documentOf,
+  type Language,
+  languageCookie,
+  languageOf,
+  languages,
+  pageHeaders,
+} from './layout.ts';
 import { loginPages, loginPath, noPage, type ShowStep, seeOther } from './login-pages.ts';
-import type { Page, Values, View } from './page.ts';
 import type { Texts } from './texts-en.ts';
 
-export type AccountPages = Readonly<{
-  router: Router;
-  /** Shows an error on its page. */
-  formatError: FormatError;
-}>;
-
 /** Creates the routes of the account pages, which use the same flows as the API. This module protects the forms. */
-export function accountPageRoutes(parts: RouteParts): AccountPages {
+export function accountPageRoutes(parts: RouteParts): Readonly<{ router: Router; formatError: FormatError }> {
   const assets = pageAssets('/account', { style: new URL('./assets/account.css', import.meta.url) });
   const router = createRouter();
 
@@ -68,15 +60,15 @@ export function accountPageRoutes(parts: RouteParts): AccountPages {
   const people = requireIdentity('anonymous', 'user');
   for (const each of pages) {
     router.get(each.path, people, async (req, res) => {
+      if (each.stepField !== undefined) return seeOther(res, loginPath);
       const known = pageSessionIn(req.headers.cookie);
       const session = known ?? newPageSession();
       const view = viewOf(req, session);
-      const values = await each.open({ req, res, caller: callerOf(req, res, req.identity), view });
-      if (values === undefined) return seeOther(res, loginPath);
+      const values = await each.open?.({ req, res, caller: callerOf(req, res, req.identity), view });
       if (known === undefined) res.append('set-cookie', pageSessionCookie(session));
       const chosen = chosenLanguage(req);
       if (chosen !== undefined) res.append('set-cookie', languageCookie(chosen));
-      const filled = { ...view, values };
+      const filled = { ...view, values: values ?? {} };
       res.set(pageHeaders).send(render(req, each, filled, [noticeOf(req, view.t), each.form(filled)]));
     });
     router.post(each.path, people, async (req, res) => {
@@ -99,6 +91,7 @@ export function accountPageRoutes(parts: RouteParts): AccountPages {
     return isBelow && req.accepts(['json', 'html']) === 'html' ? noPage : undefined;
   }
 
+  /** Shows an error on its page. */
   const formatError: FormatError = (error, _entry, req) => {
     const asked = pageFor(req, error);
     if (asked === undefined) return undefined;
@@ -144,7 +137,7 @@ function shownAgain(req: Request): Values {
 
 function noticeOf({ query: { notice } }: Request, { notices }: Texts): Content {
   const text = typeof notice === 'string' && textOf(notices, notice);
-  return text && html`<p class="notice" role="status">${text}</p>`;
+  return text && html`<p class="notice good" role="status">${text}</p>`;
 }
 
 /** The form's invalid fields, each with a message. */

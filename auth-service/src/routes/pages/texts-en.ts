@@ -1,13 +1,6 @@
 import type { PasswordWeakness } from '../../domain/accounts/password-policy.ts';
 import { errors } from '../../errors.ts';
 
-const weaknesses: Readonly<Record<PasswordWeakness, string>> = {
-  short: 'Enter 12 characters or more.',
-  common: 'This password is too common. Choose another one.',
-  regular: 'This password is too easy to guess. Choose another one.',
-  email: 'This password is too similar to your email address. Choose another one.',
-};
-
 export const en = {
   language: 'English',
   languages: 'Language',
@@ -60,7 +53,12 @@ export const en = {
     password: 'Enter a password of at most 256 characters.',
     code: 'Enter a code of at most 64 characters.',
   },
-  weaknesses,
+  weaknesses: {
+    short: 'Enter 12 characters or more.',
+    common: 'This password is too common. Choose another one.',
+    regular: 'This password is too easy to guess. Choose another one.',
+    email: 'This password is too similar to your email address. Choose another one.',
+  } satisfies Record<PasswordWeakness, string>,
   // The error titles from the API, except those that only programs see.
   errors: {
     already_member: 'You are already a member of this organization.',

@@ -1,16 +1,9 @@
 import type { UserIdentity } from '@countersign/identity';
-import { requestIdOf } from '@countersign/service-kit';
+import { requestIdOf } from '@countersign/process-kit';
 import type { Response } from 'express';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
-import {
-  type Asking,
-  confirmEnrolment,
-  enrolTotp,
-  readSecondFactor,
-  removeTotp,
-  renewRecoveryCodes,
-} from '../../flows/second-factor/second-factor.ts';
+import * as flows from '../../flows/second-factor/second-factor.ts';
 import { secondFactorCode } from '../fields.ts';
 import { route } from '../route.ts';
 
@@ -25,25 +18,18 @@ const afterLogin = {
 } as const;
 
 export const secondFactorRoutes = [
-  route({
-    method: 'get',
-    path: '/v1/auth/mfa',
+  route('GET /v1/auth/mfa', {
+    ...afterLogin,
     operationId: 'readSecondFactor',
-    tag: 'Second factor',
     summary: 'Check whether you have a second factor',
     description: 'Also returns the number of unused recovery codes.',
-    callers: ['user'],
     responses: { 200: z.object({ totp: z.boolean(), recovery_codes_left: z.int() }) },
-    errors: [],
   }).handle(async ({ identity, reply }, parts) => {
-    const { enabled, recoveryCodesLeft } = await readSecondFactor(parts, identity.userId);
-    reply(200, { totp: enabled, recovery_codes_left: recoveryCodesLeft });
+    reply(200, await flows.readSecondFactor(parts, identity.userId));
   }),
 
-  route({
+  route('POST /v1/auth/mfa/totp', {
     ...afterLogin,
-    method: 'post',
-    path: '/v1/auth/mfa/totp',
     operationId: 'enrolTotp',
     summary: 'Start enrolling an authenticator app',
     responses: {
@@ -54,62 +40,46 @@ export const secondFactorRoutes = [
     },
     errors: ['fresh_login_required', 'mfa_already_enabled'],
   }).handle(async ({ res, identity, reply }, parts) => {
-    const { secret, uri } = await enrolTotp(parts, askingOf(res, identity));
-    reply(200, { secret, otpauth_uri: uri });
+    reply(200, await flows.enrolTotp(parts, askingOf(res, identity)));
   }),
 
-  route({
+  route('POST /v1/auth/mfa/totp/confirm', {
     ...afterLogin,
-    method: 'post',
-    path: '/v1/auth/mfa/totp/confirm',
     operationId: 'confirmTotp',
     summary: 'Finish enrolling an authenticator app',
     body: z.strictObject({ code: secondFactorCode }),
     responses: { 200: recoveryCodes },
     errors: ['fresh_login_required', 'mfa_not_enrolled', 'mfa_already_enabled', 'invalid_code', 'too_many_attempts'],
   }).handle(async ({ res, identity, body, reply }, parts) => {
-    const codes = await confirmEnrolment(parts, askingOf(res, identity), body.code);
-    reply(200, { recovery_codes: codes });
+    reply(200, { recovery_codes: await flows.confirmEnrolment(parts, askingOf(res, identity), body.code) });
   }),
 
-  route({
+  route('DELETE /v1/auth/mfa/totp', {
     ...afterLogin,
-    method: 'delete',
-    path: '/v1/auth/mfa/totp',
     operationId: 'removeTotp',
     summary: 'Remove your second factor',
     responses: { 204: null },
     errors: ['fresh_login_required', 'mfa_not_enrolled'],
   }).handle(async ({ res, identity, reply }, parts) => {
-    await removeTotp(parts, askingOf(res, identity));
+    await flows.removeTotp(parts, askingOf(res, identity));
     reply(204);
   }),
 
-  route({
+  route('POST /v1/auth/mfa/recovery-codes', {
     ...afterLogin,
-    method: 'post',
-    path: '/v1/auth/mfa/recovery-codes',
     operationId: 'renewRecoveryCodes',
     summary: 'Replace your recovery codes',
     responses: { 200: recoveryCodes },
     errors: ['fresh_login_required', 'mfa_not_enrolled'],
   }).handle(async ({ res, identity, reply }, parts) => {
-    const codes = await renewRecoveryCodes(parts, askingOf(res, identity));
-    reply(200, { recovery_codes: codes });
+    reply(200, { recovery_codes: await flows.renewRecoveryCodes(parts, askingOf(res, identity)) });
   }),
 ];
 
 /** Reads the session from the signed identity. The gateway takes it from the access token. */
-function askingOf(res: Response, { userId, tenantId, context }: UserIdentity): Asking {
+function askingOf(res: Response, { userId, tenantId, context }: UserIdentity): flows.Asking {
   // Tokens from another issuer may have no session. They cannot change a second factor.
   if (context.sid === undefined) throw new AppError('fresh_login_required', { detail: { reason: 'no session' } });
-  return {
-    userId,
-    tenantId,
-    sessionId: context.sid,
-    authTimeSec: context.authTime,
-    amr: context.amr ?? [],
-    requestId: requestIdOf(res),
-    ip: context.ip,
-  };
+  const { sid: sessionId, authTime: authTimeSec, amr = [], ip = null } = context;
+  return { userId, tenantId, sessionId, authTimeSec, amr, requestId: requestIdOf(res), ip };
 }

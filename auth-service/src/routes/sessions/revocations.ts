@@ -34,9 +34,7 @@ const revocationGroup = z
 const place = { log: z.string(), cursor: z.int(), complete: z.boolean() };
 
 export const revocationRoutes = [
-  route({
-    method: 'get',
-    path: '/internal/revocations',
+  route('GET /internal/revocations', {
     operationId: 'followRevocations',
     tag: 'Internal',
     summary: 'Follow the revocation log (gateway only)',
@@ -51,7 +49,6 @@ export const revocationRoutes = [
         z.object({ ...place, groups: z.array(revocationGroup) }),
       ]),
     },
-    errors: [],
   }).handle(async ({ req, res, query }, { feed }) => {
     const { log, after, wait } = query;
     const form = req.accepts(['application/json', groupedType]) === groupedType ? 'groups' : 'items';

@@ -1,16 +1,21 @@
-import { addToLog, type ProblemMembers, problemMediaType, problemOf, requestIdOf } from '@countersign/service-kit';
+import type { Identity } from '@countersign/identity';
+import { addToLog, problemMediaType, problemOf, requestIdOf } from '@countersign/process-kit';
+import type { ProblemMembers } from '@countersign/service-kit';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import { signAccessToken, type TokenIssuer } from '../../domain/sessions/access-token.ts';
-import { refreshCookies } from '../../domain/sessions/refresh-cookie.ts';
-import { accessTokenLifetimeSec, type Transport } from '../../domain/sessions/session-rules.ts';
-import { type ErrorCode, errors } from '../../errors.ts';
-import type { SigningKeys } from '../../flows/keys/signing-keys.ts';
-import type { Admission } from '../../flows/sessions/admit.ts';
-import type { Grant } from '../../flows/sessions/grant.ts';
-
-/** The dependencies for signing access tokens. */
-export type TokenSigner = Readonly<{ signingKeys: SigningKeys; issuer: TokenIssuer }>;
+import { lifetimeSecOf, signToken } from '../../domain/sessions/access-token.ts';
+import {
+  clearedRefreshCookie,
+  clearedSignedIn,
+  knownBrowserCookie,
+  refreshCookies,
+  refreshCookiesIn,
+} from '../../domain/sessions/cookies.ts';
+import type { Transport } from '../../domain/sessions/session-rules.ts';
+import { AppError, type ErrorCode, errors } from '../../errors.ts';
+import type { Admission, Grant } from '../../flows/sessions/admit.ts';
+import type { HttpCaller } from '../../flows/sessions/throttle.ts';
+import { callerOf, type RouteParts } from '../route.ts';
 
 export const tokens = z
   .object({
@@ -39,25 +44,31 @@ export const tokens = z
     ],
   });
 
-/** Sends the response of every endpoint that returns tokens (RFC 6749 section 5.1). */
+/** Signs an access token. @returns The members of a response (RFC 6749 section 5.1) that describe it. */
+export const issueToken = async (input: Parameters<typeof signToken>[0], { issuer, signingKeys }: RouteParts) => ({
+  access_token: await signToken(input, issuer, signingKeys.current()),
+  token_type: input.jkt === null ? ('Bearer' as const) : ('DPoP' as const),
+  expires_in: lifetimeSecOf(input),
+});
+
+/** @param cookies More cookies for a browser. */
 export async function answerWithTokens(
   res: Response,
-  signer: TokenSigner,
+  parts: RouteParts,
   { grant, transport }: Readonly<{ grant: Grant; transport: Transport }>,
+  cookies: readonly string[] = [],
 ): Promise<void> {
   const { access } = grant;
-  const accessToken = await signAccessToken(access, signer.issuer, signer.signingKeys.current());
   const answer: z.infer<typeof tokens> = {
-    access_token: accessToken,
-    token_type: access.jkt === null ? 'Bearer' : 'DPoP',
-    expires_in: accessTokenLifetimeSec,
+    ...(await issueToken(access, parts)),
     ...(transport === 'body' && { refresh_token: grant.refreshToken }),
     refresh_expires_in: grant.refreshExpiresInSec,
     session_id: access.sessionId,
     user: { id: access.userId, email: grant.email },
     tenant: { id: access.tenantId, slug: grant.tenantSlug, role: access.role },
   };
-  if (transport === 'cookie') res.append('set-cookie', refreshCookies(grant.refreshToken, grant.refreshExpiresInSec));
+  if (transport === 'cookie')
+    res.append('set-cookie', [...refreshCookies(grant.refreshToken, grant.refreshExpiresInSec), ...cookies]);
   res.json(answer);
 }
 
@@ -74,16 +85,32 @@ export const admissionProblemMembers = {
   mfa_required: mfaQuestion,
 } as const satisfies ProblemMembers;
 
-/** Responds with tokens, or with the next login step. */
-export async function answerAdmission(
-  req: Request,
-  res: Response,
-  signer: TokenSigner,
-  admission: Admission,
+/** The errors of {@link answerLogin} with a password. */
+export const passwordLoginErrors = [
+  'invalid_credentials',
+  'mfa_required',
+  'cross_site_refused',
+  'too_many_attempts',
+  'login_busy',
+] as const;
+
+type RequestCall = Readonly<{ req: Request; res: Response; identity: Identity }>;
+
+/**
+ * Runs a login step, and responds with tokens or the next step.
+ *
+ * @param step.mayUse Throws if the caller cannot receive tokens this way.
+ */
+export async function answerLogin(
+  { req, res, identity }: RequestCall,
+  parts: RouteParts,
+  step: (caller: HttpCaller, mayUse: (transport: Transport) => void) => Promise<Admission>,
 ): Promise<void> {
+  const mayUse = (transport: Transport) => refuseForeignPage(parts, req, transport);
+  const admission = await step(callerOf(req, res, identity), mayUse);
   switch (admission.kind) {
     case 'granted':
-      return answerWithTokens(res, signer, admission);
+      return answerWithTokens(res, parts, admission, [knownBrowserCookie(admission.grant, parts.macKeys, Date.now())]);
     case 'choose': {
       const tenants = admission.tenants.map(({ tenantId, slug, name }) => ({ id: tenantId, slug, name }));
       const members: z.infer<typeof tenantQuestion> = { selection_token: admission.selectionToken, tenants };
@@ -105,4 +132,60 @@ function ask(req: Request, res: Response, code: ErrorCode, members: object): voi
     // send() would add a charset, which this media type does not have (RFC 9457 section 6.1).
     .set({ 'cache-control': 'no-store', 'content-type': problemMediaType })
     .end(JSON.stringify({ ...problem, ...members }));
+}
+
+export const refreshTokenErrors = ['invalid_refresh_token', 'two_refresh_tokens', 'cross_site_refused'] as const;
+
+/**
+ * Finds the refresh token in the body or the cookie. Browsers attach the cookie to every request, so the cookie is
+ * accepted only with a known `Origin`, which a page cannot forge, and with `X-Requested-With`, which a form cannot set.
+ *
+ * @throws AppError `invalid_refresh_token` if there is none, `two_refresh_tokens` if there are several;
+ *   `cross_site_refused`.
+ */
+export function refreshTokenOf(
+  { browserOrigins }: RouteParts,
+  req: Request,
+  inBody: string | undefined,
+): Readonly<{ token: string; transport: Transport }> {
+  const [cookie, another] = refreshCookiesIn(req.headers.cookie);
+  if (another !== undefined || (cookie !== undefined && inBody !== undefined)) throw new AppError('two_refresh_tokens');
+  if (inBody !== undefined) return { token: inBody, transport: 'body' };
+  if (cookie === undefined) throw new AppError('invalid_refresh_token', { detail: { reason: 'none given' } });
+  if (!browserOrigins.has(req.headers.origin ?? '') || !req.get('x-requested-with')) {
+    throw new AppError('cross_site_refused');
+  }
+  return { token: cookie, transport: 'cookie' };
+}
+
+/**
+ * Checks the origin before the cookie is set, because another site must not log a user in to a different account. Only
+ * browsers send `Origin`.
+ *
+ * @throws AppError `cross_site_refused`
+ */
+function refuseForeignPage({ browserOrigins }: RouteParts, req: Request, transport: Transport): void {
+  const { origin } = req.headers;
+  if (transport === 'cookie' && origin !== undefined && !browserOrigins.has(origin)) {
+    throw new AppError('cross_site_refused');
+  }
+}
+
+const endings: ReadonlySet<string> = new Set(['refresh_token_reused', 'session_expired', 'session_revoked']);
+
+/** Runs `work`, and clears the browser's cookie if the session has ended. */
+export async function clearingDeadCookie<T>(transport: Transport, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (transport === 'body' || !(error instanceof AppError) || !endings.has(error.code)) throw error;
+    const { code, cause, detail } = error;
+    throw new AppError(code, { cause, ...(detail && { detail }), headers: { 'set-cookie': clearedRefreshCookie } });
+  }
+}
+
+/** Clears the browser's cookies, if it sent any, after a logout. */
+export function clearCookie(req: Request, res: Response): void {
+  if (refreshCookiesIn(req.headers.cookie).length > 0)
+    res.append('set-cookie', [clearedRefreshCookie, clearedSignedIn]);
 }

@@ -1,109 +1,61 @@
+import { sql } from 'kysely';
 import type { StoredPassword } from '../../domain/accounts/passwords.ts';
-import { databaseNow } from '../clock.ts';
-import type { AuthDatabase } from '../database.ts';
-import { roles } from '../roles.ts';
-import { becomeUser, type Trx } from '../scope.ts';
-
-export type Membership = Readonly<{ tenantId: string; slug: string; name: string }>;
-
-/** What a login reads before it checks the password. */
-export type Candidate = Readonly<{
-  /** Undefined if no account has this email address. */
-  userId: string | undefined;
-  password: StoredPassword | undefined;
-  active: boolean;
-  /** The tenants that this person can enter. */
-  memberships: readonly Membership[];
-  /** When this was read, on the database's clock. A later password change makes the login invalid. */
-  readAt: Date;
-}>;
+import { insert, insertNew, rowsWith } from '../rows.ts';
+import { type AuthDatabase, becomeUser, databaseNow, now, roles, type Trx } from '../transaction.ts';
 
 // Matches no user, so that an unknown email address costs the same queries as a known one.
 const unknownUserId = '00000000-0000-0000-0000-000000000000';
 
-export async function findCandidate(db: AuthDatabase, email: string): Promise<Candidate> {
+/** Everything that a login needs before it checks the password. Without an account, `userId` is undefined. */
+export async function findCandidate(db: AuthDatabase, email: string) {
   return db.transaction({ role: roles.login }, async (trx) => {
     const user = await findAccount(trx, email);
-    await becomeUser(trx, user?.id ?? unknownUserId);
-    const credential = await trx
-      .selectFrom('credentials')
-      .select(['hash', 'pepper_kid as pepperKid'])
-      .where('user_id', '=', user?.id ?? unknownUserId)
+    const id = user?.id ?? unknownUserId;
+    await becomeUser(trx, id);
+    const password = await rowsWith(trx, 'credentials', { user_id: id })
+      .select(['hash', 'pepper_kid', 'changed_at'])
       .executeTakeFirst();
     return {
       userId: user?.id,
-      password: credential,
+      password,
+      passwordChangedAt: password?.changed_at,
       active: user?.status === 'active',
+      /** On the database's clock. A later password change makes the login invalid. */
       readAt: await databaseNow(trx),
-      memberships: await readMemberships(trx, user?.id ?? unknownUserId),
+      /** The tenants that this person can enter. */
+      memberships: await trx
+        .selectFrom('memberships as m')
+        .innerJoin('tenants as t', 't.id', 'm.tenant_id')
+        .select(['t.id as tenantId', 't.slug', 't.name'])
+        .where('m.user_id', '=', id)
+        .where('m.status', '=', 'active')
+        .where('t.status', '=', 'active')
+        .orderBy('t.slug')
+        .execute(),
     };
   });
 }
 
-async function readMemberships(trx: Trx, userId: string): Promise<Membership[]> {
-  return trx
-    .selectFrom('memberships as m')
-    .innerJoin('tenants as t', 't.id', 'm.tenant_id')
-    .select(['t.id as tenantId', 't.slug', 't.name'])
-    .where('m.user_id', '=', userId)
-    .where('m.status', '=', 'active')
-    .where('t.status', '=', 'active')
-    .orderBy('t.slug')
-    .execute();
-}
+export type Candidate = Awaited<ReturnType<typeof findCandidate>>;
 
-/** Stores a newer hash of the same password, unless the password was changed meanwhile. */
-export async function replaceHash(
-  db: AuthDatabase,
-  userId: string,
-  change: Readonly<{ from: string; to: StoredPassword }>,
-): Promise<void> {
-  await db.transaction({ role: roles.login, userId }, (trx) =>
-    trx
-      .updateTable('credentials')
-      .set({ hash: change.to.hash, pepper_kid: change.to.pepperKid })
-      .where('user_id', '=', userId)
-      .where('hash', '=', change.from)
-      .execute(),
-  );
-}
+export type Membership = Candidate['memberships'][number];
 
-/** A person and their membership. Both stay locked until the token is committed. */
-export type Holder = Readonly<{
-  active: boolean;
-  email: string;
-  role: string;
-  slug: string;
-  passwordChangedAt: Date | undefined;
-}>;
-
-/** Locks the user, membership and tenant FOR SHARE, in this order. @returns undefined if there is no such member. */
-export async function lockHolder(trx: Trx, userId: string, tenantId: string): Promise<Holder | undefined> {
-  const user = await trx
-    .selectFrom('users')
+/** Locks user, membership and tenant FOR SHARE, in this order. @returns undefined if there is no such member. */
+export async function lockHolder(trx: Trx, userId: string, tenantId: string) {
+  const user = await rowsWith(trx, 'users', { id: userId })
     .select(['email_ci', 'status'])
-    .where('id', '=', userId)
     .forShare()
     .executeTakeFirst();
-  const membership = await trx
-    .selectFrom('memberships')
+  const membership = await rowsWith(trx, 'memberships', { tenant_id: tenantId, user_id: userId })
     .select(['role', 'status'])
-    .where('tenant_id', '=', tenantId)
-    .where('user_id', '=', userId)
     .forShare()
     .executeTakeFirst();
-  const tenant = await trx
-    .selectFrom('tenants')
+  const tenant = await rowsWith(trx, 'tenants', { id: tenantId })
     .select(['slug', 'status'])
-    .where('id', '=', tenantId)
     .forShare()
     .executeTakeFirst();
   if (user === undefined || membership === undefined || tenant === undefined) return undefined;
-  const credential = await trx
-    .selectFrom('credentials')
-    .select('changed_at')
-    .where('user_id', '=', userId)
-    .executeTakeFirst();
+  const credential = await rowsWith(trx, 'credentials', { user_id: userId }).select('changed_at').executeTakeFirst();
   return {
     active: [user, membership, tenant].every(({ status }) => status === 'active'),
     email: user.email_ci,
@@ -113,56 +65,53 @@ export async function lockHolder(trx: Trx, userId: string, tenantId: string): Pr
   };
 }
 
-/** Locks all tenants in the order of their ids, so that no tokens are issued until the transaction ends. */
-export async function lockTenants(trx: Trx): Promise<string[]> {
-  const rows = await trx.selectFrom('tenants').select('id').orderBy('id').forUpdate().execute();
-  return rows.map(({ id }) => id);
-}
+/** A person and their membership. */
+export type Holder = NonNullable<Awaited<ReturnType<typeof lockHolder>>>;
 
-/** Locks the account with this email address, and returns its id. */
-export async function lockUserByEmail(trx: Trx, email: string): Promise<string | undefined> {
-  const user = await trx.selectFrom('users').select('id').where('email_ci', '=', email).forUpdate().executeTakeFirst();
-  return user?.id;
-}
+export const findAccount = (trx: Trx, email: string) =>
+  rowsWith(trx, 'users', { email_ci: email }).select(['id', 'status']).executeTakeFirst();
 
-/** Finds the account with this email address. */
-export function findAccount(trx: Trx, email: string): Promise<Readonly<{ id: string; status: string }> | undefined> {
-  return trx.selectFrom('users').select(['id', 'status']).where('email_ci', '=', email).executeTakeFirst();
-}
-
-export async function setUserStatus(trx: Trx, userId: string, status: 'active' | 'disabled'): Promise<void> {
-  await trx.updateTable('users').set({ status }).where('id', '=', userId).execute();
-}
-
-/** Whether the account is active. Locks it FOR SHARE, so that this stays true until the transaction ends. */
-export async function isActiveAccount(trx: Trx, userId: string): Promise<boolean> {
-  const user = await trx.selectFrom('users').select('status').where('id', '=', userId).forShare().executeTakeFirst();
-  return user?.status === 'active';
-}
-
-export async function emailOf(trx: Trx, userId: string): Promise<string> {
-  const row = await trx.selectFrom('users').select('email_ci').where('id', '=', userId).executeTakeFirstOrThrow();
-  return row.email_ci;
+/** Whether the user or tenant is active. Locks it FOR SHARE, so that this stays true until the transaction ends. */
+export async function holdActive(trx: Trx, table: 'users' | 'tenants', id: string): Promise<boolean> {
+  const row = await rowsWith(trx, table, { id }).select('status').forShare().executeTakeFirst();
+  return row?.status === 'active';
 }
 
 /** Locks the user, so that no tokens are issued to them until the transaction ends. */
 export async function lockUser(trx: Trx, userId: string): Promise<void> {
-  await trx.selectFrom('users').select('id').where('id', '=', userId).forUpdate().execute();
+  await rowsWith(trx, 'users', { id: userId }).select('id').forUpdate().execute();
 }
 
 /** Reads an active user's email address and password. */
-export async function findOwnPassword(
-  db: AuthDatabase,
-  userId: string,
-): Promise<Readonly<{ email: string; password: StoredPassword }> | undefined> {
-  return db.transaction({ role: roles.login, userId }, async (trx) => {
-    const row = await trx
+export async function findOwnPassword(db: AuthDatabase, userId: string) {
+  return db.transaction({ role: roles.login, userId }, (trx) =>
+    trx
       .selectFrom('users as u')
       .innerJoin('credentials as c', 'c.user_id', 'u.id')
-      .select(['u.email_ci as email', 'c.hash', 'c.pepper_kid as pepperKid'])
+      .select(['u.email_ci as email', 'c.hash', 'c.pepper_kid'])
       .where('u.id', '=', userId)
       .where('u.status', '=', 'active')
-      .executeTakeFirst();
-    return row && { email: row.email, password: { hash: row.hash, pepperKid: row.pepperKid } };
-  });
+      .executeTakeFirst(),
+  );
 }
+
+/** Creates an account with a confirmed address. @returns false if the address already has an account. */
+export async function insertAccount(
+  trx: Trx,
+  { userId, email, password }: Readonly<{ userId: string; email: string; password: StoredPassword }>,
+): Promise<boolean> {
+  if (!(await insertNew(trx, 'users', { id: userId, email_ci: email, email_verified_at: now }))) return false;
+  // A session that starts immediately must be at least a millisecond later than the password.
+  const changedAt = sql<Date>`clock_timestamp() - interval '2 milliseconds'`;
+  await insert(trx, 'credentials', { user_id: userId, ...password, changed_at: changedAt });
+  return true;
+}
+
+/** Finds a registration by its id, or an address's newest registration. */
+export const findWaiting = (trx: Trx, which: Readonly<{ id: string } | { email_ci: string }>) =>
+  rowsWith(trx, 'registrations', which)
+    .select(['id', 'email_ci as email'])
+    .where('expires_at', '>', now)
+    .orderBy('created_at', 'desc')
+    .limit(1)
+    .executeTakeFirst();

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
-import { databaseNow } from '../clock.ts';
-import { holdLock } from '../locks.ts';
+import { insert, rowsWith } from '../rows.ts';
 import type { Row } from '../schema.ts';
-import type { Trx } from '../scope.ts';
+import { databaseNow, holdLock, type Trx } from '../transaction.ts';
 
 export type AuditAction =
   | `login.${'failed' | 'throttled'}`
@@ -22,12 +21,12 @@ export type AuditAction =
 export type AuditEvent = Readonly<{
   tenantId: string;
   action: AuditAction;
-  /** The user whom the entry is about. */
-  userId: string | null;
-  sessionId: string | null;
+  /** The user whom the entry is about, if any. */
+  userId?: string | null;
+  sessionId?: string | null;
   requestId: string;
   /** Must not contain secrets. */
-  detail: Readonly<Record<string, unknown>>;
+  detail?: Readonly<Record<string, unknown>>;
 }>;
 
 /** The chain for entries without a tenant: operator commands, and events of people without a tenant. */
@@ -46,9 +45,7 @@ export function auditHash(previous: Uint8Array, entry: AuditEntry): Buffer {
   return createHash('sha256').update(previous).update(fields).digest();
 }
 
-/**
- * Locks several tenants' chains in a fixed order. Call this before writing to them in a different order.
- */
+/** Locks chains in a fixed order. Call this before writing to several in a different order. */
 export async function holdChains(trx: Trx, tenantIds: readonly string[]): Promise<void> {
   for (const tenantId of [...new Set(tenantIds)].sort()) await holdLock(trx, 'auditChain', tenantId);
 }
@@ -56,32 +53,21 @@ export async function holdChains(trx: Trx, tenantIds: readonly string[]): Promis
 /** Appends an entry to the chain of the transaction's tenant. */
 export async function appendAudit(trx: Trx, event: AuditEvent): Promise<void> {
   await holdLock(trx, 'auditChain', event.tenantId);
-  const head = await trx
-    .selectFrom('audit_log')
-    .select(['seq', 'hash'])
-    .where('tenant_id', '=', event.tenantId)
-    .orderBy('seq', 'desc')
-    .limit(1)
-    .executeTakeFirst();
+  const [head] = await readNewest(trx, event.tenantId, { before: undefined, limit: 1 });
   const previous = head?.hash ?? chainStart;
   const entry: AuditEntry = {
     tenant_id: event.tenantId,
     seq: (head?.seq ?? 0) + 1,
     at: await databaseNow(trx),
     action: event.action,
-    user_id: event.userId,
-    session_id: event.sessionId,
+    user_id: event.userId ?? null,
+    session_id: event.sessionId ?? null,
     request_id: event.requestId,
-    detail: JSON.stringify(event.detail),
+    detail: JSON.stringify(event.detail ?? {}),
   };
   const hashes = { prev_hash: Buffer.from(previous), hash: auditHash(previous, entry) };
-  await trx
-    .insertInto('audit_log')
-    .values({ ...entry, ...hashes })
-    .execute();
+  await insert(trx, 'audit_log', { ...entry, ...hashes });
 }
-
-const auditPage = 1_000;
 
 /** Lists the tenants that have a chain, and the operator. */
 export async function listChains(trx: Trx): Promise<string[]> {
@@ -91,9 +77,9 @@ export async function listChains(trx: Trx): Promise<string[]> {
 
 /** Reads up to a thousand entries of a chain, from its start or after this number. */
 export async function readChain(trx: Trx, tenantId: string, after: number | undefined): Promise<StoredEntry[]> {
-  let query = entries(trx, tenantId);
+  let query = rowsWith(trx, 'audit_log', { tenant_id: tenantId });
   if (after !== undefined) query = query.where('seq', '>', after);
-  return query.orderBy('seq').limit(auditPage).execute();
+  return query.selectAll().orderBy('seq').limit(1_000).execute();
 }
 
 /** Lists entries of a chain before this number, newest first. */
@@ -102,10 +88,7 @@ export async function readNewest(
   tenantId: string,
   { before, limit }: Readonly<{ before: number | undefined; limit: number }>,
 ): Promise<StoredEntry[]> {
-  let query = entries(trx, tenantId);
+  let query = rowsWith(trx, 'audit_log', { tenant_id: tenantId });
   if (before !== undefined) query = query.where('seq', '<', before);
-  return query.orderBy('seq', 'desc').limit(limit).execute();
+  return query.selectAll().orderBy('seq', 'desc').limit(limit).execute();
 }
-
-const entries = (trx: Trx, tenantId: string) =>
-  trx.selectFrom('audit_log').selectAll().where('tenant_id', '=', tenantId);

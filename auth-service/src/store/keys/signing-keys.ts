@@ -1,11 +1,6 @@
 import { notify } from '@countersign/database';
-import type { Updateable } from 'kysely';
-import { databaseNow, now } from '../clock.ts';
-import type { AuthDatabase } from '../database.ts';
-import { holdLock } from '../locks.ts';
-import { roles } from '../roles.ts';
-import type { AuthSchema, Row } from '../schema.ts';
-import type { Trx } from '../scope.ts';
+import type { Row } from '../schema.ts';
+import { type AuthDatabase, databaseNow, holdLock, now, roles, type Trx } from '../transaction.ts';
 
 export type StoredKey = Row<'signing_keys'>;
 
@@ -24,14 +19,6 @@ export async function changeKeys<T>(db: AuthDatabase, change: (trx: Trx, existin
     await notify(trx, signingKeysChannel);
     return change(trx, await readKeys(trx));
   });
-}
-
-export async function insertKey(trx: Trx, key: StoredKey): Promise<void> {
-  await trx.insertInto('signing_keys').values(key).execute();
-}
-
-export async function updateKey(trx: Trx, kid: string, change: Updateable<AuthSchema['signing_keys']>): Promise<void> {
-  await trx.updateTable('signing_keys').set(change).where('kid', '=', kid).execute();
 }
 
 async function readKeys(trx: Trx): Promise<KeysNow> {

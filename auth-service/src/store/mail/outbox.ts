@@ -1,27 +1,20 @@
 import { countRows, notify, type OutboxRows, outboxRows } from '@countersign/database';
-import type { OutboxDepth } from '@countersign/service-kit';
+import type { OutboxDepth } from '@countersign/process-kit';
 import { sql } from 'kysely';
-import type { AuthDatabase } from '../database.ts';
-import { roles } from '../roles.ts';
+import { insert } from '../rows.ts';
 import { type OutboxTopic, outboxTopics } from '../schema.ts';
-import type { Trx } from '../scope.ts';
+import { type AuthDatabase, roles, type Trx } from '../transaction.ts';
 
 export const outboxChannel = 'countersign_auth_outbox';
 
-export type NewDelivery = Readonly<{
-  topic: OutboxTopic;
-  /** Deliveries with the same key are sent in order. */
-  key: string;
-  /** JSON without secrets. */
-  payload: unknown;
-}>;
-
-/** Queues a delivery, which any instance can send after this transaction commits. */
-export async function addToOutbox(trx: Trx, { topic, key, payload }: NewDelivery): Promise<void> {
-  await trx
-    .insertInto('outbox')
-    .values({ topic, ordering_key: key, payload: JSON.stringify(payload) })
-    .execute();
+/**
+ * Queues a delivery, which any instance can send after this transaction commits. Deliveries with the same key are sent
+ * in order.
+ *
+ * @param payload JSON without secrets.
+ */
+export async function addToOutbox(trx: Trx, topic: OutboxTopic, key: string, payload: unknown): Promise<void> {
+  await insert(trx, 'outbox', { topic, ordering_key: key, payload: JSON.stringify(payload) });
   await notify(trx, outboxChannel);
 }
 

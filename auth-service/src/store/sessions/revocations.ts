@@ -1,12 +1,10 @@
 import { notify } from '@countersign/database';
 import { sql } from 'kysely';
+import { keyRevocationInForceSec, revocationInForceSec } from '../../domain/sessions/session-rules.ts';
 import { delegatedFrom } from '../clients/delegations.ts';
-import { now } from '../clock.ts';
-import type { AuthDatabase } from '../database.ts';
-import { holdLock } from '../locks.ts';
-import { roles } from '../roles.ts';
-import type { RevocationKind, Row } from '../schema.ts';
-import type { Trx } from '../scope.ts';
+import { insert } from '../rows.ts';
+import type { Row } from '../schema.ts';
+import { type AuthDatabase, holdLock, now, roles, type Trx } from '../transaction.ts';
 
 export const revocationsChannel = 'countersign_revocations';
 export const batchSize = 5_000;
@@ -31,14 +29,8 @@ export type NewRevocation =
  * tenants and OAuth clients start one second after all earlier revocations that `issueTimeSec` counts: a token issued
  * in that same second has such a `not_before` as its `iat`, and must be covered too. The extra second is always added,
  * because a role does not see all revocations.
- *
- * @param inForceSec How long a revoked token could still be valid.
  */
-export async function appendRevocations(
-  trx: Trx,
-  entries: readonly NewRevocation[],
-  inForceSec: number,
-): Promise<void> {
+export async function appendRevocations(trx: Trx, entries: readonly NewRevocation[]): Promise<void> {
   if (entries.length === 0) return;
   const all = [...entries, ...(await delegatedEntries(trx, entries))];
   await notify(trx, revocationsChannel);
@@ -48,16 +40,14 @@ export async function appendRevocations(
   const afterOthers = sql<Date>`greatest(${notBefore}, ${latest}::timestamptz) + interval '1 second'`;
   const timesOf = ({ kind }: NewRevocation) => {
     const start = kind === 'tenant' || kind === 'client' ? afterOthers : notBefore;
+    const inForceSec = kind === 'key' ? keyRevocationInForceSec : revocationInForceSec;
     const end = sql<Date>`${start} + make_interval(secs => ${inForceSec}::int)`;
     return { not_before: kind === 'key' ? end : start, expires_at: end };
   };
   const rows = all.map((entry) => ({ ...entry, ...timesOf(entry) }));
   // A statement can have at most 65,535 parameters.
   for (let from = 0; from < rows.length; from += rowsPerInsert)
-    await trx
-      .insertInto('revocations')
-      .values(rows.slice(from, from + rowsPerInsert))
-      .execute();
+    await insert(trx, 'revocations', rows.slice(from, from + rowsPerInsert));
 }
 
 /** Ending a session also ends its delegations. No delegation can be added meanwhile, because `delegate` locks the session. */
@@ -107,56 +97,38 @@ export async function issueTimeSec(
   trx: Trx,
   { tenantId, userId, clientId }: Readonly<{ tenantId: string; userId?: string; clientId?: string }>,
 ): Promise<number> {
-  const { rows } = await sql<{ sec: number }>`
-    select greatest(
-      floor(extract(epoch from clock_timestamp())),
-      (select extract(epoch from max(not_before)) from revocations
-       where (kind = 'user' and user_id = ${userId ?? null})
-          or (kind = 'tenant' and tenant_id = ${tenantId})
-          or (kind = 'member' and user_id = ${userId ?? null} and tenant_id = ${tenantId})
-          or (kind = 'client' and client_id = ${clientId ?? null} and tenant_id = ${tenantId}))
-    )::bigint as sec`.execute(trx);
-  const [row] = rows;
-  if (row === undefined) throw new Error('the database returned no time');
-  return row.sec;
+  const latest = sql<number>`greatest(
+    floor(extract(epoch from clock_timestamp())),
+    (select extract(epoch from max(not_before)) from revocations
+     where (kind = 'user' and user_id = ${userId ?? null})
+        or (kind = 'tenant' and tenant_id = ${tenantId})
+        or (kind = 'member' and user_id = ${userId ?? null} and tenant_id = ${tenantId})
+        or (kind = 'client' and client_id = ${clientId ?? null} and tenant_id = ${tenantId}))
+  )::bigint`;
+  return (await trx.selectNoFrom(latest.as('sec')).executeTakeFirstOrThrow()).sec;
 }
 
 export type Revocation = Row<'revocations'>;
 
-/** Revocations with the same kind and times. */
-export type RevocationGroup = Readonly<{
-  kind: RevocationKind;
-  not_before: Date;
-  expires_at: Date;
-  /** The revoked ids. A member id is `<tenant_id> <user_id>`, and an OAuth client id is `<tenant_id> <client_id>`. */
-  ids: readonly string[];
-}>;
+/** Revocations with the same kind and times. Ids may have two parts: `<tenant_id> <user_id>` or `<client_id>`. */
+type RevocationGroup = Pick<Revocation, 'kind' | 'not_before' | 'expires_at'> & Readonly<{ ids: readonly string[] }>;
 
-/**
- * `items` lists each revocation. `groups` combines revocations with the same times, which takes a fifth of the bytes
- * and the work.
- */
+/** `groups` combines revocations with the same times, which takes a fifth of the bytes and the work. */
 export type FeedForm = 'items' | 'groups';
 
-export type FeedBatch = Readonly<{
-  log: string;
-  /** The position after this batch. */
-  cursor: number;
-  /** Whether the batch reached the end of the log. */
-  complete: boolean;
-  /** Whether the batch starts at the beginning because the given cursor belongs to a different log. */
-  fromStart: boolean;
-  items: readonly Revocation[];
-  groups: readonly RevocationGroup[];
-}>;
-
-export type FeedPosition = Readonly<{ log: string | undefined; after: number }>;
+export type FeedBatch = Awaited<ReturnType<typeof readFeed>>;
 
 /**
  * Reads a batch of active revocations after a cursor. Starts from the beginning if the cursor belongs to a different
- * log or is ahead of this one.
+ * log or is ahead of this one: `fromStart`.
+ *
+ * @returns `cursor`, the position after the batch, and `complete`, whether the batch reached the end of the log.
  */
-export async function readFeed(db: AuthDatabase, position: FeedPosition, form: FeedForm = 'items'): Promise<FeedBatch> {
+export async function readFeed(
+  db: AuthDatabase,
+  position: Readonly<{ log: string | undefined; after: number }>,
+  form: FeedForm = 'items',
+) {
   return db.transaction({ role: roles.feed }, async (trx) => {
     const { id: log } = await trx.selectFrom('revocation_log').select('id').executeTakeFirstOrThrow();
     // Reads this before the batch: an entry written meanwhile is then either in the batch or after this head.
@@ -171,7 +143,12 @@ export async function readFeed(db: AuthDatabase, position: FeedPosition, form: F
   });
 }
 
-type Lists = Pick<FeedBatch, 'items' | 'groups'> & Readonly<{ isFull: boolean; last: number | undefined }>;
+type Lists = Readonly<{
+  items: readonly Revocation[];
+  groups: readonly RevocationGroup[];
+  isFull: boolean;
+  last: number | undefined;
+}>;
 
 const inForceAfter = (trx: Trx, after: number) =>
   trx.selectFrom('revocations').where('seq', '>', after).where('expires_at', '>', now).orderBy('seq');

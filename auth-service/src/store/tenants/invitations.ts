@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
-import { inSeconds, now } from '../clock.ts';
+import { rowsWith } from '../rows.ts';
 import type { Row } from '../schema.ts';
-import type { Trx } from '../scope.ts';
+import { inSeconds, now, type Trx } from '../transaction.ts';
 
 const isPending = sql<boolean>`(accepted_at is null and revoked_at is null)`;
 const isOpen = sql<boolean>`(${isPending} and expires_at > clock_timestamp())`;
@@ -18,7 +18,8 @@ export async function insertInvitation(
   lifetimeSec: number,
 ): Promise<Invitation | undefined> {
   // An expired invitation does not block a new one.
-  await revocationOf(trx, invitation.tenant_id, invitation.email_ci).where('expires_at', '<=', now).execute();
+  const earlier = revocationIn(trx, invitation.tenant_id).where('email_ci', '=', invitation.email_ci);
+  await earlier.where('expires_at', '<=', now).execute();
   return trx
     .insertInto('invitations')
     .values({ ...invitation, expires_at: inSeconds(lifetimeSec) })
@@ -33,96 +34,55 @@ export function listInvitations(
   tenantId: string,
   { before, limit }: Readonly<{ before: string | undefined; limit: number }>,
 ): Promise<Invitation[]> {
-  let query = trx.selectFrom('invitations').select(columns).where('tenant_id', '=', tenantId).where(isOpen);
+  let query = rowsWith(trx, 'invitations', { tenant_id: tenantId }).select(columns).where(isOpen);
   if (before !== undefined) query = query.where('id', '<', before);
   return query.orderBy('id', 'desc').limit(limit).execute();
 }
 
+/** The update that withdraws a tenant's pending invitations. */
+const revocationIn = (trx: Trx, tenantId: string) =>
+  trx.updateTable('invitations').set({ revoked_at: now }).where('tenant_id', '=', tenantId).where(isPending);
+
 /** Withdraws an invitation. @returns Its address, or undefined if no such invitation is pending. */
 export async function revokeInvitation(trx: Trx, tenantId: string, id: string): Promise<string | undefined> {
-  const row = await trx
-    .updateTable('invitations')
-    .set({ revoked_at: now })
-    .where('tenant_id', '=', tenantId)
-    .where('id', '=', id)
-    .where(isPending)
-    .returning('email_ci')
-    .executeTakeFirst();
+  const row = await revocationIn(trx, tenantId).where('id', '=', id).returning('email_ci').executeTakeFirst();
   return row?.email_ci;
 }
 
 /** Withdraws the pending invitations to this address in the tenant. */
 export async function revokeInvitationsTo(trx: Trx, tenantId: string, email: string): Promise<void> {
-  await revocationOf(trx, tenantId, email).execute();
+  await revocationIn(trx, tenantId).where('email_ci', '=', email).execute();
 }
 
-export type WithdrawnInvitation = Readonly<{ id: string; tenantId: string; email: string }>;
+export type WithdrawnInvitation = Awaited<ReturnType<typeof revokeInvitationsBy>>[number];
 
 /** Withdraws the open invitations that a user sent, in one tenant or in all. */
-export function revokeInvitationsBy(trx: Trx, userId: string, tenantId?: string): Promise<WithdrawnInvitation[]> {
+export function revokeInvitationsBy(trx: Trx, userId: string, tenantId?: string) {
   let query = trx.updateTable('invitations').set({ revoked_at: now }).where('invited_by', '=', userId).where(isOpen);
   if (tenantId !== undefined) query = query.where('tenant_id', '=', tenantId);
   return query.returning(['id', 'tenant_id as tenantId', 'email_ci as email']).execute();
 }
 
-/** The update that withdraws pending invitations to an address. */
-const revocationOf = (trx: Trx, tenantId: string, email: string) =>
-  trx
-    .updateTable('invitations')
-    .set({ revoked_at: now })
-    .where('tenant_id', '=', tenantId)
-    .where('email_ci', '=', email)
-    .where(isPending);
-
-/** An invitation that can still be accepted. */
-export type OpenInvitation = Readonly<{
-  tenantId: string;
-  email: string;
-  role: string;
-  /** Null if an operator sent the invitation. */
-  invitedBy: string | null;
-  expiresInSec: number;
-}>;
-
-/** @returns undefined if the invitation was accepted or withdrawn, or has expired. */
-export function findOpenInvitation(trx: Trx, id: string): Promise<OpenInvitation | undefined> {
-  return trx
-    .selectFrom('invitations')
-    .select([
-      'tenant_id as tenantId',
-      'email_ci as email',
-      'role',
-      'invited_by as invitedBy',
-      sql<number>`ceil(extract(epoch from expires_at - clock_timestamp()))::int`.as('expiresInSec'),
-    ])
-    .where('id', '=', id)
+/** Finds an invitation that can still be accepted. `invitedBy` is null if an operator sent it. */
+export const findOpenInvitation = (trx: Trx, id: string) =>
+  rowsWith(trx, 'invitations', { id })
+    .select(['tenant_id as tenantId', 'email_ci as email', 'role', 'invited_by as invitedBy'])
+    .select(sql<number>`ceil(extract(epoch from expires_at - clock_timestamp()))::int`.as('expiresInSec'))
     .where(isOpen)
     .executeTakeFirst();
-}
 
 /** Accepts an invitation. Of two concurrent calls, one succeeds. @returns undefined if it is no longer open. */
-export function acceptInvitation(
-  trx: Trx,
-  id: string,
-  userId: string,
-): Promise<Readonly<{ role: string }> | undefined> {
-  return trx
+export const acceptInvitation = (trx: Trx, id: string, userId: string) =>
+  trx
     .updateTable('invitations')
     .set({ accepted_at: now, accepted_by: userId })
     .where('id', '=', id)
     .where(isOpen)
     .returning('role')
     .executeTakeFirst();
-}
 
 /** Whether this address has an open invitation. */
 export async function isInvited(trx: Trx, email: string): Promise<boolean> {
-  const row = await trx
-    .selectFrom('invitations')
-    .select('id')
-    .where('email_ci', '=', email)
-    .where(isOpen)
-    .limit(1)
-    .executeTakeFirst();
-  return row !== undefined;
+  const open = rowsWith(trx, 'invitations', { email_ci: email }).select('id').where(isOpen);
+  return (await open.limit(1).executeTakeFirst()) !== undefined;
 }

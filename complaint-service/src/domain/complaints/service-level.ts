@@ -1,9 +1,8 @@
 import type { Status } from './workflow.ts';
 
 /** A category's targets in minutes of wall-clock time, or null. */
-export type ServiceLevelTargets = Readonly<{ first_answer_minutes: number | null; resolution_minutes: number | null }>;
+type ServiceLevelTargets = Readonly<{ first_answer_minutes: number | null; resolution_minutes: number | null }>;
 
-/** A complaint's clocks. */
 export type Clocks = Readonly<{
   created_at: Date;
   /** When the resolution clock started: when the complaint was filed or last reopened. */
@@ -34,7 +33,6 @@ function after(start: Date, minutes: number | null): Date | null {
   return minutes === null ? null : new Date(start.getTime() + minutes * 60_000);
 }
 
-/** Returns how a new status changes the clocks. */
 export function clocksAfterMove(
   complaint: Clocks,
   to: Status,

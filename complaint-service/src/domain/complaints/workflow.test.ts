@@ -4,6 +4,7 @@ import {
   activeStatuses,
   afterAssigning,
   afterUnassigning,
+  allowedTo,
   judgeTransition,
   mayBeAssigned,
   mayEdit,
@@ -137,6 +138,41 @@ test('complainants can edit until work starts, agents until the complaint ends',
   const editableBy = (caller: typeof agent) => statuses.filter((at) => mayEdit(caller, { status: at }));
   expect(editableBy(complainant)).toEqual(['open', 'assigned', 'reopened']);
   expect(editableBy(agent)).toEqual([...activeStatuses, 'resolved']);
+});
+
+test.each<[string, Status, string[]]>([
+  ['complainant', 'open', ['withdrawn']],
+  ['complainant', 'in_progress', ['withdrawn']],
+  ['complainant', 'resolved', ['closed', 'reopened']],
+  ['complainant', 'closed', []],
+  ['agent', 'closed', ['reopened']],
+])('a %s can move a complaint from %s to %j', (role, status, next) => {
+  const { transitions } = allowedTo({ userId: 'u', role }, { status, erased_at: null });
+  expect(transitions.map(({ to }) => to)).toEqual(next);
+});
+
+test('the allowed acts say which transitions need a reason, and who can edit and assign', () => {
+  const open = { status: 'open', erased_at: null } as const;
+  const withReason = { to: 'withdrawn', reason_required: true };
+  expect(allowedTo(complainant, open)).toEqual({ transitions: [withReason], edit: true, assign: false });
+  expect(allowedTo(agent, { ...open, status: 'resolved' })).toEqual({
+    transitions: [
+      { to: 'closed', reason_required: false },
+      { to: 'reopened', reason_required: true },
+    ],
+    edit: true,
+    assign: true,
+  });
+});
+
+test('nothing is allowed on an anonymized complaint', () => {
+  for (const status of statuses) {
+    expect(allowedTo(agent, { status, erased_at: new Date() })).toEqual({
+      transitions: [],
+      edit: false,
+      assign: false,
+    });
+  }
 });
 
 test('a complaint that has ended cannot be assigned', () => {

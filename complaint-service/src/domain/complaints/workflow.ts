@@ -1,4 +1,4 @@
-import { type Caller, isStaff } from '../access.ts';
+import { isStaff, type SignedUser } from '../access.ts';
 
 /** The complaint statuses. The first four are active: work remains to be done. */
 export const statuses = [
@@ -38,7 +38,7 @@ export const statusesWithReason: readonly Status[] = ['rejected', 'duplicate', '
 
 /** Whether this caller can move a complaint to that status. The store limits complainants to their own complaints. */
 export function judgeTransition(
-  caller: Caller,
+  caller: SignedUser,
   from: Status,
   to: Status,
 ): 'allowed' | 'insufficient_role' | 'illegal_transition' {
@@ -49,6 +49,18 @@ export function judgeTransition(
   return mayEver ? 'illegal_transition' : 'insufficient_role';
 }
 
+/** Returns the changes that a caller can make to a complaint: none if it is anonymized. */
+export function allowedTo(caller: SignedUser, complaint: AtStatus & Readonly<{ erased_at: Date | null }>) {
+  const { status, erased_at } = complaint;
+  const isErased = erased_at !== null;
+  const next = isErased ? [] : nextOf(status).filter((to) => judgeTransition(caller, status, to) === 'allowed');
+  return {
+    transitions: next.map((to) => ({ to, reason_required: statusesWithReason.includes(to) })),
+    edit: !isErased && mayEdit(caller, complaint),
+    assign: !isErased && isStaff(caller) && mayBeAssigned(complaint),
+  };
+}
+
 /** Returns the possible next statuses, for an error message. */
 export const nextOf = (from: Status): readonly Status[] => Object.keys(steps[from]) as Status[];
 
@@ -56,12 +68,11 @@ export const nextOf = (from: Status): readonly Status[] => Object.keys(steps[fro
  * Whether the caller can still edit a complaint. Complainants can until work starts. Agents and admins can until the
  * complaint ends.
  */
-export function mayEdit(caller: Caller, { status }: AtStatus): boolean {
+export function mayEdit(caller: SignedUser, { status }: AtStatus): boolean {
   if (isStaff(caller)) return !hasEnded({ status });
   return status === 'open' || status === 'assigned' || status === 'reopened';
 }
 
-/** Whether a complaint can still be assigned or reassigned. */
 export function mayBeAssigned(complaint: AtStatus): boolean {
   return !hasEnded(complaint);
 }

@@ -1,6 +1,5 @@
 import { priorities } from '../complaints/described.ts';
 
-/** The sort orders of the complaint list. */
 export const orders = ['newest', 'oldest', 'updated', 'due', 'priority'] as const;
 export type Order = (typeof orders)[number];
 
@@ -28,7 +27,6 @@ export function positionOf(order: Order, row: Sorted): ListPosition {
 
 const shape = /^([a-z]{1,8})((?:\.[0-9a-z]{1,10}){1,2})\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 
-/** Encodes a position as an opaque base64url cursor. */
 export function encodePosition({ order, keys, id }: ListPosition): string {
   return Buffer.from([order, ...keys.map((key) => key.toString(36)), id].join('.')).toString('base64url');
 }

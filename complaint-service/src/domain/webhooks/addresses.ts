@@ -1,10 +1,9 @@
 import { isIP } from 'node:net';
-import { classifyAddress } from '@countersign/service-kit';
+import { classifyAddress } from '@countersign/process-kit';
 
 /** Whether deliveries can go only to `public` addresses, or for development also to this machine. */
 export type AllowedReceivers = 'public' | 'loopback';
 
-/** Whether a delivery can connect to an IP address. */
 export function mayConnectTo(address: string, receivers: AllowedReceivers): boolean {
   const found = classifyAddress(address);
   return found === 'public' || found === receivers;

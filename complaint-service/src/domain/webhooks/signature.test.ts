@@ -3,8 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { createVerifier, httpbis } from 'http-message-signatures';
 import { retryDelayMs } from './retry-rules.ts';
-import { signDelivery } from './signature.ts';
-import { webhookKeys } from './webhook-keys.ts';
+import { signDelivery, webhookKeys } from './signature.ts';
 
 const keys = webhookKeys(Buffer.alloc(32, 7));
 const webhook = { tenantId: 'acme', id: '0197c2a0-0000-7000-8000-000000000001' };
@@ -48,6 +47,16 @@ describe('a signed delivery', () => {
       'signature-input': headers['signature-input']?.replace('1800000000', '1800000001') ?? '',
     };
     expect(await verifies(later).catch(() => false)).toBe(false);
+  });
+
+  test('the digest covers the bytes of the body, also those that are no UTF-8 text', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
+        const headers = signDelivery({ url, body: Buffer.from(bytes), createdSec }, [keys.ed25519]);
+        expect(headers['content-digest']).toBe(`sha-256=:${createHash('sha256').update(bytes).digest('base64')}:`);
+      }),
+      { examples: [[Uint8Array.of(0xff)], [Uint8Array.of(0xef, 0xbb, 0xbf)], [Uint8Array.of(0xc3)]] },
+    );
   });
 
   test('a delivery has two signatures during a rotation, one by each secret', async () => {

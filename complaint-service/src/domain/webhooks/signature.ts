@@ -1,4 +1,4 @@
-import { createHash, createHmac, type KeyObject, sign } from 'node:crypto';
+import { createHash, createHmac, createPrivateKey, createPublicKey, hkdfSync, type KeyObject, sign } from 'node:crypto';
 
 /** A key that signs deliveries. `hmac-sha256` uses a secret that the receiver also has. */
 export type WebhookKey = Readonly<
@@ -7,7 +7,7 @@ export type WebhookKey = Readonly<
 >;
 
 /** Identifies the purpose, so that signatures of other protocols are not accepted (RFC 9421 section 7.3.2). */
-export const webhookTag = 'countersign-webhook';
+const webhookTag = 'countersign-webhook';
 
 /** All parts of the request that receivers use (RFC 9421 section 2.2). */
 const components = ['@method', '@target-uri', 'content-digest', 'content-type'] as const;
@@ -55,4 +55,46 @@ function signBase(key: WebhookKey, base: string): Buffer {
   return key.algorithm === 'ed25519'
     ? sign(null, bytes, key.privateKey)
     : createHmac('sha256', key.secret).update(bytes).digest();
+}
+
+export type WebhookKeys = ReturnType<typeof webhookKeys>;
+
+/**
+ * Derives all webhook keys from the service's master secret (RFC 5869). The database contains none of these keys, so a
+ * stolen database or backup is not enough to forge a delivery.
+ *
+ * @param master At least 32 bytes, the same for all instances.
+ */
+export function webhookKeys(master: Buffer) {
+  const derive = (...info: string[]) =>
+    Buffer.from(hkdfSync('sha256', master, '', JSON.stringify(['countersign-webhook-v1', ...info]), 32));
+  const privateKey = ed25519FromSeed(derive('ed25519'));
+  const { x = '' } = createPublicKey(privateKey).export({ format: 'jwk' });
+  const kid = thumbprint(x);
+  return {
+    /** Signs deliveries to webhooks without a secret. The public key is published. */
+    ed25519: { algorithm: 'ed25519', keyid: kid, privateKey } as WebhookKey,
+    /** The public key as receivers fetch it (RFC 8037). */
+    published: { kty: 'OKP', crv: 'Ed25519', x, kid, use: 'sig', alg: 'EdDSA' },
+    /** A webhook's current or previous secret. Shown to administrators as base64url. */
+    secret: ({ tenantId, id, version }: Readonly<{ tenantId: string; id: string; version: number }>) => ({
+      algorithm: 'hmac-sha256' as const,
+      keyid: `${id}.${version}`,
+      secret: derive('hmac', tenantId, id, String(version)),
+    }),
+  };
+}
+
+/** How every Ed25519 private key in PKCS #8 starts (RFC 8410 section 7). The seed follows. */
+const pkcs8Start = Buffer.from('302e020100300506032b657004220420', 'hex');
+
+function ed25519FromSeed(seed: Buffer): KeyObject {
+  return createPrivateKey({ key: Buffer.concat([pkcs8Start, seed]), format: 'der', type: 'pkcs8' });
+}
+
+/** RFC 7638, with the members of RFC 8037 section 2. */
+function thumbprint(x: string): string {
+  return createHash('sha256')
+    .update(JSON.stringify({ crv: 'Ed25519', kty: 'OKP', x }))
+    .digest('base64url');
 }

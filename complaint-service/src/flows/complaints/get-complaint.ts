@@ -1,7 +1,7 @@
-import { AppError } from '../../errors.ts';
+import { AppError, found } from '../../errors.ts';
+import type { Complaint } from '../../store/complaint-tables.ts';
 import { findComplaint, lockComplaint } from '../../store/complaints/complaints.ts';
-import type { Complaint } from '../../store/schema/complaints.ts';
-import type { Trx } from '../../store/scope.ts';
+import { asUser, type ComplaintsDatabase, type ScopeUser, type Trx } from '../../store/schema.ts';
 
 const queries = { read: findComplaint, change: lockComplaint };
 
@@ -13,8 +13,20 @@ const queries = { read: findComplaint, change: lockComplaint };
  *   changing an anonymized complaint, because retention would not remove the change.
  */
 export async function getComplaint(trx: Trx, id: string, purpose: 'read' | 'change'): Promise<Complaint> {
-  const complaint = await queries[purpose](trx, id);
-  if (complaint === undefined) throw new AppError('not_found');
+  const complaint = found(await queries[purpose](trx, id));
   if (purpose === 'change' && complaint.erased_at !== null) throw new AppError('complaint_locked');
   return complaint;
+}
+
+/** Reads rows of a complaint that the user can see. @throws AppError `not_found` */
+export function readOf<T>(
+  db: ComplaintsDatabase,
+  user: ScopeUser,
+  id: string,
+  read: (trx: Trx) => Promise<T>,
+): Promise<T> {
+  return asUser(db, user, async (trx) => {
+    await getComplaint(trx, id, 'read');
+    return read(trx);
+  });
 }

@@ -1,9 +1,12 @@
-import { type Caller, isStaff, type Reader } from '../../domain/access.ts';
-import type { ListPosition, Order } from '../../domain/search/list-order.ts';
-import { findCategoryNamed } from '../../store/catalogue/categories.ts';
-import { type ComplaintFilter, listComplaints } from '../../store/complaints/list-complaints.ts';
-import type { Complaint } from '../../store/schema/complaints.ts';
-import { asReader } from '../../store/scope.ts';
+import type { UserIdentity } from '@countersign/identity';
+import { isStaff, type Reader, type SignedUser } from '../../domain/access.ts';
+import { priorityOf } from '../../domain/complaints/described.ts';
+import { byteOrderMark, type Cell, csvRow } from '../../domain/export/csv.ts';
+import { type ListPosition, type Order, positionOf } from '../../domain/search/list-order.ts';
+import { findCategoryNamed } from '../../store/catalogue.ts';
+import type { Complaint } from '../../store/complaint-tables.ts';
+import { type ComplaintFilter, listComplaints } from '../../store/complaints/complaints.ts';
+import { asReader } from '../../store/schema.ts';
 import type { FlowParts } from '../parts.ts';
 
 /** A filter as the API takes it. `false` is the same as undefined. */
@@ -15,7 +18,6 @@ export type Filter = Omit<ComplaintFilter, 'complainantId' | 'categoryId' | 'ove
      */
     mine?: boolean | undefined;
     overdue?: boolean | undefined;
-    /** A category id or name. */
     category?: string | undefined;
   }>;
 
@@ -41,7 +43,60 @@ export async function findComplaints(parts: FlowParts, reader: Reader, wanted: W
   });
 }
 
-function ownFilter(user: Caller, mine: boolean | undefined): ComplaintFilter {
+function ownFilter(user: SignedUser, mine: boolean | undefined): ComplaintFilter {
   if (!isStaff(user)) return { complainantId: user.userId };
   return mine === true ? { assignee: user.userId } : {};
+}
+
+/** Each complaint names up to two people, so one request can look up a batch's names. */
+const batchSize = 150;
+// The filing time never changes, so a complaint that is edited meanwhile appears once.
+const order = 'newest';
+
+type Names = ReadonlyMap<string, string>;
+
+/** The columns, in order. Programs depend on their names: add new ones at the end. */
+const columns: Readonly<Record<string, (row: Complaint, names: Names) => Cell>> = {
+  id: ({ id }) => id,
+  filed_at: ({ created_at }) => created_at,
+  updated_at: ({ updated_at }) => updated_at,
+  status: ({ status }) => status,
+  priority: ({ priority }) => priorityOf(priority),
+  category: ({ category }) => category,
+  title: ({ title }) => title,
+  description: ({ description }) => description,
+  complainant_id: ({ complainant_id }) => complainant_id,
+  complainant_name: ({ complainant_id, reporter_name }, names) => names.get(complainant_id ?? '') ?? reporter_name,
+  reporter_email: ({ reporter_email }) => reporter_email,
+  reporter_phone: ({ reporter_phone }) => reporter_phone,
+  contact_preference: ({ contact_preference }) => contact_preference,
+  assignee_id: ({ assignee_id }) => assignee_id,
+  assignee_name: ({ assignee_id }, names) => names.get(assignee_id ?? ''),
+  address: ({ address }) => address,
+  latitude: ({ latitude }) => latitude,
+  longitude: ({ longitude }) => longitude,
+  due_at: ({ due_at }) => due_at,
+  first_answered_at: ({ first_answered_at }) => first_answered_at,
+  resolved_at: ({ resolved_at }) => resolved_at,
+  duplicate_of: ({ duplicate_of }) => duplicate_of,
+};
+
+/**
+ * Writes the complaints that the user can see as CSV. Batches limit memory use. Each batch is one short transaction, so
+ * that a slow download keeps none open.
+ */
+export async function* exportComplaints(parts: FlowParts, user: UserIdentity, filter: Filter): AsyncGenerator<string> {
+  yield byteOrderMark + csvRow(Object.keys(columns));
+  for (let after: ReturnType<typeof positionOf> | undefined; ; ) {
+    const rows = await findComplaints(parts, user, { ...filter, order, after, limit: batchSize });
+    const people = rows.flatMap(({ complainant_id, assignee_id }) => [complainant_id, assignee_id]);
+    const names = await parts.people.namesOf(
+      user,
+      people.filter((id) => id !== null),
+    );
+    yield rows.map((row) => csvRow(Object.values(columns).map((cell) => cell(row, names)))).join('');
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < batchSize) return;
+    after = positionOf(order, last);
+  }
 }

@@ -1,11 +1,11 @@
 import type { EventDetail, EventType } from '../../domain/events/event-types.ts';
-import { addEvent } from '../../store/events/events.ts';
-import type { HistoryEvent } from '../../store/schema/complaints.ts';
-import type { Trx } from '../../store/scope.ts';
+import type { HistoryEvent } from '../../store/complaint-tables.ts';
+import { addEvent } from '../../store/events.ts';
+import type { Trx } from '../../store/schema.ts';
 import { queueDeliveries } from '../../store/webhooks/webhooks.ts';
 import type { FlowParts } from '../parts.ts';
 
-export type Announcement = Readonly<{
+type Announcement = Readonly<{
   complaint: Readonly<{ tenant_id: string; id: string }>;
   type: EventType;
   detail: EventDetail;

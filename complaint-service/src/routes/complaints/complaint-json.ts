@@ -6,10 +6,10 @@ import { z } from 'zod';
 import { type Reader, readScope, seesTenant } from '../../domain/access.ts';
 import { contactPreferences, described, priorities } from '../../domain/complaints/described.ts';
 import { overdueMarks } from '../../domain/complaints/service-level.ts';
-import { statuses } from '../../domain/complaints/workflow.ts';
+import { allowedTo, statuses } from '../../domain/complaints/workflow.ts';
 import type { FlowParts } from '../../flows/parts.ts';
-import type { Complaint } from '../../store/schema/complaints.ts';
-import { time } from '../fields.ts';
+import type { Complaint } from '../../store/complaint-tables.ts';
+import { time } from '../route.ts';
 
 export const status = z.enum(statuses).meta({ id: 'ComplaintStatus' });
 export const priority = z.enum(priorities).meta({ id: 'Priority' });
@@ -30,6 +30,14 @@ const serviceLevel = z.object({
   resolution_due_at: time.nullable(),
   resolved_at: time.nullable(),
   resolution_overdue: z.boolean().describe('Whether the target was missed.'),
+});
+
+const allowed = z.object({
+  transitions: z
+    .array(z.object({ to: status, reason_required: z.boolean() }))
+    .describe('The statuses to which you can move the complaint.'),
+  edit: z.boolean(),
+  assign: z.boolean().describe('Whether you can assign the complaint, or return it to the queue.'),
 });
 
 export const complaint = z
@@ -61,12 +69,13 @@ export const complaint = z
     duplicate_of: z.uuid().nullable().describe('For agents and admins; null for complainants.'),
     overdue: z.boolean().describe('Whether a running clock has passed its target.'),
     service_level: serviceLevel,
+    allowed: allowed.describe('What you can do now. OAuth clients can do nothing.'),
     created_at: time,
     updated_at: time,
   })
   .meta({ id: 'Complaint' });
 
-export type ComplaintJson = z.infer<typeof complaint>;
+type ComplaintJson = z.infer<typeof complaint>;
 
 /** What else appears in a complaint's JSON, besides its row. */
 export type View = Readonly<{ caller: Reader; now: Date; names: ReadonlyMap<string, string> }>;
@@ -86,7 +95,6 @@ async function viewOf({ people, now }: NameParts, caller: Reader, complaints: re
   return { caller, now: now(), names: caller.kind === 'client' ? new Map() : await people.namesOf(caller, ids) };
 }
 
-/** Returns complaints as JSON. */
 export async function complaintsJson(
   parts: NameParts,
   caller: Reader,
@@ -112,6 +120,7 @@ export function complaintJson(row: Complaint, { caller, now, names }: View): Com
     // Complainants cannot see the other complaint. Its id would reveal when it was filed.
     duplicate_of: seesTenant(caller) ? row.duplicate_of : null,
     overdue: row.due_at !== null && row.due_at < now,
+    allowed: caller.kind === 'user' ? allowedTo(caller, row) : { transitions: [], edit: false, assign: false },
     service_level: jsonOf(serviceLevel, { ...row, ...overdueMarks(row, now) }),
   });
 }
@@ -131,7 +140,6 @@ type Answering = Readonly<{
   reply: (status: 200, body: ComplaintJson) => void;
 }>;
 
-/** Responds with one complaint and its entity tag. */
 export async function sendComplaint(
   parts: NameParts,
   { identity, res, reply }: Answering,

@@ -1,13 +1,11 @@
 import { assertIfMatch, idField, lineField, textField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { priorityRank } from '../../domain/complaints/described.ts';
-import { editComplaint } from '../../flows/complaints/edit-complaint.ts';
-import { checkFiling, fileComplaint } from '../../flows/complaints/file-complaint.ts';
 import { getComplaint } from '../../flows/complaints/get-complaint.ts';
+import { checkFiling, editComplaint, fileComplaint } from '../../flows/complaints/write.ts';
 import { createOnce } from '../../flows/create-once.ts';
-import { asReader, asUser } from '../../store/scope.ts';
-import { complaintPath, creationHeaders, ifMatch } from '../fields.ts';
-import { route } from '../route.ts';
+import { asReader, asUser } from '../../store/schema.ts';
+import { complaintPath, creationHeaders, ifMatch, route } from '../route.ts';
 import {
   complaint,
   complaintJson,
@@ -64,16 +62,14 @@ const complaintPatch = z
   })
   .meta({ examples: [{ location: { latitude: 48.2082, longitude: 16.3738, address: 'Mill Lane 3' } }] });
 
+const shared = { tag: 'Complaints', callers: ['user'] } as const;
 const tagged = { ETag: 'The entity tag, for `If-Match` and `If-None-Match`.' };
 
 export const filingRoutes = [
-  route({
-    method: 'post',
-    path: '/v1/complaints',
+  route('POST /v1/complaints', {
+    ...shared,
     operationId: 'fileComplaint',
-    tag: 'Complaints',
     summary: 'File a complaint for yourself or someone else',
-    callers: ['user'],
     headers: creationHeaders,
     body: newComplaint,
     responses: { 201: { schema: complaint, headers: { Location: "The complaint's path.", ...tagged } } },
@@ -100,11 +96,9 @@ export const filingRoutes = [
     reply(201, json);
   }),
 
-  route({
-    method: 'get',
-    path: '/v1/complaints/:id',
+  route('GET /v1/complaints/:id', {
+    ...shared,
     operationId: 'readComplaint',
-    tag: 'Complaints',
     summary: 'Read a complaint',
     description: 'OAuth clients need the scope `complaints.read`.',
     callers: ['user', 'client'],
@@ -117,13 +111,10 @@ export const filingRoutes = [
     await sendComplaint(parts, { ...call, identity: reader }, found);
   }),
 
-  route({
-    method: 'patch',
-    path: '/v1/complaints/:id',
+  route('PATCH /v1/complaints/:id', {
+    ...shared,
     operationId: 'editComplaint',
-    tag: 'Complaints',
     summary: 'Edit a complaint',
-    callers: ['user'],
     params: complaintPath,
     headers: ifMatch,
     body: complaintPatch,

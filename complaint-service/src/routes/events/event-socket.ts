@@ -2,15 +2,14 @@ import type { IncomingMessage } from 'node:http';
 import { parse as parseQuery } from 'node:querystring';
 import type { Duplex } from 'node:stream';
 import type { Identity, UserIdentity } from '@countersign/identity';
-import type { Logger } from '@countersign/service-kit';
+import type { Logger } from '@countersign/process-kit';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { knownRoles } from '../../domain/access.ts';
 import type { FlowParts } from '../../flows/parts.ts';
-import { eventJson } from './event-json.ts';
-import { eventsPath, eventsQuery, slowClientMs } from './event-stream.ts';
+import { eventJson, eventsPath, eventsQuery, slowClientMs } from './event-stream.ts';
 
 /** Takes over the socket of a verified upgrade request. */
-export type TakeUpgrade = (identity: Identity, req: IncomingMessage, socket: Duplex, head: Buffer) => void;
+type TakeUpgrade = (identity: Identity, req: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /** Close codes (RFC 6455 section 7.4.1). */
 const goingAway = 1001;

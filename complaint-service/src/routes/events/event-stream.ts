@@ -1,9 +1,26 @@
 import { once } from 'node:events';
+import { jsonOf } from '@countersign/service-kit';
 import type { Response } from 'express';
 import { z } from 'zod';
-import type { ComplaintEvent } from '../../store/schema/deliveries.ts';
-import { route } from '../route.ts';
-import { complaintEvent, eventJson } from './event-json.ts';
+import { eventTypes } from '../../domain/events/event-types.ts';
+import type { ComplaintEvent } from '../../store/complaint-tables.ts';
+import { route, time } from '../route.ts';
+
+const complaintEvent = z.object({
+  id: z.uuid(),
+  type: z.enum(eventTypes),
+  complaint_id: z.uuid(),
+  /** Whether the event is about an internal note. */
+  internal: z.boolean(),
+  actor_id: z.string(),
+  actor_role: z.string(),
+  /** Ids, statuses and field names: `from`, `to`, `fields`, `comment_id` or `attachment_id`. */
+  detail: z.record(z.string(), z.union([z.string(), z.null(), z.array(z.string())])),
+  created_at: time,
+});
+
+export const eventJson = (event: ComplaintEvent) =>
+  jsonOf(complaintEvent, { ...event, detail: event.detail as z.output<typeof complaintEvent>['detail'] });
 
 export const eventsPath = '/v1/complaints/events';
 
@@ -26,9 +43,7 @@ const members = Object.keys(complaintEvent.shape)
   .join(', ');
 
 export const eventRoutes = [
-  route({
-    method: 'get',
-    path: eventsPath,
+  route(`GET ${eventsPath}`, {
     operationId: 'followEvents',
     tag: 'Events',
     summary: 'Stream complaint events',

@@ -1,7 +1,8 @@
 import { type ExpressionBuilder, sql } from 'kysely';
-import type { Complaint, ComplaintChanges, NewComplaint } from '../schema/complaints.ts';
-import type { ComplaintsSchema } from '../schema/schema.ts';
-import type { Trx } from '../scope.ts';
+import type { Status } from '../../domain/complaints/workflow.ts';
+import { isAscending, type ListPosition, type Order, sortColumns } from '../../domain/search/list-order.ts';
+import type { Complaint, ComplaintChanges, NewComplaint } from '../complaint-tables.ts';
+import type { ComplaintsSchema, Trx } from '../schema.ts';
 
 export async function insertComplaint(trx: Trx, complaint: NewComplaint): Promise<Complaint> {
   return trx
@@ -74,4 +75,99 @@ export async function replaceTerms(trx: Trx, complaint: Complaint, terms: readon
   await sql`
     insert into terms (tenant_id, term, complaint_id)
     select ${complaint.tenant_id}, term, ${complaint.id}::uuid from unnest(${terms}::text[]) as term`.execute(trx);
+}
+
+type Watched = Readonly<{ tenant_id: string; id: string }>;
+
+/** Adds a watcher, if the user is not one already. */
+export async function addWatcher(trx: Trx, complaint: Watched, userId: string, at: Date): Promise<void> {
+  await trx
+    .insertInto('watchers')
+    .values({ tenant_id: complaint.tenant_id, complaint_id: complaint.id, user_id: userId, created_at: at })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
+export async function removeWatcher(trx: Trx, complaint: Watched, userId: string): Promise<void> {
+  await trx.deleteFrom('watchers').where('complaint_id', '=', complaint.id).where('user_id', '=', userId).execute();
+}
+
+/** Lists the watchers whom the transaction's user can see, oldest first. */
+export async function listWatchers(trx: Trx, complaintId: string): Promise<string[]> {
+  const found = await trx
+    .selectFrom('watchers')
+    .select('user_id')
+    .where('complaint_id', '=', complaintId)
+    .orderBy('created_at')
+    .orderBy('user_id')
+    .execute();
+  return found.map(({ user_id }) => user_id);
+}
+
+/** Selects complaints, with the names of the API's query. Undefined members match all complaints. */
+export type ComplaintFilter = Readonly<{
+  status?: readonly Status[] | undefined;
+  /** Row-level security already hides other people's complaints. With the complainant, the planner can use an index. */
+  complainantId?: string | undefined;
+  assignee?: string | undefined;
+  /** Active complaints without an assignee. */
+  unassigned?: boolean | undefined;
+  categoryId?: string | undefined;
+  team?: string | undefined;
+  priority?: number | undefined;
+  /** Complaints with a running clock that passed its target before this time. */
+  overdueAt?: Date | undefined;
+  from?: Date | undefined;
+  before?: Date | undefined;
+  /** Each term must match the beginning of a word in the complaint. An empty list matches no complaint. */
+  q?: readonly string[] | undefined;
+}>;
+
+export type ListWanted = Readonly<{
+  filter: ComplaintFilter;
+  order: Order;
+  after: ListPosition | undefined;
+  limit: number;
+}>;
+
+/** Lists the complaints that the transaction's user can see. */
+export async function listComplaints(trx: Trx, { filter, order, after, limit }: ListWanted): Promise<Complaint[]> {
+  if (filter.q?.length === 0) return [];
+  let query = filtered(trx, filter);
+  if (order === 'due') query = query.where('due_at', 'is not', null);
+  if (after !== undefined) query = query.where(isAfter(after));
+  const direction = isAscending(order) ? 'asc' : 'desc';
+  for (const column of sortColumns[order]) query = query.orderBy(column, direction);
+  return query.orderBy('id', direction).limit(limit).execute();
+}
+
+function filtered(trx: Trx, filter: ComplaintFilter) {
+  let query = selectComplaints(trx);
+  if (filter.status !== undefined) query = query.where('status', 'in', filter.status);
+  if (filter.complainantId !== undefined) query = query.where('complainant_id', '=', filter.complainantId);
+  if (filter.assignee !== undefined) query = query.where('assignee_id', '=', filter.assignee);
+  if (filter.unassigned === true) query = query.where('assignee_id', 'is', null).where(sql<boolean>`active`);
+  if (filter.categoryId !== undefined) query = query.where('category_id', '=', filter.categoryId);
+  if (filter.team !== undefined) query = query.where('team_id', '=', filter.team);
+  if (filter.priority !== undefined) query = query.where('priority', '=', filter.priority);
+  if (filter.overdueAt !== undefined) query = query.where('due_at', '<', filter.overdueAt);
+  if (filter.from !== undefined) query = query.where('created_at', '>=', filter.from);
+  if (filter.before !== undefined) query = query.where('created_at', '<', filter.before);
+  for (const word of filter.q ?? []) query = query.where(hasTerm(word));
+  return query;
+}
+
+const hasTerm = (word: string) => sql<boolean>`exists (
+  select 1 from terms
+  where terms.tenant_id = complaints.tenant_id and terms.complaint_id = complaints.id
+    and term >= ${word} and term < ${`${word}\u{10ffff}`})`; // In byte order, all terms with this prefix sort before this value.
+
+function isAfter({ order, keys, id }: ListPosition) {
+  const columns = sortColumns[order];
+  const values = columns.map((column, index) => {
+    const key = keys[index] ?? 0;
+    return column === 'priority' ? sql`${key}` : sql`${new Date(key)}`;
+  });
+  const operator = sql.raw(isAscending(order) ? '>' : '<');
+  return sql<boolean>`(${sql.join(columns.map((column) => sql.ref(column)))}, id) ${operator} (${sql.join(values)}, ${id})`;
 }

@@ -1,11 +1,36 @@
-import { sql } from 'kysely';
+import { notify } from '@countersign/database';
+import { type Insertable, sql } from 'kysely';
 import { erasedId } from '../../domain/people.ts';
+import type { Complaint } from '../complaint-tables.ts';
 import { selectComplaints } from '../complaints/complaints.ts';
-import type { Complaint } from '../schema/complaints.ts';
-import type { RetentionPolicy } from '../schema/erasure.ts';
-import type { Trx } from '../scope.ts';
+import { eraserRole, upkeepRole } from '../roles.ts';
+import type { ComplaintsDatabase, Erasure, ErasureTables, RetentionPolicy, Trx } from '../schema.ts';
 
-/** What replaces an erased text. */
+export type Traces = Readonly<{
+  complaints: number;
+  active_complaints: number;
+  assigned_complaints: number;
+  comments: number;
+  attachments: number;
+  history_entries: number;
+}>;
+
+export async function countTraces(
+  trx: Trx,
+  { userId, texts }: Readonly<{ userId: string; texts: RetentionPolicy['texts'] }>,
+): Promise<Traces> {
+  const own = sql`select id from complaints where complainant_id = ${userId}`;
+  const withTheirs = texts === 'remove' ? sql`or complaint_id in (${own})` : sql``;
+  const { rows } = await sql<Traces>`select
+    (select count(*) from complaints where complainant_id = ${userId})::int as complaints,
+    (select count(*) from complaints where complainant_id = ${userId} and active)::int as active_complaints,
+    (select count(*) from complaints where assignee_id = ${userId} and active)::int as assigned_complaints,
+    (select count(*) from comments where author_id = ${userId} ${withTheirs})::int as comments,
+    (select count(*) from attachments where uploader_id = ${userId} ${withTheirs})::int as attachments,
+    (select count(*) from history where actor_id = ${userId})::int as history_entries`.execute(trx);
+  return rows[0] as Traces;
+}
+
 const erasedText = '[erased]';
 
 /** The rows that a transaction removed. The files of `attachments` are removed after the commit. */
@@ -154,4 +179,113 @@ function deleteOf(trx: Trx, table: string, ids: readonly string[]): Promise<numb
 
 async function run(trx: Trx, statement: ReturnType<typeof sql>): Promise<number> {
   return Number((await statement.execute(trx)).numAffectedRows ?? 0n);
+}
+
+/** The channel that wakes the upkeep in all instances. */
+export const upkeepChannel = 'countersign_complaint_upkeep';
+
+/** The policy of a tenant that has not set one. */
+export const usualPolicy = { closed_days: null, action: 'anonymise', texts: 'remove' } as const;
+
+/** The condition of the index `erasures_waiting`. */
+const isWaiting = sql<boolean>`kind = 'person' and finished_at is null and cancelled_at is null`;
+
+export function readPolicy(trx: Trx): Promise<RetentionPolicy | undefined> {
+  return trx.selectFrom('retention_policies').selectAll().executeTakeFirst();
+}
+
+export function savePolicy(trx: Trx, policy: RetentionPolicy): Promise<RetentionPolicy> {
+  const { tenant_id: _, ...changes } = policy;
+  return trx
+    .insertInto('retention_policies')
+    .values(policy)
+    .onConflict((conflict) => conflict.column('tenant_id').doUpdateSet(changes))
+    .returningAll()
+    .executeTakeFirstOrThrow();
+}
+
+export async function insertErasure(trx: Trx, erasure: Insertable<ErasureTables['erasures']>): Promise<Erasure> {
+  await notify(trx, upkeepChannel);
+  return trx.insertInto('erasures').values(erasure).returningAll().executeTakeFirstOrThrow();
+}
+
+export function listErasures(trx: Trx, limit: number): Promise<Erasure[]> {
+  return trx
+    .selectFrom('erasures')
+    .selectAll()
+    .orderBy('requested_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute();
+}
+
+/** Cancels a person's erasure that is not due yet. @returns Undefined if there is no such erasure. */
+export function cancelErasure(
+  trx: Trx,
+  { id, by, at }: Readonly<{ id: string; by: string; at: Date }>,
+): Promise<Erasure | undefined> {
+  return trx
+    .updateTable('erasures')
+    .set({ cancelled_at: at, cancelled_by: by })
+    .where('id', '=', id)
+    .where(isWaiting)
+    .where('due_at', '>', at)
+    .returningAll()
+    .executeTakeFirst();
+}
+
+/** Finds the due erasures in all tenants, and the time of the next one. */
+export function pendingErasures(
+  db: ComplaintsDatabase,
+  now: Date,
+): Promise<Readonly<{ persons: Erasure[]; policies: RetentionPolicy[]; nextAt: Date | undefined }>> {
+  return db.transaction({ role: upkeepRole }, async (trx) => {
+    const waiting = trx.selectFrom('erasures').where(isWaiting).orderBy('due_at');
+    const next = await waiting.select('due_at').where('due_at', '>', now).limit(1).executeTakeFirst();
+    return {
+      persons: await waiting.selectAll().where('due_at', '<=', now).limit(100).execute(),
+      policies: await trx.selectFrom('retention_policies').selectAll().where('closed_days', 'is not', null).execute(),
+      nextAt: next?.due_at,
+    };
+  });
+}
+
+/** Runs one short erasure transaction in a tenant. @returns Undefined while another instance erases there. */
+export function inErasing<T>(
+  db: ComplaintsDatabase,
+  tenantId: string,
+  work: (trx: Trx) => Promise<T>,
+): Promise<T | undefined> {
+  return db.transaction({ role: eraserRole, tenantId }, async (trx) =>
+    (await lockErasing(trx, tenantId)) ? work(trx) : undefined,
+  );
+}
+
+export async function countErased(trx: Trx, id: string, removed: Removed): Promise<void> {
+  await trx
+    .updateTable('erasures')
+    .set((of) => ({
+      complaints: of('complaints', '+', removed.complaints),
+      comments: of('comments', '+', removed.comments),
+      attachments: of('attachments', '+', removed.attachments.length),
+    }))
+    .where('id', '=', id)
+    .execute();
+}
+
+/**
+ * Locks the record of a running erasure.
+ *
+ * @returns False if it is done, or was canceled meanwhile.
+ */
+export async function lockErasure(trx: Trx, id: string): Promise<boolean> {
+  const waiting = trx.selectFrom('erasures').select('id').where('id', '=', id).where(isWaiting);
+  return (await waiting.forUpdate().execute()).length > 0;
+}
+
+/** @param cancelledBy Set if the erasure was not carried out. */
+export async function endErasure(trx: Trx, id: string, cancelledBy?: string): Promise<void> {
+  const at = sql<Date>`clock_timestamp()`;
+  const end = cancelledBy === undefined ? { finished_at: at } : { cancelled_at: at, cancelled_by: cancelledBy };
+  await trx.updateTable('erasures').set(end).where('id', '=', id).execute();
 }

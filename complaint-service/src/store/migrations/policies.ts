@@ -9,8 +9,9 @@ export const isAdmin = `(${currentUser} is not null and ${currentRole} = 'admin'
 export const isKnown = `(${currentUser} is not null and ${currentRole} in ('complainant', 'agent', 'admin'))`;
 
 /**
- * Agents and admins see all rows, others see rows that meet the condition. With `or`, the planner would expect few
- * rows, and would read and sort whole tenants. With `case`, it expects half of the rows.
+ * Agents and admins see all rows, others see rows that meet the condition. With `not internal` in the condition, this is
+ * the rule `mayReadInternal` in `domain/access.ts`. With `or`, the planner would expect few rows, and would read and sort
+ * whole tenants. With `case`, it expects half of the rows.
  */
 export const allForStaff = (others: string) => `(case when ${isStaff} then true else ${others} end)`;
 

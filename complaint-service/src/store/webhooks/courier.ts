@@ -1,11 +1,10 @@
 import { type LeasedRows, leasedRows } from '@countersign/database';
-import type { OutboxDepth } from '@countersign/service-kit';
+import type { OutboxDepth } from '@countersign/process-kit';
 import { sql, type UpdateObject } from 'kysely';
 import { giveUpAfterMs, type PostResult } from '../../domain/webhooks/retry-rules.ts';
+import type { Webhook, WebhookDelivery } from '../complaint-tables.ts';
 import { courierRole } from '../roles.ts';
-import type { Webhook, WebhookDelivery } from '../schema/deliveries.ts';
-import type { ComplaintsSchema } from '../schema/schema.ts';
-import type { ComplaintsDatabase, Trx } from '../scope.ts';
+import type { ComplaintsDatabase, ComplaintsSchema, Trx } from '../schema.ts';
 
 const asCourier = <T>(db: ComplaintsDatabase, work: (trx: Trx) => Promise<T>) =>
   db.transaction({ role: courierRole }, work);
@@ -82,16 +81,16 @@ export function nextDelivery(db: ComplaintsDatabase, { tenant_id, id }: Key): Pr
   });
 }
 
-export type Attempt = Readonly<{ result: PostResult; durationMs: number }>;
+export type DeliveryAttempt = Readonly<{ result: PostResult; durationMs: number }>;
 
 /** Records that a delivery was accepted, and resets the webhook's failures. */
 export function deliveryTaken(
   db: ComplaintsDatabase,
   { webhook, delivery }: DueDelivery,
-  attempt: Attempt,
+  attempt: DeliveryAttempt,
 ): Promise<void> {
   return asCourier(db, async (trx) => {
-    await updateWebhook(trx, webhook, { failures: 0, failing_since: null, retry_at: null });
+    await updateWebhook(trx, webhook, { failures: 0, failing_since: null, retry_at: null }).execute();
     await noteAttempt(trx, delivery, attempt, { state: 'delivered' });
   });
 }
@@ -104,7 +103,7 @@ export function deliveryTaken(
 export function deliveryFailed(
   db: ComplaintsDatabase,
   { webhook, delivery }: DueDelivery,
-  attempt: Attempt,
+  attempt: DeliveryAttempt,
   next: Readonly<{ delayMs: number; pauseMs: number | undefined }>,
 ): Promise<WebhookDelivery['state'] | undefined> {
   const state = sql<'failed' | 'waiting'>`case when ${isTooOld} then 'failed' else 'waiting' end`;
@@ -159,40 +158,30 @@ export async function giveUpWaiting(db: ComplaintsDatabase): Promise<number> {
 }
 
 /** Ends a lease, but keeps its time, so that the webhook whose last delivery is oldest comes first. */
-export function releaseWebhook(db: ComplaintsDatabase, webhook: Key): Promise<void> {
-  return asCourier(db, (trx) => updateWebhook(trx, webhook, { leased_until: now }));
+export async function releaseWebhook(db: ComplaintsDatabase, webhook: Key): Promise<void> {
+  await asCourier(db, (trx) => updateWebhook(trx, webhook, { leased_until: now }).execute());
 }
 
 type Changes<Table extends 'webhooks' | 'webhook_deliveries'> = UpdateObject<ComplaintsSchema, Table>;
 
 /** Locks the webhook before its deliveries, as its removal does, so that the two cannot deadlock. */
-async function updateWebhook(trx: Trx, { tenant_id, id }: Key, changes: Changes<'webhooks'>): Promise<void> {
-  await trx.updateTable('webhooks').set(changes).where('tenant_id', '=', tenant_id).where('id', '=', id).execute();
+function updateWebhook(trx: Trx, { tenant_id, id }: Key, changes: Changes<'webhooks'>) {
+  return trx.updateTable('webhooks').set(changes).where('tenant_id', '=', tenant_id).where('id', '=', id);
 }
 
 /**
  * Changes a webhook after an attempt, unless an admin has changed it since: a failure at the old URL tells nothing
  * about the new one.
  */
-async function updateAttempted(
-  trx: Trx,
-  { tenant_id, id, updated_at }: Webhook,
-  changes: Changes<'webhooks'>,
-): Promise<boolean> {
-  const { numUpdatedRows } = await trx
-    .updateTable('webhooks')
-    .set(changes)
-    .where('tenant_id', '=', tenant_id)
-    .where('id', '=', id)
-    .where('updated_at', '=', updated_at)
-    .executeTakeFirst();
-  return numUpdatedRows > 0n;
+async function updateAttempted(trx: Trx, webhook: Webhook, changes: Changes<'webhooks'>): Promise<boolean> {
+  const unchanged = updateWebhook(trx, webhook, changes).where('updated_at', '=', webhook.updated_at);
+  return (await unchanged.executeTakeFirst()).numUpdatedRows > 0n;
 }
 
 function noteAttempt(
   trx: Trx,
   { tenant_id, id }: Key,
-  { result, durationMs }: Attempt,
+  { result, durationMs }: DeliveryAttempt,
   next: Changes<'webhook_deliveries'>,
 ): Promise<Pick<WebhookDelivery, 'state'> | undefined> {
   return trx

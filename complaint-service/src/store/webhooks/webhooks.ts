@@ -1,8 +1,7 @@
 import { countRows, notify } from '@countersign/database';
 import { sql, type UpdateObject } from 'kysely';
-import type { NewWebhook, Webhook, WebhookDelivery } from '../schema/deliveries.ts';
-import type { ComplaintsSchema } from '../schema/schema.ts';
-import type { Trx } from '../scope.ts';
+import type { NewWebhook, Webhook, WebhookDelivery } from '../complaint-tables.ts';
+import type { ComplaintsSchema, Trx } from '../schema.ts';
 
 /** The channel that wakes the webhook couriers in all instances. */
 export const webhooksChannel = 'countersign_complaint_webhooks';
@@ -64,7 +63,7 @@ export function insertDelivery(trx: Trx, delivery: NewDelivery): Promise<Webhook
   return trx.insertInto('webhook_deliveries').values(delivery).returningAll().executeTakeFirstOrThrow();
 }
 
-export type LogWanted = Readonly<{
+type LogWanted = Readonly<{
   state?: WebhookDelivery['state'] | undefined;
   before?: string | undefined;
   limit: number;

@@ -1,21 +1,29 @@
-import { type Answer, type Answers, explainEndpoint, type Query, type View, views } from '@countersign/admin-api';
+import * as api from '@countersign/console';
+import { allowOnly, createRouter, jsonBody, notStored, parseJson } from '@countersign/process-kit';
 import { describeApi } from '@countersign/service-kit';
+import type { Router } from 'express';
+import type { z } from 'zod';
 import { AppError, errorTable } from '../../errors.ts';
 import { type ExplainQuestion, explainQuestion } from '../../explain/question.ts';
-import { readCertificates } from './certificates.ts';
-import { explainNow } from './explain.ts';
+import type { InTurn } from '../in-turn.ts';
+import type { ConsoleSources } from '../sources.ts';
 import { readIssuers, readRevocations } from './issuers.ts';
-import { readLimits } from './limits.ts';
-import { readEvents, readProcesses, readReloads } from './processes.ts';
 import { readRequest, readRequests } from './requests.ts';
 import { readRefusals, readRoute, readRoutes } from './routes.ts';
-import type { ConsoleSources } from './sources.ts';
-import { readUpstreams } from './upstreams.ts';
-
-type Path = View['path'];
+import {
+  explainNow,
+  readCertificates,
+  readEvents,
+  readLimits,
+  readProcesses,
+  readReloads,
+  readUpstreams,
+} from './state.ts';
 
 /** How one process answers each view. Undefined means that the item does not exist (404). */
-const reads: { readonly [One in Path]: (sources: ConsoleSources, query: Query) => Answers[One] | undefined } = {
+const reads: {
+  readonly [One in api.ViewPath]: (sources: ConsoleSources, query: api.Query) => api.Answers[One] | undefined;
+} = {
   '/api/traffic': ({ traffic, nowMs }) => traffic.history.ofProcess(nowMs()),
   '/api/routes': readRoutes,
   '/api/routes/:name': readRoute,
@@ -34,19 +42,16 @@ const reads: { readonly [One in Path]: (sources: ConsoleSources, query: Query) =
 
 /** Where the API gets its data: from this process, or from all workers. */
 export type ConsoleData = Readonly<{
-  /**
-   * @param query Has passed the view's query schema.
-   * @returns Undefined if the item does not exist.
-   */
-  read(view: View, query: Query): Promise<unknown>;
-  explain(asked: ExplainQuestion): Promise<Answer>;
+  /** @returns Undefined if the item does not exist. */
+  read(path: api.ViewPath, query: api.Query): Promise<unknown>;
+  explain(asked: ExplainQuestion): Promise<api.Answer>;
 }>;
 
-/** Reads the data from this process alone. */
 export const ownData = (sources: ConsoleSources) => ({
-  async read({ path }: Pick<View, 'path'>, query: Query): Promise<unknown> {
+  async read(path: api.ViewPath, query: api.Query): Promise<unknown> {
     if (query.worker) throw new AppError('not_found');
-    return reads[path](sources, query);
+    const answer = reads[path](sources, query);
+    return answer && api.mergeAnswers(path, [answer]);
   },
   explain: (asked: ExplainQuestion) => explainNow(asked, sources),
 });
@@ -63,11 +68,58 @@ export function describeAdminApi(): Record<string, unknown> {
       { name: 'Explain', description: 'How a request would be handled.' },
     ],
     errors: errorTable,
-    endpoints: [...views, { ...explainEndpoint, body: explainQuestion }],
+    endpoints: [...api.views, { ...api.explainEndpoint, body: explainQuestion }],
   }) as { components: { schemas: unknown } };
   return {
     ...description,
     servers: [{ url: '/', description: 'The admin listener. `npm start` opens it at http://127.0.0.1:9090.' }],
     components: { schemas: components.schemas },
   };
+}
+
+/** Fits a URL-encoded token of 16 KiB, twice the longest that the gateway accepts. */
+const maxBodyBytes = 64 * 1024;
+const readOnly = allowOnly('GET, HEAD');
+
+export function apiRoutes(data: ConsoleData, inTurn: InTurn): Router {
+  const router = createRouter();
+  router.use(['/api'], notStored);
+  for (const view of api.views) {
+    router.get(view.path, async ({ originalUrl, params }, res) => {
+      const query = Object.fromEntries(new URL(originalUrl, 'http://admin').searchParams);
+      res.json(await inTurn(() => readView(data, view, query, params as api.Query)));
+    });
+    router.all(view.path, readOnly);
+  }
+  const description = JSON.stringify(describeAdminApi());
+  router.get('/api/openapi.json', (_req, res) => void res.type('application/json').send(description));
+  router.all('/api/openapi.json', readOnly);
+  router.post(api.explainEndpoint.path, parseJson(maxBodyBytes), async (req, res) => {
+    res.json(await inTurn(() => data.explain(explainQuestion.parse(jsonBody(req) ?? {}))));
+  });
+  router.all(api.explainEndpoint.path, allowOnly('POST'));
+  return router;
+}
+
+export const apiOfPages = (data: ConsoleData): api.AdminApi => ({
+  async read<Response extends z.ZodType>(view: api.ViewOf<Response>, query: api.Query = {}) {
+    const taken = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, query[name]]));
+    const inPath = view.path.match(/(?<=:)\w+/g) ?? [];
+    return (await readView(data, view, taken(Object.keys(view.query.shape)), taken(inPath))) as z.output<Response>;
+  },
+  explain: async (question) => data.explain(explainQuestion.parse(question)),
+});
+
+/** @param given Only the first value of a repeated parameter counts. Spaces come from copying; empty is absent. */
+async function readView(
+  data: ConsoleData,
+  view: api.ViewOf<z.ZodType>,
+  given: api.Query,
+  params: api.Query,
+): Promise<unknown> {
+  const query = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, value?.trim() || undefined]));
+  view.query.parse(query);
+  const found = await data.read(view.path as api.ViewPath, { ...query, ...params });
+  if (found === undefined) throw new AppError('not_found');
+  return found;
 }

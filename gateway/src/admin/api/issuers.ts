@@ -1,12 +1,12 @@
-import type { Answers, Counted, Issuer, Revocations } from '@countersign/admin-api';
+import type { Answers, Counted, Issuer, Revocations } from '@countersign/console';
 import type { Issuer as Config } from '../../config/config.ts';
 import { type Code, errorTable } from '../../errors.ts';
 import type { EventStream } from '../../events/event-stream.ts';
-import { isActive, keyInUse } from '../../keys/gateway-keys.ts';
+import { isActive, keyInUse } from '../../keys/key-directory.ts';
 import type { ManagedKey } from '../../keys/key-files.ts';
 import type { IntrospectionEndpoint, TrustedIssuer } from '../../tokens/verified-tokens.ts';
 import { timeOf, timeOrNull } from '../describe.ts';
-import { type ConsoleSources, countedOf, stateOf } from './sources.ts';
+import { type ConsoleSources, countedOf, stateOf } from '../sources.ts';
 
 const titleOf = (code: string): string => errorTable[code as Code]?.title ?? '';
 
@@ -21,6 +21,7 @@ export function readIssuers(sources: ConsoleSources): Answers['/api/issuers'] {
     gateway_keys: [
       ...describeKeys('Ed25519', gatewayKeys.keys, nowSec),
       ...describeKeys('X25519', gatewayKeys.agreementKeys, nowSec),
+      ...describeKeys('ES256', gatewayKeys.tokenKeys, nowSec),
     ],
     unknown: countedOf(sources.tokenOutcomes.of(undefined).refused),
     refused_requests: refusedTokens(sources).map(({ name: code, count }) => ({ code, title: titleOf(code), count })),
@@ -103,7 +104,6 @@ function describeEvents({ backchannelLogout, sharedSignals }: NonNullable<Config
   };
 }
 
-/** Counts the requests, over all routes, that were refused because of their token. */
 function refusedTokens({ traffic: { refusals } }: ConsoleSources): Counted {
   const counts = new Map<string, number>();
   for (const [code, { count }] of [...refusals.routes()].flatMap(([, codes]) => [...codes])) {

@@ -1,21 +1,12 @@
-import {
-  type Answers,
-  maxRequests,
-  newestFirst,
-  type outcomes,
-  type Query,
-  type Request,
-} from '@countersign/admin-api';
+import type { Answers, outcomes, Query, Request } from '@countersign/console';
 import { type Code, errorTable } from '../../errors.ts';
 import { fieldsOf, type RequestRecord } from '../../pipeline/request-record.ts';
 import { timeOf } from '../describe.ts';
-import type { ConsoleSources } from './sources.ts';
+import type { ConsoleSources } from '../sources.ts';
 
 export const readRequests = (sources: ConsoleSources, query: Query): Answers['/api/requests'] => ({
   requests: itemsOf(sources)
     .filter((item) => fits(item, query))
-    .sort(newestFirst('at'))
-    .slice(0, maxRequests)
     .map((item) => ({ ...item, path: shortened(item.path) })),
 });
 
@@ -48,9 +39,7 @@ function fitsStatus(status: string, wanted: string | undefined): boolean {
   return /^[1-5]xx$/.test(wanted) ? status.length === 3 && status[0] === wanted[0] : status === wanted;
 }
 
-/**
- * Says whether a rule or limit `refused` the request, the gateway or upstream `failed`, or the request was `served`.
- */
+/** `refused` by a rule or limit, `failed` by the gateway or upstream, or `served`. */
 export function outcomeOf(item: Pick<Request, 'code' | 'fault' | 'status' | 'aborted'>): (typeof outcomes)[number] {
   const { code, fault, status, aborted } = item;
   if (status >= 500 || fault === 'upstream' || fault === 'ours') return 'failed';

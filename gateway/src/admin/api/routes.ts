@@ -1,19 +1,11 @@
-import {
-  type Answers,
-  maxRefusals,
-  newestFirst,
-  type Query,
-  type Route as RouteItem,
-  routesPerPage,
-  sum,
-} from '@countersign/admin-api';
+import { type Answers, type Query, type Route as RouteItem, routesPerPage, sum } from '@countersign/console';
 import type { Route } from '../../config/config.ts';
 import { type Code, errorTable } from '../../errors.ts';
 import { inheritedText } from '../../explain/route-text.ts';
 import { noRouteName } from '../../metrics/refusal-counts.ts';
 import { compilePolicy } from '../../routing/policy.ts';
 import { describeRoute, timeOf } from '../describe.ts';
-import { type ConsoleSources, countedOf } from './sources.ts';
+import { type ConsoleSources, countedOf } from '../sources.ts';
 
 export function readRoutes(sources: ConsoleSources, { q = '', offset = '0' }: Query): Answers['/api/routes'] {
   const { routes } = sources.current().config;
@@ -85,7 +77,7 @@ export function readRefusals({ traffic: { refusals } }: ConsoleSources): Answers
       last: timeOf(lastMs),
     })),
   );
-  return { refusals: all.sort(newestFirst('last')).slice(0, maxRefusals) };
+  return { refusals: all };
 }
 
 function meaningOf(code: string) {

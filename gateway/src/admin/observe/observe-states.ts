@@ -1,20 +1,14 @@
-import type { Health } from '@countersign/service-kit';
+import { failingState, upstreamState } from '@countersign/console';
 import type { ReloadState } from '../../reload/reload.ts';
-import type { Snapshot } from '../../reload/snapshot.ts';
 import type { TrustedIssuer } from '../../tokens/verified-tokens.ts';
-import { timeOf } from '../describe.ts';
+import type { OpenUpstream } from '../../upstreams/pool/open-upstream.ts';
+import type { Target } from '../../upstreams/pool/target.ts';
+import { describeOutcomes, timeOf } from '../describe.ts';
+import type { ConsoleSources } from '../sources.ts';
 import type { Observed } from './state-history.ts';
-import { upstreamStates } from './upstream-states.ts';
 
-export type StateSources = Readonly<{
-  current(): Pick<Snapshot, 'config' | 'trust' | 'upstreams'>;
-  health: Pick<Health, 'ready'>;
-  reloadState(): ReloadState;
-  /** Undefined if Redis is not configured. */
-  redisStatus(): string | undefined;
-}>;
+type StateSources = Pick<ConsoleSources, 'current' | 'health' | 'reloadState' | 'redisStatus'>;
 
-/** Reads the current state of every part. */
 export async function observeStates(sources: StateSources): Promise<readonly Observed[]> {
   const { current, health, reloadState, redisStatus } = sources;
   const { trust, upstreams } = current();
@@ -65,4 +59,28 @@ function issuerStates({ config, keys, revocations }: TrustedIssuer): Observed[] 
   const isStale = staleness !== undefined && staleness > ((config.revocations ?? config.events)?.maxStalenessMs ?? 0);
   const state = !revocations.ready ? 'not read' : isStale ? 'stale' : 'current';
   return [...states, { kind: 'revocations', name, state }];
+}
+
+/** The current states of an upstream and its parts. The targets are in file order. */
+export function upstreamStates({ upstream: { name }, targets, breaker, nowMs }: OpenUpstream) {
+  const now = nowMs();
+  const circuit = breaker?.state(now);
+  const states = targets.map((target) => ({ ...describeOutcomes(target), state: targetState(target, now) }));
+  return {
+    upstream: { kind: 'upstream', name, ...upstreamState(states, circuit) },
+    breaker: circuit && { kind: 'breaker', name, state: circuit },
+    targets: states.map(({ state }, at) => ({ kind: 'target', name: `${name} ${targets[at]?.origin}`, ...state })),
+  } satisfies Record<string, Observed | readonly Observed[] | undefined>;
+}
+
+function targetState(target: Target, now: number) {
+  const { health } = target;
+  const { failing, last_success } = describeOutcomes(target);
+  const why = target.lastError?.code ?? null;
+  if (failing !== null) return failingState(failing, last_success);
+  if (health.checks === 'failing') return { state: 'checks fail', why };
+  if (health.ejectedForMs(now) > 0) return { state: 'ejected', why };
+  if (!target.isAvailable(now)) return { state: 'full', why: null };
+  if (health.hasFailedCheck()) return { state: 'check failed', why };
+  return { state: health.checks === 'passing' ? 'healthy' : 'not checked', why: null };
 }

@@ -1,4 +1,4 @@
-import type { Reload as LoggedReload, RouteChange } from '@countersign/admin-api';
+import type { Reload as LoggedReload, RouteChange } from '@countersign/console';
 import type { Route } from '../../config/config.ts';
 import type { Reload } from '../../reload/reload.ts';
 import { describeRoute, timeOf } from '../describe.ts';
@@ -36,7 +36,6 @@ export class ReloadLog {
   }
 }
 
-/** Compares two lists of routes by name. */
 function compareRoutes(before: readonly Route[], after: readonly Route[]): readonly RouteChange[] {
   const old = new Map(before.map((route) => [route.name, route]));
   const changes: RouteChange[] = [];

@@ -1,4 +1,4 @@
-import type { Event, Since } from '@countersign/admin-api';
+import type { Event, Since } from '@countersign/console';
 import { timeOf } from '../describe.ts';
 
 /** A state that was just observed. `since` is set if the observed part knows when the state began. */
@@ -10,18 +10,13 @@ export type Observed = Readonly<{
   since?: string | undefined;
 }>;
 
-/** One state change. */
 type Change = Omit<Event, 'worker'>;
 
 const keptChanges = 20;
 
 type Part = Readonly<{ since: Since; changes: readonly Change[] }>;
 
-/**
- * Remembers when each state began, and the last 20 changes of each part. The limit is per part, so that one part
- * cannot push out the changes of others. The states are sampled once a second, so no part of the gateway needs its own
- * history.
- */
+/** The limit of 20 changes is per part, so that one part cannot push out the changes of others. */
 export class StateHistory {
   #parts = new Map<string, Part>();
 
@@ -30,19 +25,16 @@ export class StateHistory {
     this.#parts = new Map(all.map((observed) => [keyOf(observed), this.#next(observed, nowMs)]));
   }
 
-  /** The last observed state. */
   of(kind: string, name: string): Since | undefined {
     return this.#parts.get(keyOf({ kind, name }))?.since;
   }
 
-  /** When the current state began. */
   since(observed: Observed, nowMs: number): Since {
     return this.#next(observed, nowMs).since;
   }
 
-  /** Newest first. */
   changes(): readonly Change[] {
-    return [...this.#parts.values()].flatMap(({ changes }) => changes).sort((a, b) => (a.at < b.at ? 1 : -1));
+    return [...this.#parts.values()].flatMap(({ changes }) => changes);
   }
 
   #next(observed: Observed, nowMs: number): Part {

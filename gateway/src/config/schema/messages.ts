@@ -1,14 +1,9 @@
 import { z } from 'zod';
 
-/**
- * Reads the keys that a map may have from the message of `unrecognized_keys`. zod reports all unknown keys of a map as
- * one issue.
- */
+/** Reads the keys that a map may have from the message of `unrecognized_keys`. */
 export const allowedKeys = (message: string): readonly string[] => message.split(', ');
 
-/**
- * Turns zod's issues into sentences that name the allowed values. They never repeat a value, which could be a secret.
- */
+/** Turns zod's issues into sentences that name the allowed values, and never repeat a value: it could be a secret. */
 export const plainMessages: z.core.$ZodErrorMap = (issue) => {
   switch (issue.code) {
     case 'invalid_type':

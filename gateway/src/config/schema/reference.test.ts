@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { routesOn } from '../../routing/route-table.ts';
 import { loadConfig } from '../load.ts';
-import { referenceTable } from './reference.ts';
+import { referenceTable } from './json-schema.ts';
 
 const root = new URL('../../../../', import.meta.url);
 describe('the reference table', () => {
@@ -25,6 +25,7 @@ describe('infra/gateway.yaml', () => {
       'users-service',
       'complaint-service',
       'web',
+      'echo',
       'my-service',
       'mcp-server',
     ]);

@@ -1,11 +1,80 @@
 import { z } from 'zod';
 import { parsePattern } from '../path-pattern.ts';
-import { type Allow, allow } from './allow.ts';
-import type { Pieces } from './cross-checks.ts';
-import { limits } from './limits.ts';
+import { scalar } from './issuers/issuer-values.ts';
 import type { Upstream } from './upstreams.ts';
-import { cookieName, name, size, unique } from './values/scalars.ts';
-import type { Immutable } from './values/shapes.ts';
+import {
+  claimName,
+  cookieName,
+  name,
+  partyName,
+  role,
+  scopeName,
+  seconds,
+  size,
+  unique,
+  wholeNumber,
+} from './values/scalars.ts';
+import { type Immutable, listOrAny, oneShape } from './values/shapes.ts';
+import { issuerIdentifier } from './values/urls.ts';
+
+const iss = issuerIdentifier.describe('The issuer that assigned this id. Required with two or more issuers.');
+
+/**
+ * An OAuth client or an actor that a route allows, by its name at `issuer`. If `issuer` is undefined, the token's
+ * issuer counts.
+ */
+export type AllowedParty = Readonly<{ issuer: string | undefined; name: string }>;
+
+const named = partyName.transform((name): AllowedParty => ({ issuer: undefined, name }));
+
+const client = oneShape('text or map', 'a text, or { iss, id }', [
+  named,
+  z
+    .strictObject({ iss, id: partyName.describe("The OAuth client's id.") })
+    .transform(({ iss: issuer, id: name }) => ({ issuer, name })),
+]);
+
+export const actor = oneShape('text or map', 'a text, or { iss, sub }', [
+  named,
+  z
+    .strictObject({ iss, sub: partyName.describe("The actor's `sub`.") })
+    .transform(({ iss: issuer, sub: name }) => ({ issuer, name })),
+]);
+
+const maxParties = 100;
+/** The maximum that fits into the identity context. */
+const maxScopes = 64;
+
+export const claimValues = z
+  .record(claimName, unique(scalar).min(1).max(maxParties))
+  .refine((claims) => Object.keys(claims).length > 0, { error: 'must name at least one claim' });
+
+export const allow = z.strictObject({
+  roles: unique(role).min(1).optional().describe('The roles that may call this route.'),
+  tenant: z
+    .string()
+    .regex(/^:[A-Za-z_][A-Za-z0-9_]*$/, { error: 'must be a parameter of the path, such as ":tenantId"' })
+    .optional()
+    .describe("The path parameter that must match the caller's tenant."),
+  scopes: listOrAny('scopes', unique(scopeName).min(1).max(maxScopes))
+    .optional()
+    .describe('The scopes that a token must have, all of them. `any` requires none. Scopes are compared byte by byte.'),
+  clients: listOrAny('clients', z.array(client).min(1).max(maxParties))
+    .optional()
+    .describe('The OAuth clients that may call, or `any`. Without this key, no client may call for itself.'),
+  actors: z
+    .array(actor)
+    .max(maxParties)
+    .optional()
+    .describe('The actors that may act for the caller (RFC 8693). Without this key, tokens with `act` are refused.'),
+  claims: claimValues.optional().describe('Claims that the token must have, each with its accepted values.'),
+});
+
+/** The conditions on the caller, as in the file. A rule in routing/policy.ts decides each condition. */
+export type Allow = Immutable<z.output<typeof allow>>;
+
+export const requiredScopes = ({ scopes }: Allow): readonly string[] =>
+  scopes === undefined || scopes === 'any' ? [] : scopes;
 
 /** The methods that a route can serve. A proxy must not forward TRACE and CONNECT. */
 export const method = z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
@@ -32,18 +101,33 @@ const prefix = z
     error: 'must not have dot segments',
   });
 
+const limit = z
+  .strictObject({
+    requests: wholeNumber(1, 1_000_000).describe('How many requests are allowed in the period.'),
+    per: seconds({ min: '1s', max: '1d' }).describe('The period.'),
+    by: z
+      .enum(['user', 'client', 'tenant', 'address', 'route'])
+      .describe('What to count by. Anonymous callers are counted by address; OAuth clients have their own buckets.'),
+    onStoreFailure: z
+      .enum(['local', 'deny'])
+      .default('local')
+      .describe('What to do while Redis is unavailable: `local` counts in each process, and `deny` responds with 503.'),
+  })
+  .transform(({ per, ...rest }) => ({ ...rest, perSec: per }));
+
+const limits = z.array(limit).max(8).prefault([]).describe('The rate limits. A request must be within all of them.');
+
+/** Allows at most `requests` in any `perSec` seconds. `by: user` counts anonymous callers by address. */
+export type Limit = Immutable<z.output<typeof limit>>;
+
 export const route = z.strictObject({
   name: name.describe('A unique name for logs, metrics and `explain`.'),
-  path: pattern.describe(
-    'The path pattern: literals, `:name` for one segment, and `**` at the end for any number. `/x/**` matches `/x`.',
-  ),
+  path: pattern.describe('Literals, `:name` for a segment, `**` at the end for any number. `/x/**` matches `/x`.'),
   methods: unique(method).min(1).describe('The methods that the route serves. GET implies HEAD.'),
   upstream: name.describe('The upstream, by its key in `upstreams`.'),
   auth: z
     .enum(['required', 'optional', 'public', 'service'])
-    .describe(
-      'Who may call. `optional`: anyone, but an invalid token is refused. `service`: services, on the internal listener.',
-    ),
+    .describe('`optional`: anyone, but an invalid token is refused. `service`: services, on the internal listener.'),
   allow: allow.optional().describe('Conditions on the caller. Requires `auth: required` or `service`.'),
   senderConstrained: z
     .literal('required')
@@ -88,16 +172,12 @@ export const route = z.strictObject({
     .strictObject({
       cookies: unique(cookieName)
         .prefault([])
-        .describe(
-          'The cookies to forward. A cookie that one route names is forwarded on no route that does not name it.',
-        ),
+        .describe('The cookies to forward. No other route forwards them, unless it names them too.'),
       authorization: z.boolean().default(false).describe("Whether to forward the client's `Authorization` header."),
       dpop: z
         .boolean()
         .default(false)
-        .describe(
-          'For token endpoints: verifies the `DPoP` proof, adds its key to the signed context as `jkt`, and forwards the proof.',
-        ),
+        .describe('For token endpoints: verifies the `DPoP` proof, signs its key as `jkt`, and forwards the proof.'),
     })
     .prefault({})
     .describe('The credentials to forward. By default, the gateway removes them.'),
@@ -110,8 +190,6 @@ export const route = z.strictObject({
 });
 
 type RoutePart = z.output<typeof route>;
-export type RoutePieces = Pieces<RoutePart>;
-
 export type Scheme = 'Bearer' | 'DPoP';
 
 export type AuthMode = Route['auth'];
@@ -126,13 +204,15 @@ type ResolveOptions = Readonly<{
   hasOrigins: boolean;
   /** See `CookieRule`. */
   guarded: ReadonlySet<string>;
+  /** The folded names of all headers that carry identity tokens, except `authorization`. */
+  tokenHeaders: ReadonlySet<string>;
   /** The keys from groups, outermost first. `at` is a `file:line:column`. */
   inherited: readonly Readonly<{ group: string; keys: readonly string[]; at: string }>[];
 }>;
 
 export function resolveRoute(
   { routes: _, ...part }: RoutePart,
-  { upstream, hasOrigins, guarded, inherited }: ResolveOptions,
+  { upstream, hasOrigins, guarded, tokenHeaders, inherited }: ResolveOptions,
 ) {
   const senderConstrained = part.senderConstrained === 'required';
   const bearer: readonly Scheme[] = senderConstrained ? [] : ['Bearer'];
@@ -145,8 +225,18 @@ export function resolveRoute(
     senderConstrained,
     /** The challenges to send to a client without a token. */
     schemes: hasOrigins ? ([...bearer, 'DPoP'] as const) : (['Bearer'] as const satisfies readonly Scheme[]),
-    /** The services that may call the route on the internal listener. Empty unless `auth` is `service`. */
     callers: new Set(part.callers),
+    /** Response headers that could reveal an identity token. Undefined if no upstream receives one. */
+    hiddenHeaders: hiddenHeaders(upstream, tokenHeaders),
     forward: { ...part.forward, cookies: new Set(part.forward.cookies), guarded },
   };
+}
+
+/** A service could echo its request. A 401 in the service's name would send clients to another login. */
+function hiddenHeaders(
+  { identity: { token } }: Upstream,
+  tokenHeaders: ReadonlySet<string>,
+): ReadonlySet<string> | undefined {
+  const own = token === undefined ? [] : ['authorization', 'www-authenticate'];
+  return own.length === 0 && tokenHeaders.size === 0 ? undefined : new Set([...tokenHeaders, ...own]);
 }

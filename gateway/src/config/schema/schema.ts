@@ -1,15 +1,22 @@
 import { defaultGatewayName, foldHeaderName, isReservedHeader } from '@countersign/identity';
 import { z } from 'zod';
-import { decision } from './decision.ts';
-import { dpop } from './dpop.ts';
 import { issuer } from './issuers/issuers.ts';
-import { admin, listen } from './listen.ts';
+import { admin, decision, listen } from './listen.ts';
 import { testCase } from './policy-tests.ts';
 import { route } from './routes.ts';
 import { httpClient, upstream } from './upstreams.ts';
-import { network } from './values/networks.ts';
-import { filePath, headerName, name, scopeName, seconds, size, unique, wholeNumber } from './values/scalars.ts';
-import { publicOrigin, redisUrl } from './values/urls.ts';
+import {
+  filePath,
+  headerName,
+  name,
+  scopeName,
+  seconds,
+  secretKeys,
+  size,
+  unique,
+  wholeNumber,
+} from './values/scalars.ts';
+import { network, publicOrigin, redisUrl, tokenIssuer } from './values/urls.ts';
 
 /** Excludes `*`: it would also allow unknown headers, and browsers ignore it for requests with credentials. */
 const namedHeader = headerName.refine((name) => name !== '*', { error: 'must be the name of one header, not "*"' });
@@ -46,10 +53,23 @@ const telemetry = z
         sampling: z.number().min(0).max(1).default(0.01).describe('The share of requests to trace.'),
       })
       .prefault({})
-      .describe('Traces, which go to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names.'),
+      .describe('Traces for the collector in OTEL_EXPORTER_OTLP_ENDPOINT.'),
   })
   .prefault({})
   .describe('The telemetry that the gateway sends.');
+
+/** Additional checks of DPoP proofs. The checks of RFC 9449 section 4.3 always apply. */
+const dpop = z.strictObject({
+  nonces: z
+    .strictObject({
+      ...secretKeys('secret', 'The secret, at least 32 bytes, from a variable. All replicas need the same secret.'),
+      lifetime: seconds({ min: '10s', max: '1h' })
+        .prefault('5m')
+        .describe('How long the gateway issues the same nonce. It also accepts the previous one.'),
+    })
+    .optional()
+    .describe('Requires a nonce from the gateway in every DPoP proof.'),
+});
 
 /** The single source for validation, `countersign schema` and docs/gateway-yaml.md. */
 export const schema = z
@@ -65,18 +85,14 @@ export const schema = z
     insecureTransport: z
       .boolean()
       .default(false)
-      .describe(
-        'Whether to trust the network: allows plain http to other machines, and an admin listener that they can reach.',
-      ),
+      .describe('Trusts the network: allows plain http to other machines, and an admin listener that they can reach.'),
     redis: redisUrl
       .optional()
       .describe('Shares rate limits and replay memory between processes. Default: each process has its own.'),
     instances: z
       .enum(['one', 'many'])
       .default('one')
-      .describe(
-        'Whether one or several gateways use this file. `many` requires `redis`, because the gateways must share state.',
-      ),
+      .describe('Whether one or several gateways use this file. `many` requires `redis`, for their shared state.'),
     journal: filePath
       .optional()
       .describe("The directory for storing issuers' events, on a disk that only this gateway uses."),
@@ -88,7 +104,7 @@ export const schema = z
     identity: z
       .strictObject({
         keys: filePath.describe(
-          'The directory with the ed25519 keys, as JWK files with mode 0600. Relative to this file.',
+          'The directory with the ed25519 keys: JWK files with mode 0600, relative to this file.',
         ),
         keyFiles: z
           .enum(['owner', 'group'])
@@ -96,6 +112,11 @@ export const schema = z
           .describe("Who may read the key files. `group` also allows this process's group, for Kubernetes Secrets."),
         lifetime: seconds({ min: '1s', max: '60s' }).prefault('30s').describe('How long a signature is valid.'),
         name: name.prefault(defaultGatewayName).describe("The gateway's name in nested calls."),
+        issuer: tokenIssuer
+          .optional()
+          .describe(
+            'The issuer of identity tokens: the URL at which services reach `listen.internal`, or a URN. In a token, `/` and the upstream follow.',
+          ),
       })
       .describe('How the gateway signs identity headers.'),
     dpop: dpop.prefault({}).describe('Additional checks of DPoP proofs (RFC 9449). Requires `publicOrigins`.'),
@@ -117,17 +138,13 @@ export const schema = z
           .describe('The maximum number of streamed uploads in progress from one address (IPv6: one /64).'),
         maxBuffered: size({ min: '1MiB', max: '64GiB' })
           .optional()
-          .describe(
-            "The maximum size of all bodies in memory (`mode: digest`). Default: one eighth of the machine's memory.",
-          ),
+          .describe('The maximum size of all bodies in memory (`digest`). Default: one eighth of the memory.'),
         maxBufferedPerAddress: size({ min: '1MiB', max: '64GiB' })
           .optional()
-          .describe('The same for one client address (IPv6: one /64). Default: a quarter of `maxBuffered`.'),
+          .describe('The maximum of one address (IPv6: one /64). Default: a quarter of `maxBuffered`.'),
       })
       .prefault({})
-      .describe(
-        'Limits on request bodies across all routes. Each must be at least the largest `maxBytes` of a route with `digest`.',
-      ),
+      .describe('Limits across all routes. Each must be at least the largest `maxBytes` of a route with `digest`.'),
     headers: z
       .strictObject({
         strip: unique(headerName).prefault([]).describe('Additional request headers to remove.'),

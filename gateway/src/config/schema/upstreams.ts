@@ -1,11 +1,9 @@
-import { isPlainHttp } from '@countersign/service-kit';
+import { resolve } from 'node:path';
 import { z } from 'zod';
-import { readTlsFiles, resolveTls, UnusableTlsFile } from '../tls-files.ts';
-import type { Pieces, Refuse } from './cross-checks.ts';
-import { type ListenPieces, ownListenerAt } from './listen.ts';
-import { duration, filePath, hostName, pathOnly, size, text, unique, wholeNumber } from './values/scalars.ts';
+import { type IdentityToken, identityToken } from './identity-token.ts';
+import { duration, filePath, hostName, pathOnly, secretKeys, size, unique, wholeNumber } from './values/scalars.ts';
 import type { Immutable } from './values/shapes.ts';
-import { plainHttp, targetOrigin } from './values/urls.ts';
+import { targetOrigin } from './values/urls.ts';
 
 export const httpClient = z
   .enum(['own', 'undici'])
@@ -14,29 +12,29 @@ export const httpClient = z
 type HttpClient = z.output<typeof httpClient>;
 
 const secretOptions = {
-  secret: text
-    .optional()
-    .describe('The secret, at least 32 bytes, from a variable. No other upstream may have the same secret.'),
-  secretFile: filePath.optional().describe('A file with the secret, instead of `secret`.'),
-  next: text
-    .optional()
-    .describe('The next secret. `check` and `keys list` include it, but the gateway does not sign with it yet.'),
-  nextFile: filePath.optional().describe('A file with the next secret, instead of `next`.'),
+  ...secretKeys('secret', 'At least 32 bytes, from a variable. No other upstream may have the same secret.'),
+  ...secretKeys('next', 'The next secret. `check` and `keys list` include it, but it does not sign yet.'),
 };
 
 const algorithmMeaning =
   'The signing algorithm. With `ed25519` and `agreed` the service needs only public keys; `agreed` is as fast as HMAC.';
 
+const form = {
+  headers: z
+    .boolean()
+    .default(true)
+    .describe('Whether the service receives signed headers. `false` requires `token`, and gives up replay protection.'),
+  token: identityToken.optional(),
+};
+
 const upstreamIdentity = z
   .discriminatedUnion('algorithm', [
-    z.strictObject({ algorithm: z.literal('ed25519').describe(algorithmMeaning) }),
-    z.strictObject({ algorithm: z.literal('hmac-sha256').describe(algorithmMeaning), ...secretOptions }),
-    z.strictObject({ algorithm: z.literal('agreed').describe(algorithmMeaning) }),
+    z.strictObject({ algorithm: z.literal('ed25519').default('ed25519').describe(algorithmMeaning), ...form }),
+    z.strictObject({ algorithm: z.literal('hmac-sha256').describe(algorithmMeaning), ...secretOptions, ...form }),
+    z.strictObject({ algorithm: z.literal('agreed').describe(algorithmMeaning), ...form }),
   ])
-  .prefault({ algorithm: 'ed25519' })
-  .describe(
-    'How the gateway signs identity headers. Anyone who reads an hmac secret can impersonate any caller to this upstream.',
-  );
+  .prefault({})
+  .describe('How the gateway signs. Anyone who reads an hmac secret can impersonate any caller to this upstream.');
 
 const health = z
   .strictObject({
@@ -69,9 +67,7 @@ const breaker = z
     window: duration({ min: '100ms', max: '10m' }).prefault('10s').describe('The time window in which requests count.'),
     cooldown: duration({ min: '100ms', max: '10m' })
       .prefault('10s')
-      .describe(
-        'How long the breaker stays open before 3 trial requests. With `health`, a passed check closes it earlier.',
-      ),
+      .describe('How long it stays open before 3 trial requests. With `health`, a passed check closes it earlier.'),
   })
   .transform(({ window, cooldown, ...rest }) => ({ ...rest, windowMs: window, cooldownMs: cooldown }))
   .describe('Responds 503 immediately while the upstream is unreachable or times out. Other failures do not count.');
@@ -83,9 +79,7 @@ const tls = z
     key: filePath.optional().describe("A PEM file with the certificate's private key."),
     serverName: hostName.optional().describe("The name in the upstream's certificate. Default: the target's host."),
   })
-  .describe(
-    'TLS settings for https targets. The gateway always verifies the certificate, and reads the files again when they change.',
-  );
+  .describe('TLS to https targets, whose certificates are always verified. Files are read again when they change.');
 
 export const upstream = z.strictObject({
   targets: unique(targetOrigin).min(1).max(64).describe("The origins of the service's instances."),
@@ -107,6 +101,12 @@ export const upstream = z.strictObject({
     .prefault({})
     .transform(({ connect, response, idle }) => ({ connectMs: connect, responseMs: response, idleMs: idle }))
     .describe('Time limits.'),
+  paths: z
+    .enum(['tolerant', 'exact'])
+    .default('tolerant')
+    .describe(
+      'How the service compares paths. `exact`: it distinguishes case, look-alike characters and a trailing slash, so the gateway accepts every spelling.',
+    ),
   minRate: size({ min: '0B', max: '1MiB' })
     .prefault('1KiB')
     .describe('How many bytes per second a client must send or read. `0B` means no minimum.'),
@@ -124,7 +124,6 @@ export const upstream = z.strictObject({
 });
 
 type UpstreamPart = z.output<typeof upstream>;
-export type UpstreamPieces = Readonly<Record<string, Pieces<UpstreamPart>>>;
 
 /** A service behind the gateway. Its name is the audience of the signatures that it receives. */
 export type Upstream = Immutable<ReturnType<typeof resolveUpstream>>;
@@ -134,9 +133,11 @@ export type Upstream = Immutable<ReturnType<typeof resolveUpstream>>;
  * keys, and ed25519 until there is such a key. `next` will replace `secret`: `countersign keys list` prints the keyid
  * of both, but the gateway does not sign with `next` yet.
  */
-export type UpstreamIdentity =
-  | Readonly<{ algorithm: 'ed25519' | 'agreed' }>
-  | Readonly<{ algorithm: 'hmac-sha256'; secret: Uint8Array; next: Uint8Array | undefined }>;
+export type UpstreamIdentity = Readonly<{ headers: boolean; token: IdentityToken | undefined }> &
+  (
+    | Readonly<{ algorithm: 'ed25519' | 'agreed' }>
+    | Readonly<{ algorithm: 'hmac-sha256'; secret: Uint8Array; next: Uint8Array | undefined }>
+  );
 
 type UpstreamOptions = Readonly<{ identity: UpstreamIdentity; directory: string; httpClient: HttpClient }>;
 
@@ -150,61 +151,9 @@ export function resolveUpstream(name: string, part: UpstreamPart, { directory, .
   };
 }
 
-type UpstreamsFile = Readonly<{
-  upstreams: UpstreamPieces;
-  listen: ListenPieces;
-  /** The file's directory. Paths of TLS files are relative to it. */
-  directory: string;
-  insecureTransport?: boolean | undefined;
-  isFips: boolean;
-  /** Undefined entries are malformed names. */
-  services: ReadonlySet<string | undefined>;
-}>;
+export type UpstreamTls = Readonly<ReturnType<typeof resolveTls>>;
 
-export function checkUpstreams(file: UpstreamsFile, refuse: Refuse): void {
-  for (const [name, part] of Object.entries(file.upstreams)) {
-    const refuseHere: Refuse = (at, ...problem) => refuse(['upstreams', name, ...at], ...problem);
-    checkTargets(part, file, refuseHere);
-    checkTls(part, file.directory, refuseHere);
-    // FIPS 140-3, SP 800-186.
-    if (file.isFips && part.identity?.algorithm === 'agreed') {
-      const message = 'agreed needs X25519, which Node does not offer in FIPS mode: use ed25519 or hmac-sha256';
-      refuseHere(['identity', 'algorithm'], message);
-    }
-    // The service must sign the calls that it makes with the token, so it needs a key.
-    if (part.txnToken && !file.services.has(name) && !file.services.has(undefined)) {
-      refuseHere(['txnToken'], `"${name}" has no keys under services, so it could not use the token`);
-    }
-  }
-}
-
-/**
- * Refuses plain http to other machines, and the gateway's own listeners. A route to admin would expose it
- * (CVE-2020-11710).
- */
-function checkTargets(
-  { targets = [] }: Pieces<UpstreamPart>,
-  { listen, insecureTransport }: UpstreamsFile,
-  refuse: Refuse,
-): void {
-  for (const [index, target] of targets.entries()) {
-    if (!insecureTransport && isPlainHttp(target)) refuse(['targets', index], plainHttp);
-    const own = ownListenerAt(target, listen);
-    if (own !== undefined) refuse(['targets', index], `is the gateway's own listen.${own}`);
-  }
-}
-
-function checkTls({ tls, targets }: Pieces<UpstreamPart>, directory: string, refuse: Refuse): void {
-  if (tls === undefined) return;
-  if (targets?.some((target) => target.startsWith('http:'))) refuse(['tls'], 'works only with https targets');
-  if ((tls.cert === undefined) !== (tls.key === undefined)) {
-    refuse(['tls'], 'set both "cert" and "key", or neither');
-    return;
-  }
-  try {
-    readTlsFiles(resolveTls(tls, directory));
-  } catch (error) {
-    if (!(error instanceof UnusableTlsFile)) throw error;
-    refuse(['tls', error.key], error.why);
-  }
+export function resolveTls({ ca, cert, key, serverName }: z.output<typeof tls>, directory: string) {
+  const absolute = (path: string | undefined) => (path === undefined ? undefined : resolve(directory, path));
+  return { caFile: absolute(ca), certFile: absolute(cert), keyFile: absolute(key), serverName };
 }

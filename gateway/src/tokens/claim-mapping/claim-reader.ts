@@ -1,14 +1,15 @@
 import { idPattern, isAuthMethod, isUnixSeconds, rolePattern } from '@countersign/identity';
 import { isBase64url } from '@countersign/jwks';
-import { visibleText } from '@countersign/strict-jwt';
 import { z } from 'zod';
 import type { ClaimPath, Issuer } from '../../config/config.ts';
 import type { Claims } from '../claims.ts';
+import { visibleText } from '../dpop-proof.ts';
 import { claimOf, foundAt, keptValues, type Payload, pathText, readPath, textsOf } from './claim-path.ts';
+import { copiedClaims } from './copied-claims.ts';
 import { variableOf } from './find-issuer.ts';
 import { described, type Finding, finding } from './finding.ts';
 import { readActor } from './read-actor.ts';
-import { compileSource, type ReadValue, type Unread, type Value } from './value-source.ts';
+import { compileSource, type Unread, type Value } from './value-source.ts';
 
 /** The limit for encoded subjects, which gives at most 128 base64url characters. */
 const maxEncodedBytes = 96;
@@ -32,11 +33,9 @@ const confirmation = z
 
 type ClaimKey = 'role' | 'tenantId';
 
-type Sources = Readonly<
-  Record<ClaimKey, ReadValue> & Record<'oauthClientRole' | 'oauthClientTenant', ReadValue | undefined>
->;
+type Sources = Readonly<ReturnType<typeof compileSources>>;
 
-export function compileSources({ claims, machines }: Issuer): Sources {
+export function compileSources({ claims, machines }: Issuer) {
   return {
     role: compileSource(claims.role),
     tenantId: compileSource(claims.tenantId),
@@ -45,7 +44,6 @@ export function compileSources({ claims, machines }: Issuer): Sources {
   };
 }
 
-/** Reads one token's claims, and reports every claim that is missing or invalid. */
 export class ClaimReader {
   readonly #payload: Payload;
   readonly #issuer: Issuer;
@@ -59,11 +57,7 @@ export class ClaimReader {
     this.#report = report;
   }
 
-  /**
-   * Reads the claims of a user or an OAuth client. A value that was reported is empty.
-   *
-   * @param clientId The token's OAuth client.
-   */
+  /** A value that was reported is empty. */
   read(kind: Claims['kind'], clientId: string | undefined): Claims {
     const issuer = this.#issuer;
     const iss = String(claimOf(this.#payload, 'iss'));
@@ -87,6 +81,7 @@ export class ClaimReader {
       scope: this.#scope(),
       act: actor,
       kept: keptValues(this.#payload, issuer.kept.claims),
+      copied: copiedClaims(this.#payload, issuer.kept.copied),
     };
     return kind === 'client'
       ? { ...common, ...this.#oauthClient(clientId, variable) }
@@ -135,13 +130,8 @@ export class ClaimReader {
 
   #validClientId(clientId: string | undefined): string {
     if (clientId !== undefined && idPattern.test(clientId)) return clientId;
-    const name = this.#issuer.claims.client.join(' or ');
-    return this.#invalid(
-      name,
-      id.wanted,
-      described(clientId),
-      'set claims.client to the claim that contains the OAuth client',
-    );
+    const fix = 'set claims.client to the claim that contains the OAuth client';
+    return this.#invalid(this.#issuer.claims.client.join(' or '), id.wanted, described(clientId), fix);
   }
 
   #scope(): readonly string[] {
@@ -225,7 +215,6 @@ export class ClaimReader {
     return `the claim is a list: choose one of its values with claims.${key}: { from: ${claim}, map: { … } }`;
   }
 
-  /** Reads the session id. An OAuth client has no session. */
   #sessionId(kind: Claims['kind']): string | undefined {
     const { claims, revocations, events } = this.#issuer;
     const isRequired = kind === 'user' && (revocations !== undefined || events?.sessions === true);

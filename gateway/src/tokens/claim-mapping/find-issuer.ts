@@ -2,7 +2,6 @@ import type { Issuer } from '../../config/config.ts';
 
 const variableValue = /^[A-Za-z0-9-]{1,64}$/;
 
-/** Returns the variable in an `iss` that matches an issuer's template. Undefined if it does not match. */
 function variableIn(iss: string, { issuer, template }: Issuer): string | undefined {
   if (template === undefined || template.value !== undefined) return undefined;
   const [before = '', after = ''] = issuer.split(`{${template.variable}}`);

@@ -1,12 +1,11 @@
-import { visibleText } from '@countersign/strict-jwt';
 import { AppError, type Code } from '../../errors.ts';
+import { visibleText } from '../dpop-proof.ts';
 
 /**
  * A problem with a token. The texts are for operators. They contain claims and their values, but never a signature.
  */
 export type Finding = Readonly<{
   code: Code;
-  /** The claim or the header parameter. */
   claim: string;
   wanted: string;
   found: string;
@@ -67,7 +66,6 @@ function quoted(text: string): string {
   return text.length > maxText ? `${shown.slice(0, -1)}…"` : shown;
 }
 
-/** Lists accepted values briefly. */
 export function oneOfThese(values: Iterable<unknown>): string {
   const all = [...values];
   const shown = all.slice(0, maxItems).map(described);

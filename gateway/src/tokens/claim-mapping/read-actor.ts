@@ -2,9 +2,7 @@ import { type Actor, isIssuer, isSubject } from '@countersign/identity';
 import { claimOf, type Payload } from './claim-path.ts';
 import { described, type Finding, finding } from './finding.ts';
 
-/** The longest chain of actors, including the outermost one. */
 const maxDepth = 8;
-/** The longest `act`, as JSON. */
 const maxCharacters = 2048;
 
 /** A token's outermost actor, or the problem with its `act`. Both are undefined if there is no actor. */

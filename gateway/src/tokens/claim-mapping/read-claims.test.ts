@@ -60,6 +60,7 @@ describe('claims', () => {
       roles: [],
       act: undefined,
       kept: new Map(),
+      copied: new Map(),
     });
   });
 
@@ -177,7 +178,7 @@ describe('claims', () => {
 
 describe('scopes', () => {
   const known = ['orders.read', 'orders.write', 'a:b/c'];
-  const by: Issuer = { ...issuer, kept: { scopes: new Set(known), claims: [] } };
+  const by: Issuer = { ...issuer, kept: { scopes: new Set(known), claims: [], copied: [] } };
   const scopes = (scope: unknown, claim = 'scope') =>
     read({ [claim]: scope }, { ...by, claims: { ...by.claims, scope: [claim] } }).scope;
 
@@ -232,7 +233,7 @@ describe('scopes', () => {
   test('a token is refused if its scopes and roles do not fit the identity contract', () => {
     const many = Array.from({ length: 65 }, (_, at) => `s${at}`);
     const long = Array.from({ length: 20 }, (_, at) => `${at}`.padEnd(128, 's'));
-    const wide: Issuer = { ...issuer, kept: { scopes: new Set([...many, ...long]), claims: [] } };
+    const wide: Issuer = { ...issuer, kept: { scopes: new Set([...many, ...long]), claims: [], copied: [] } };
     expect(read({ scope: many.slice(1).join(' ') }, wide).scope).toHaveLength(64);
     expect(() => read({ scope: many.join(' ') }, wide)).toThrow(refusedWith('token_context_too_long'));
     expect(() => read({ scope: long.join(' ') }, wide)).toThrow(refusedWith('token_context_too_long'));
@@ -274,7 +275,10 @@ describe('a valid token without a role or a tenant', () => {
 });
 
 describe('the claims that routes check', () => {
-  const by: Issuer = { ...issuer, kept: { scopes: new Set(), claims: ['department', 'scope', '__proto__'] } };
+  const by: Issuer = {
+    ...issuer,
+    kept: { scopes: new Set(), claims: ['department', 'scope', '__proto__'], copied: [] },
+  };
   test.each<[unknown, unknown]>([
     ['legal', ['legal']],
     [

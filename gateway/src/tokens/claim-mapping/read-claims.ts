@@ -3,25 +3,17 @@ import { type Issuer, toleranceMs } from '../../config/config.ts';
 import { standardClientClaims } from '../../config/presets.ts';
 import { errorTable } from '../../errors.ts';
 import { type Claims, contextOf } from '../claims.ts';
-import { claimOf, type Payload, textsOf } from './claim-path.ts';
+import { claimOf, isMet, type Payload, textsOf, unmet } from './claim-path.ts';
 import { ClaimReader, compileSources } from './claim-reader.ts';
-import { isMet, unmet } from './conditions.ts';
+import { payloadType } from './examine-header.ts';
 import { described, type Finding, finding, oneOfThese } from './finding.ts';
-import { payloadType } from './token-type.ts';
 
-/** How many scopes, and how many roles, the identity contract allows. */
 const maxNames = 64;
 
 /**
  * Compiles the reader for an issuer's claims, once per configuration. The reader finds everything that is wrong with a
- * token's claims, in the order in which the token would be refused. It never repairs a value.
- *
- * The reader takes the header too, because `typ` says whether the claims must show that this is an access token.
- * Findings have the codes `token_type_refused`, `token_audience_refused`, `token_client_refused`,
- * `token_machine_refused`, `token_requirement_unmet`, `token_claims_invalid`, `token_actor_invalid`,
- * `token_tenant_refused`, `token_role_refused`, `token_lifetime_refused`, `token_expired`, `token_not_yet_valid` and
- * `token_context_too_long`. If an otherwise valid token lacks a role or tenant, the code is `role_missing` or
- * `tenant_missing`.
+ * token's claims, in the order in which the token would be refused, and never repairs a value. It takes the header too,
+ * because `typ` says whether the claims must show that this is an access token.
  *
  * @see RFC 9068 section 4, RFC 7519 section 4.1
  */
@@ -60,7 +52,6 @@ function requirementFinding(payload: Payload, { require: required }: Issuer): Fi
   return lacking && finding('token_requirement_unmet', lacking.claim, lacking.wanted, lacking.found, fix);
 }
 
-/** A token's OAuth client. `finding` is set if the claims that name it disagree. */
 type TokenClient = Readonly<{ id: string | undefined; finding: Finding | undefined }>;
 
 /** Checks `aud`. A list of OAuth clients replaces `aud` only for providers whose tokens have none. */
@@ -73,10 +64,8 @@ function audienceFinding(payload: Payload, issuer: Issuer, { id }: TokenClient):
   const named = textsOf(aud, ['aud']) ?? [];
   if (!named.some((one) => audience.includes(one))) {
     const wanted = audience.length === 0 ? 'nothing: the configuration has no audience' : oneOfThese(audience);
-    return refused(
-      wanted,
-      'ask the provider for a token for this API, or add the value to audience if it means only this API',
-    );
+    const fix = 'ask the provider for a token for this API, or add the value to audience if it means only this API';
+    return refused(wanted, fix);
   }
   // If an ID token has several audiences, `azp` says which OAuth client it was issued to (OpenID Connect Core
   // 3.1.3.7).
@@ -114,13 +103,8 @@ function clientOf(payload: Payload, { claims, clients }: Issuer): TokenClient {
   return refused(name ?? claims.client.join(' or '), oneOfThese(clients), id, fix);
 }
 
-/**
- * Whether a token belongs to an OAuth client, which never counts as a user. `finding` is set if the issuer's
- * configuration accepts no OAuth clients.
- */
-type ClientCheck = Readonly<{ isClient: boolean; finding: Finding | undefined }>;
-
-function checkClientToken(payload: Payload, { machines, claims }: Issuer, client: TokenClient): ClientCheck {
+/** Whether a token belongs to an OAuth client, which never counts as a user, and the finding if none is accepted. */
+function checkClientToken(payload: Payload, { machines, claims }: Issuer, client: TokenClient) {
   const sub = claimOf(payload, 'sub');
   const names = [...claims.client, ...standardClientClaims];
   const isItsClient =

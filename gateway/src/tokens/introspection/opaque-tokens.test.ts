@@ -8,7 +8,7 @@ import { type IntrospectionServer, introspectionServer } from '../../../test/kit
 import type { Issuer } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
 import type { EventStream } from '../../events/event-stream.ts';
-import { IntrospectionClient } from '../../upstreams/introspection-client.ts';
+import { openIntrospection } from '../../upstreams/introspection-client.ts';
 import { AccessTokens, type TrustedIssuer } from '../verified-tokens.ts';
 import { createTokenVerifier } from '../verify-access-token.ts';
 import { createOpaqueTokens, isOpaque } from './opaque-tokens.ts';
@@ -62,7 +62,7 @@ function tokensOf({ signed = false, cacheForMs = 60_000, timeoutMs, ...changes }
     signed,
   };
   const config = exampleIssuer({ issuer: signer.issuer, introspection, ...changes });
-  const endpoint = new IntrospectionClient(config.issuer, introspection, silentLogger(), timeoutMs);
+  const endpoint = openIntrospection(config.issuer, introspection, silentLogger(), timeoutMs);
   const keys = staticKeySet(signer.jwks, { algorithms: ['ES256'] });
   const trusted: TrustedIssuer = { config, keys, revocations, events, introspection: endpoint };
   const issuers = new Map([[config.issuer, trusted]]);
@@ -74,9 +74,10 @@ function tokensOf({ signed = false, cacheForMs = 60_000, timeoutMs, ...changes }
     monotonicMs: uptime.nowMs,
   });
   /** As the authenticate stage does. */
-  const use = async (text = opaque, admit?: () => void) => tokens.find(text) ?? (await tokens.verify(text, admit));
-  const codeOf = (text = opaque, admit?: () => void) =>
-    use(text, admit).then(
+  const use = async (text = opaque, assertAllowed?: () => void) =>
+    tokens.find(text) ?? (await tokens.verify(text, assertAllowed && { address: '192.0.2.1', assertAllowed }));
+  const codeOf = (text = opaque, assertAllowed?: () => void) =>
+    use(text, assertAllowed).then(
       () => 'accepted',
       (error: AppError) => error.code,
     );
@@ -108,7 +109,7 @@ test('the question is that of RFC 7662, with form-encoded credentials', async ()
 
 test('the claims are those of the answer', async () => {
   server.answerWith(active({ scope: 'a b', jti: 'one', sid: 's1', act: { sub: 'bot' }, cnf: { jkt: thumbprint } }));
-  const { claims } = await tokensOf({ kept: { scopes: new Set(['a']), claims: ['aud'] } }).use();
+  const { claims } = await tokensOf({ kept: { scopes: new Set(['a']), claims: ['aud'], copied: [] } }).use();
   expect(claims).toMatchObject({
     kind: 'user',
     issuer: signer.issuer,

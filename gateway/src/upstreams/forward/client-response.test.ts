@@ -8,6 +8,7 @@ test.each([
   ['endless', ['Content-Type', 'Text/Event-Stream ; charset=utf-8', 'content-length', '5']],
   ['endless', ['x', 'y', 'CONTENT-TYPE', 'application/x-ndjson']],
   ['long', ['content-type', 'text/event-streams']],
+  ['long', ['content-type', 'text/event-stream\xa0; charset=utf-8']],
   ['long', ['content-type', 'application/json']],
   ['long', ['content-length', '65537', 'content-type', 'application/pdf']],
   ['long', ['content-length', 'nonsense']],

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { DispatchController } from '@countersign/http1-client';
-import { foldHeaderName, isIdentityHeader } from '@countersign/identity';
+import { foldHeaderName, isReservedHeader } from '@countersign/identity';
 import type { Upstream } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
 import { maySetCookie } from '../../http/cookies.ts';
@@ -40,13 +40,13 @@ function handlingOf(lower: string, folded: string) {
     case 'ratelimit-policy':
       return 'limits';
     default:
-      return hopByHop.has(folded) || software.has(folded) || isIdentityHeader(folded) ? 'drop' : 'pass';
+      return hopByHop.has(folded) || software.has(folded) || isReservedHeader(folded) ? 'drop' : 'pass';
   }
 }
 
 /**
- * Filters a service's response headers for the client. Drops identity headers, hop-by-hop headers and headers that
- * name the service's software. Drops guarded cookies that the route does not name, and cookies for a foreign domain.
+ * Filters a service's response headers for the client. Drops headers that only the gateway or a proxy may set, hop-by-hop
+ * headers and headers that name the service's software. Drops guarded cookies that the route does not name, and cookies for a foreign domain.
  * Then adds the gateway's own headers, which replace the service's.
  *
  * @param raw Alternating names and values, as received.
@@ -108,7 +108,11 @@ export function filterHeaders(
     }
   }
   const named = namedByConnection(connection);
-  const left = named === undefined ? passing : withoutHeaders(passing, named);
+  const { hiddenHeaders, upstream } = route;
+  let left = named === undefined ? passing : withoutHeaders(passing, named);
+  if (hiddenHeaders !== undefined) left = withoutHeaders(left, hiddenHeaders);
+  // The gateway has verified the caller, so the service refuses the gateway's token.
+  if (status === 401 && upstream.identity.token?.unauthorized === 'refuse') refused ??= 'token';
   if (record.limits !== undefined) left.push(...record.limits);
   if (record.cors !== undefined) left.push(...record.cors);
   if (record.nonce !== undefined) left.push(...record.nonce);
@@ -119,7 +123,7 @@ export function filterHeaders(
     /** Alternating names and values for `writeHead`. Repeated headers stay separate. */
     passing: left,
     /** Why the gateway does not forward the service's response. */
-    refusal: refused === undefined ? undefined : refusedIdentity(status, refused, route.upstream.name, target),
+    refusal: refused === undefined ? undefined : refusedIdentity(status, refused, upstream.name, target),
     transferEncoding,
     contentLength,
     lifetime: lifetimeOf(contentType, contentLength),
@@ -157,19 +161,15 @@ function refusedIdentity(status: number, reason: string, upstream: string, targe
   return new AppError(code, { detail: { upstream, target, reason: reason.slice(0, 64) } });
 }
 
-const endlessTypes = ['text/event-stream', 'application/x-ndjson', 'application/json-seq', 'multipart/x-mixed-replace'];
+// A media type in any case, without its parameters (RFC 9110 section 8.3.1).
+const endless =
+  /^(?:text\/event-stream|application\/x-ndjson|application\/json-seq|multipart\/x-mixed-replace)[\t ]*(?:;|$)/i;
 const shortBytes = 64 * 1024;
 
 /** Classifies a response by its media type and otherwise by its length. Without a length, it counts as long. */
 function lifetimeOf(contentType: string | undefined, contentLength: string | undefined): ResponseLifetime {
-  if (contentType !== undefined && endlessTypes.includes(mediaType(contentType))) return 'endless';
+  if (contentType !== undefined && endless.test(contentType)) return 'endless';
   return contentLength !== undefined && Number(contentLength) <= shortBytes ? 'short' : 'long';
-}
-
-/** Returns the media type without parameters, in lower case (RFC 9110 section 8.3.1). */
-function mediaType(value: string): string {
-  const end = value.indexOf(';');
-  return (end === -1 ? value : value.slice(0, end)).trim().toLowerCase();
 }
 
 /**
@@ -185,7 +185,6 @@ export class ResponseWriter {
   readonly #controller: DispatchController;
   #watching: RateWatch | undefined;
   #written = 0;
-  /** Runs when the connection to the service is released. */
   releaseService: () => void = () => {};
 
   constructor(response: ServerResponse, limits: Upstream, stalled: StalledResponses, controller: DispatchController) {
@@ -231,10 +230,7 @@ export class ResponseWriter {
 // Above this size, copying the body costs more than a second buffer in the same system call.
 const maxJoinedBytes = 16 * 1024;
 
-/**
- * Ends the response. Node sends a Latin-1 string together with the head. It would write a Buffer separately, which
- * costs 7 µs more.
- */
+/** Node sends a Latin-1 string together with the head, but a Buffer separately, which costs 7 µs more. */
 export function endWith(response: ServerResponse, body: Buffer | undefined): void {
   if (body === undefined || body.length > maxJoinedBytes) response.end(body);
   else response.end(body.toString('latin1'), 'latin1');

@@ -1,18 +1,17 @@
 import type { ServerResponse } from 'node:http';
 import type { Transform } from 'node:stream';
 import { type DispatchController, type DispatchHandler, latin1Fields } from '@countersign/http1-client';
-import { discardBody, type Health } from '@countersign/service-kit';
+import { discardBody, type Health } from '@countersign/process-kit';
 import { AppError, type Code } from '../../errors.ts';
 import { type Signed, type SignedOutbound, tokenStatusOf } from '../../pipeline/exchange.ts';
 import { recordFailure } from '../../pipeline/request-record.ts';
 import type { LongLivedConnections, ResponseLifetime } from '../pool/long-lived-connections.ts';
-import type { OpenUpstreams, Permit } from '../pool/open-upstream.ts';
+import type { OpenUpstream, OpenUpstreams, Permit } from '../pool/open-upstream.ts';
 import type { AttemptProgress } from '../pool/retry.ts';
 import { type Target, TargetCounts } from '../pool/target.ts';
-import { blamesUpstream, toUpstreamError } from '../pool/upstream-error.ts';
+import { blamesUpstream, isOutage, toUpstreamError } from '../pool/upstream-error.ts';
 import { breakOff, endAndClose, endWith, filterHeaders, ResponseWriter } from './client-response.ts';
 import { requestBody } from './request-body.ts';
-import { takeRetry } from './take-retry.ts';
 
 const stopping = new AppError('unavailable', { detail: { reason: 'the gateway is shutting down' } });
 const clientGone = new AppError('invalid_request', { detail: { reason: 'the client disconnected' } });
@@ -23,7 +22,7 @@ export type ForwardHttpOptions = Readonly<{
   /** While it is draining, each response closes its connection. */
   health: Pick<Health, 'draining'>;
   /** Counts a streamed body against the limit of its client's address. Throws if the limit is reached. */
-  admitUpload(signed: Signed): void;
+  claimUpload(signed: Signed): void;
   /** Signs a request again, after checking its token again. @see createSign */
   signAgain(signed: Signed, refused?: SignedOutbound): SignedOutbound;
 }>;
@@ -34,14 +33,14 @@ export type ForwardHttpOptions = Readonly<{
  *
  * Before a response has started, the stage throws AppError `upstream_unreachable`, `upstream_untrusted`,
  * `upstream_timeout`, `upstream_broken`, `upstream_invalid_response`, `upstream_circuit_open`, `upstream_overloaded`,
- * `identity_refused` or `identity_unavailable`. It also throws the errors of `admitUpload` and `signAgain`. After the
+ * `identity_refused` or `identity_unavailable`. It also throws the errors of `claimUpload` and `signAgain`. After the
  * response has started, it closes the client's connection, so that a truncated response never looks complete.
  */
 export const createForwardHttp =
   (options: ForwardHttpOptions) =>
   async (signed: Signed, response: ServerResponse): Promise<void> => {
     const { record, route } = signed;
-    if (signed.outbound.body === 'stream') options.admitUpload(signed);
+    if (signed.outbound.body === 'stream') options.claimUpload(signed);
     const upstream = options.upstreams.of(route.upstream);
     const permit = upstream.admit();
     upstream.budget.deposit();
@@ -55,12 +54,12 @@ export const createForwardHttp =
         target = upstream.choose(target);
         record.attempts = attempts;
         record.target = target.origin;
-        const attempt = new Attempt({ options, signed, outbound, response, target, permit, responseMs });
+        const attempt = new HttpAttempt({ options, signed, outbound, response, target, permit, responseMs });
         const error = await attempt.relay();
         if (error === undefined) return;
         const isRefused: boolean = !isRepeated && upstream.agreement?.shouldRepeat(error, outbound.headers) === true;
         const retries = isRepeated ? attempts - 2 : attempts - 1;
-        if (!isRefused && !takeRetry(upstream, attempt, error.code, retries)) throw error;
+        if (!isRefused && !attempt.takeRetry(upstream, error, retries)) throw error;
         // The refusal of a repeated request may not come from the service, which may still receive that attempt.
         const keepsNonce = isRefused || (isRepeated && attempt.progress === 'unsent');
         isRepeated ||= isRefused;
@@ -85,9 +84,8 @@ type Sending = Readonly<{
   responseMs: number;
 }>;
 
-/** One attempt to send a request to one target, and to pass the response to the client. */
-class Attempt implements DispatchHandler {
-  readonly sending: Sending;
+class HttpAttempt implements DispatchHandler {
+  readonly #sending: Sending;
   readonly #counts: TargetCounts;
   progress: AttemptProgress = 'unsent';
   #resolve: (failure?: AppError) => void = () => {};
@@ -108,13 +106,13 @@ class Attempt implements DispatchHandler {
   #unwatch: (() => void) | undefined;
 
   constructor(sending: Sending) {
-    this.sending = sending;
+    this.#sending = sending;
     this.#counts = new TargetCounts(sending.target, 'requests');
   }
 
   /** @returns The failure, if no part of a response was sent to the client. */
   relay(): Promise<AppError | undefined> {
-    const { response, outbound } = this.sending;
+    const { response, outbound } = this.#sending;
     return new Promise((resolve) => {
       this.#resolve = resolve;
       if (response.destroyed) this.#fail(clientGone);
@@ -128,11 +126,23 @@ class Attempt implements DispatchHandler {
 
   /** What is left of the response timeout. The wait for a connection does not count. */
   leftMs(): number {
-    return this.sending.responseMs - (this.progress === 'unsent' ? 0 : performance.now() - this.#sentAt);
+    return this.#sending.responseMs - (this.progress === 'unsent' ? 0 : performance.now() - this.#sentAt);
+  }
+
+  /** Counts the failure. Returns whether to send the request again, and then takes a retry from the budget. */
+  takeRetry(upstream: OpenUpstream, failure: AppError, retries: number): boolean {
+    const { target, outbound, response, permit } = this.#sending;
+    const { code } = failure;
+    const { progress } = this;
+    target.failed(failure, progress);
+    const isOpen = retries < upstream.upstream.retry.attempts && this.leftMs() > 0 && !response.destroyed;
+    if (isOpen && upstream.takeRetry(outbound, { code, progress })) return true;
+    if (progress !== 'responded' && isOutage(code)) permit.settle('failure');
+    return false;
   }
 
   #sendStream(): void {
-    const { signed, outbound } = this.sending;
+    const { signed, outbound } = this.#sending;
     const { stream, body } = signed;
     signed.acceptBody();
     this.#upload = requestBody(signed);
@@ -143,7 +153,7 @@ class Attempt implements DispatchHandler {
   }
 
   #send(headers: string[], body: Buffer | Transform | null): void {
-    const { signed, response, target, outbound, responseMs: headersTimeout } = this.sending;
+    const { signed, response, target, outbound, responseMs: headersTimeout } = this.#sending;
     const { method, requestTarget: path, trustedFrom } = outbound;
     // If the client disconnects, cancels the request to the service.
     response.on('close', () => {
@@ -164,7 +174,7 @@ class Attempt implements DispatchHandler {
     this.progress = 'sent';
     this.#leaveQueue?.();
     this.#sentAt = performance.now();
-    this.sending.signed.record.waitedMs = this.#sentAt - this.#startedAt;
+    this.#sending.signed.record.waitedMs = this.#sentAt - this.#startedAt;
   }
 
   onResponseStarted(): void {
@@ -173,7 +183,7 @@ class Attempt implements DispatchHandler {
 
   onResponseStart({ rawHeaders }: DispatchController, status: number): void {
     if (status < 200) return;
-    const { options, signed, outbound, response, target, permit } = this.sending;
+    const { options, signed, outbound, response, target, permit } = this.#sending;
     const { record, stream } = signed;
     this.#status = status;
     if (target.health.failures > 0) target.health.responded();
@@ -198,11 +208,11 @@ class Attempt implements DispatchHandler {
     this.#watchRevocation(lifetime);
     if (contentLength !== undefined && !isEarly) this.#bodyLength = Number(contentLength);
     // Runs after everything that has arrived was read, so a body that came with the head goes out with it.
-    process.nextTick(Attempt.#flushHead, this);
+    process.nextTick(HttpAttempt.#flushHead, this);
   }
 
-  static #flushHead(this: void, attempt: Attempt): void {
-    if (!attempt.#hasBody && !attempt.#isOver) attempt.sending.response.flushHeaders();
+  static #flushHead(this: void, attempt: HttpAttempt): void {
+    if (!attempt.#hasBody && !attempt.#isOver) attempt.#sending.response.flushHeaders();
   }
 
   onResponseData(controller: DispatchController, chunk: Buffer): void {
@@ -214,13 +224,13 @@ class Attempt implements DispatchHandler {
   }
 
   #bodyWriter(controller: DispatchController): ResponseWriter {
-    const { response, signed, target } = this.sending;
+    const { response, signed, target } = this.#sending;
     this.#writer ??= new ResponseWriter(response, signed.route.upstream, target.stalled, controller);
     return this.#writer;
   }
 
   onResponseEnd(controller: DispatchController): void {
-    const { response, signed, outbound, target } = this.sending;
+    const { response, signed, outbound, target } = this.#sending;
     this.#finish();
     if (outbound.body === 'stream' && !signed.stream.complete) {
       // A client may wait for the response headers before it sends the rest of its body.
@@ -246,7 +256,7 @@ class Attempt implements DispatchHandler {
 
   #fail(failure: AppError): void {
     if (this.#isOver) return;
-    const { response, signed, target } = this.sending;
+    const { response, signed, target } = this.#sending;
     this.#finish(failure.code);
     this.#writer?.stop();
     if (!response.headersSent) {
@@ -257,14 +267,14 @@ class Attempt implements DispatchHandler {
       recordFailure(signed.record, failure);
       breakOff(response);
     }
-    if (blamesUpstream(failure.code)) target.failed(failure.code, 'responded');
+    if (blamesUpstream(failure.code)) target.failed(failure, 'responded');
     else target.succeeded();
     this.#resolve();
   }
 
   #finish(code?: Code): void {
     this.#isOver = true;
-    this.sending.signed.record.trace?.endAttempt(this.#status, code);
+    this.#sending.signed.record.trace?.endAttempt(this.#status, code);
     this.#counts.end();
     this.#leaveQueue?.();
     this.#unwatch?.();
@@ -278,7 +288,7 @@ class Attempt implements DispatchHandler {
   }
 
   #where() {
-    return { upstream: this.sending.signed.route.upstream.name, target: this.sending.target.origin };
+    return { upstream: this.#sending.signed.route.upstream.name, target: this.#sending.target.origin };
   }
 
   /** Ends a long exchange when its token is revoked. Endless ones also end at `exp` and when their route changes. */
@@ -286,11 +296,11 @@ class Attempt implements DispatchHandler {
     this.#unwatch?.();
     this.#unwatch = undefined;
     if (lifetime === 'short') return;
-    const { route, caller } = this.sending.signed;
-    this.#unwatch = this.sending.options.open.add(lifetime, { route, token: tokenStatusOf(caller) }, (reason) => {
-      if (reason === undefined) endAndClose(this.sending.response);
+    const { route, caller } = this.#sending.signed;
+    this.#unwatch = this.#sending.options.open.add(lifetime, { route, token: tokenStatusOf(caller) }, (reason) => {
+      if (reason === undefined) endAndClose(this.#sending.response);
       this.#stop(reason ?? stopping);
     });
-    if (lifetime === 'endless') this.sending.signed.detach();
+    if (lifetime === 'endless') this.#sending.signed.detach();
   }
 }

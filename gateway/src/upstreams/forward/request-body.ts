@@ -3,10 +3,7 @@ import { AppError } from '../../errors.ts';
 import { uploadRate, watchRate } from '../../limits/min-rate.ts';
 import { refusalOfSize, type Signed } from '../../pipeline/exchange.ts';
 
-/**
- * Pipes the client's body into a stream for the service, with backpressure. A failed attempt destroys that stream.
- * Destroying the request itself would destroy the socket that the response needs.
- */
+/** A failed attempt destroys this stream: destroying the request would destroy the socket of the response. */
 export function requestBody({ stream, route }: Signed): Transform {
   const { maxBytes } = route.body;
   let bytes = 0;

@@ -26,7 +26,6 @@ const checkedWithinMs = 1_000;
  * again after one failed trial, and closes after enough successful ones.
  */
 export class Breaker {
-  /** How often the breaker has opened. */
   opened = 0;
   readonly #rules: BreakerRules;
   #window: CountWindow;
@@ -90,7 +89,6 @@ export class Breaker {
     else if (this.#state === 'open' && !this.#areChecksMisleading) this.#enter('half-open');
   }
 
-  /** Returns the state that a request would find now. */
   state(nowMs: number): BreakerState {
     const hasCooledDown = nowMs - this.#openedAtMs >= this.#rules.cooldownMs;
     return this.#state === 'open' && hasCooledDown ? 'half-open' : this.#state;
@@ -104,7 +102,6 @@ export class Breaker {
     return this.#rules.hasChecks && !this.#areChecksMisleading ? Math.min(coolInMs, checkedWithinMs) : coolInMs;
   }
 
-  /** Returns the outcomes in the window. */
   counts(nowMs: number): Readonly<{ successes: number; failures: number }> {
     return this.#window.counts(nowMs);
   }
@@ -136,9 +133,7 @@ export class Breaker {
     }
   }
 
-  /**
-   * Handles a late outcome. A service that hung may finish old requests before it accepts the next check's connection.
-   */
+  /** A service that hung may finish old requests before it accepts the next check's connection. */
   #settleLate(outcome: Outcome): void {
     if (this.#state === 'closed' || outcome === 'neutral') return;
     this.#lateResponses = outcome === 'success' ? this.#lateResponses + 1 : 0;

@@ -6,17 +6,13 @@ import {
   type Dispatcher,
   undiciConnector,
 } from '@countersign/http1-client';
-import { createReloader, type Logger } from '@countersign/service-kit';
+import { createReloader, type Logger } from '@countersign/process-kit';
 import type { Upstream, UpstreamTls } from '../../config/config.ts';
-import { readTlsFiles, type TlsMaterial } from '../../config/tls-files.ts';
+import { readTlsFiles, type TlsMaterial } from '../../config/files.ts';
 
 export type TlsFiles = ReturnType<typeof createReloader<TlsMaterial>>;
 
-/**
- * Reads an upstream's PEM files now and every 5 s. Invalid files never replace valid ones.
- *
- * @throws StartupError if they are invalid at startup. The message contains no file content.
- */
+/** Reads the PEM files now and every 5 s. Invalid ones never replace valid ones, but throw StartupError now. */
 export const openTlsFiles = (name: string, tls: UpstreamTls, logger: Logger): TlsFiles =>
   createReloader({
     what: `TLS files of upstream ${name}`,
@@ -28,7 +24,6 @@ export const openTlsFiles = (name: string, tls: UpstreamTls, logger: Logger): Tl
     logger,
   });
 
-/** Opens the connections to one target, with the configured HTTP client. */
 export const connectPool = (
   client: Upstream['httpClient'],
   origin: string,

@@ -8,7 +8,6 @@ export type Admission = Readonly<{ route: Route; token: TokenStatus | undefined 
 /** @param reason Why the token is no longer valid. Undefined if the process stops or the configuration changed. */
 export type EndConnection = (reason: AppError | undefined) => void;
 
-/** Whether a response is short, long-running or endless. */
 export type ResponseLifetime = 'endless' | 'long' | 'short';
 
 type Open = Readonly<{ lifetime: 'endless' | 'long'; admission: Admission; end: EndConnection }>;
@@ -95,19 +94,13 @@ export class StalledResponses {
     this.#monotonicMs = monotonicMs;
   }
 
-  /**
-   * @param end Disconnects the client. Each stall needs its own function.
-   * @returns A function that removes the response, because its client reads again or the response has ended.
-   */
+  /** @param end Disconnects the client. Each stall needs its own function. */
   add(end: () => void): () => void {
     this.#stalled.set(end, this.#monotonicMs());
     return () => this.#stalled.delete(end);
   }
 
-  /**
-   * Ends the response that has stalled longest, to free its connection. Leaves responses alone that stalled only a
-   * moment ago.
-   */
+  /** Ends the longest stall, to free its connection, unless it began only a moment ago. */
   endOldest(): void {
     for (const [end, sinceMs] of this.#stalled) {
       if (this.#monotonicMs() - sinceMs < minStallMs) return;

@@ -1,4 +1,4 @@
-import type { Logger } from '@countersign/service-kit';
+import type { Logger } from '@countersign/process-kit';
 import type { Upstream } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
 import { noSignatures } from '../../keys/signing-keys.ts';
@@ -18,7 +18,6 @@ export const maxSavedRetries = 10;
 export class RetryBudget {
   #saved = maxSavedRetries;
 
-  /** Call it for each request. */
   deposit(): void {
     this.#saved = Math.min(maxSavedRetries, this.#saved + retriesPerRequest);
   }
@@ -31,7 +30,6 @@ export class RetryBudget {
   }
 }
 
-/** Counts since the upstream was opened. */
 export type UpstreamStats = { retries: number; retriesRefused: number; circuitRefusals: number };
 
 export type UpstreamDeps = Readonly<{
@@ -48,7 +46,6 @@ export type Permit = Readonly<{ settle(outcome: Outcome): void }>;
 // Without a breaker, all requests are admitted.
 const noPermit: Permit = { settle() {} };
 
-/** An upstream at run time: its targets, their connections and its statistics. */
 export class OpenUpstream {
   readonly upstream: Upstream;
   readonly targets: readonly Target[];
@@ -64,11 +61,7 @@ export class OpenUpstream {
   readonly #logger: Logger;
   readonly #choose: (nowMs: number, except?: Target) => Target;
 
-  /**
-   * Opens an upstream. Connections open when they are first needed, and no check runs before `start`.
-   *
-   * @throws StartupError if its TLS files are invalid.
-   */
+  /** @throws StartupError if the TLS files are invalid. No check runs before `start`. */
   constructor(upstream: Upstream, deps: UpstreamDeps) {
     const { logger, monotonicMs = () => performance.now(), random = Math.random } = deps;
     const tls = upstream.tls && openTlsFiles(upstream.name, upstream.tls, logger);
@@ -89,11 +82,7 @@ export class OpenUpstream {
     this.#choose = only && targets.length === 1 ? () => only : createChooser(targets, upstream.balance);
   }
 
-  /**
-   * Admits one request. The caller must settle the permit.
-   *
-   * @throws AppError `upstream_circuit_open` with `Retry-After`.
-   */
+  /** The caller must settle the permit. Throws `upstream_circuit_open` with `Retry-After`. */
   admit(): Permit {
     const { breaker } = this;
     if (breaker === undefined) return noPermit;
@@ -108,10 +97,7 @@ export class OpenUpstream {
     });
   }
 
-  /**
-   * @param except The target that just failed.
-   * @throws AppError `upstream_overloaded`.
-   */
+  /** @param except The target that just failed. Throws `upstream_overloaded`. */
   choose(except?: Target): Target {
     const target = this.#choose(this.nowMs(), except);
     if (!target.isFull()) return target;
@@ -156,10 +142,8 @@ export class OpenUpstream {
   }
 }
 
-/** The upstreams of one configuration. */
 export type OpenUpstreams = ReturnType<typeof upstreamsOf>;
 
-/** @param opened By name. */
 export function upstreamsOf(opened: ReadonlyMap<string, OpenUpstream>) {
   return {
     all: () => opened.values(),

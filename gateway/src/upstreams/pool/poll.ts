@@ -4,10 +4,7 @@ import { type Dispatcher, type GetOptions, type GotResponse, get } from '@counte
 export type PollAnswer = GotResponse | string;
 
 type PollOptions = Readonly<{
-  /**
-   * Opens a connection for each request, so that it never queues behind others and proves that the target accepts
-   * connections.
-   */
+  /** Opens a connection for each request, which never queues, and proves that the target accepts connections. */
   pool: Dispatcher;
   path: string;
   request: GetOptions;

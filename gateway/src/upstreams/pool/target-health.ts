@@ -15,9 +15,7 @@ export const maxEjectionMs = 60_000;
 export class TargetHealth {
   /** `none` means that no check has finished. */
   checks: 'none' | 'passing' | 'failing' = 'none';
-  /** How often the target has been ejected. */
   ejections = 0;
-  /** How many requests have failed in a row. */
   failures = 0;
   readonly #thresholds: CheckThresholds;
   #ejectedUntilMs = Number.NEGATIVE_INFINITY;
@@ -28,20 +26,13 @@ export class TargetHealth {
     this.#thresholds = thresholds;
   }
 
-  /**
-   * Records that a response with any status began. This ends an ejection. If there is no other target, an ejected one
-   * still gets requests.
-   */
+  /** A response with any status ends an ejection: without another target, an ejected one still gets requests. */
   responded(): void {
     this.failures = 0;
     this.#ejectedUntilMs = Number.NEGATIVE_INFINITY;
   }
 
-  /**
-   * Records that a request could not connect, or got no response in time.
-   *
-   * @returns Whether this ejects the target.
-   */
+  /** Records that a request could not connect, or got no response in time. Returns whether this ejects the target. */
   failed(nowMs: number): boolean {
     // Requests that were sent before the ejection do not extend it.
     if (nowMs < this.#ejectedUntilMs) return false;
@@ -52,7 +43,6 @@ export class TargetHealth {
     return true;
   }
 
-  /** Records a health check. */
   checked(isGood: boolean): void {
     if (isGood === (this.checks !== 'failing')) {
       this.#against = 0;
@@ -68,6 +58,11 @@ export class TargetHealth {
   /** True also while the target is ejected, and before the first check. */
   passesChecks(): boolean {
     return this.checks !== 'failing';
+  }
+
+  /** Whether the last check failed, but not yet enough of them for `failing`. */
+  hasFailedCheck(): boolean {
+    return this.checks !== 'failing' && this.#against > 0;
   }
 
   /** Whether requests should go to this target. */

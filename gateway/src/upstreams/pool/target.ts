@@ -1,7 +1,7 @@
 import { createSocketOpener, type Dispatcher, type SocketOpener, singleUse } from '@countersign/http1-client';
-import type { Logger } from '@countersign/service-kit';
+import type { Logger } from '@countersign/process-kit';
 import type { Upstream } from '../../config/config.ts';
-import type { Code } from '../../errors.ts';
+import type { AppError, Code } from '../../errors.ts';
 import type { Breaker } from './breaker.ts';
 import { connectPool, type TlsFiles } from './connect-pool.ts';
 import { type ResponseLifetime, StalledResponses } from './long-lived-connections.ts';
@@ -10,19 +10,14 @@ import type { AttemptProgress } from './retry.ts';
 import { TargetHealth } from './target-health.ts';
 import { blamesUpstream, isOutage } from './upstream-error.ts';
 
+type Failure = Pick<AppError, 'code'> & Readonly<{ detail?: AppError['detail'] }>;
 type HealthRules = NonNullable<Upstream['health']>;
 
 /** Most connections carry streams and slow clients. These cost memory, but the service does no work for them. */
 export const maxConnectionsPerTarget = 2_048;
-/**
- * How many requests the service may have queued or be processing. Excludes requests that are still arriving, and those
- * whose response has started.
- */
+/** Requests that the service has queued or is processing: sent completely, and without a response yet. */
 export const maxUnansweredPerTarget = 1_024;
-/**
- * How many streamed bodies may be arriving, together with endless responses. This is half of the connections, so that
- * streams always leave a connection for each request that the service may be processing.
- */
+/** Half of the connections, so that streams always leave one for each request that is being processed. */
 export const maxStreamsPerTarget = maxConnectionsPerTarget / 2;
 // Shorter than the 5 s after which a Node service closes an idle connection, so that no request is sent on a closing
 // connection.
@@ -48,7 +43,6 @@ export class Target {
   readonly pool: Dispatcher;
   readonly opener: SocketOpener;
   readonly health: TargetHealth;
-  /** Responses whose clients have stopped reading. */
   readonly stalled: StalledResponses;
 
   // Attempts update these through TargetCounts.
@@ -61,16 +55,10 @@ export class Target {
   /** Streams, which may last as long as their clients want. */
   streams = 0;
 
-  /** The last failure, for operators. */
   lastError: Readonly<{ code: string; atMs: number }> | undefined;
-  /**
-   * The requests that failed since the last success. Times are in Unix milliseconds. Undefined if the last request
-   * succeeded or there was none. Only a successful request resets it, not time or a health check.
-   */
+  /** Requests that failed since the last success, in Unix milliseconds. Only a successful request resets it. */
   failing: Readonly<{ sinceMs: number; lastMs: number; code: string; count: number }> | undefined;
-  /** Undefined until a request succeeds. */
   lastSuccessMs: number | undefined;
-  /** The number of failed health checks. */
   failedChecks = 0;
   readonly #deps: TargetDeps;
   readonly #checks: Poll | undefined;
@@ -98,7 +86,6 @@ export class Target {
     this.#checks = rules && this.#healthChecks(rules);
   }
 
-  /** Opens a pool in which each request has its own connection. */
   readonly openSingleUse = (timeoutMs: number): Dispatcher =>
     connectPool(this.#deps.upstream.httpClient, this.origin, singleUse(this.opener, timeoutMs));
 
@@ -115,7 +102,6 @@ export class Target {
     return this.health.passesChecks() && !this.isFull();
   }
 
-  /** Whether the limit on requests without a response is reached. */
   isFull(): boolean {
     return this.unanswered >= maxUnansweredPerTarget;
   }
@@ -125,12 +111,7 @@ export class Target {
     return this.requests > maxConnectionsPerTarget;
   }
 
-  /**
-   * Ends responses whose clients have stopped reading, while a request waits for one of their connections.
-   *
-   * @param giveUp Called when the request has waited for the maximum time.
-   * @returns A function that stops this.
-   */
+  /** Ends responses whose clients do not read, while a request waits. `giveUp` runs after the connect timeout. */
   freeConnections(giveUp: () => void): () => void {
     this.stalled.endOldest();
     // Counts turns of the event loop, so that a blocked loop does not use up the time.
@@ -152,10 +133,14 @@ export class Target {
 
   /**
    * Call it when an attempt failed. Only the service's faults count, and only outages without a response count towards
-   * an ejection.
+   * an ejection. A service whose own store is down, such as its Redis, responds, so it is as healthy as with any 503.
    */
-  failed(code: Code, progress: AttemptProgress): void {
-    if (!blamesUpstream(code)) return;
+  failed({ code, detail }: Failure, progress: AttemptProgress): void {
+    if (code === 'identity_unavailable' && detail?.reason !== 'keys_unavailable') this.succeeded();
+    else if (blamesUpstream(code)) this.#blame(code, progress);
+  }
+
+  #blame(code: Code, progress: AttemptProgress): void {
     const atMs = Date.now();
     const { sinceMs, count } = this.failing ?? { sinceMs: atMs, count: 0 };
     this.failing = { sinceMs, lastMs: atMs, code, count: count + 1 };
@@ -167,7 +152,6 @@ export class Target {
     logger.warn({ ...this.#logFields(), code, for_ms: forMs }, 'ejecting a target because its requests fail');
   }
 
-  /** Runs a health check now, if checks are configured. */
   checkNow(): void {
     this.#checks?.hurry(0);
   }
@@ -254,10 +238,7 @@ export class TargetCounts {
     else if (this.#response !== 'endless') this.#countAs(undefined);
   }
 
-  /**
-   * Records that a response with any status began. @returns False if it is endless and the limit on streams is
-   * reached.
-   */
+  /** @returns False if the response is endless and the limit on streams is reached. */
   responseBegan(lifetime: ResponseLifetime): boolean {
     this.#response = lifetime;
     if (lifetime === 'endless') return this.#countAs('streams');

@@ -19,17 +19,10 @@ const codes = new Map(
 export const blamesUpstream = (code: Code): boolean =>
   errorTable[code].fault === 'upstream' || errorTable[code].fault === 'configuration';
 
-/**
- * Connect errors and timeouts mean that the service is unreachable or does not respond. After any other error, it did.
- */
+/** The service is unreachable or does not respond. After any other error, it did. */
 export const isOutage = (code: Code): boolean => code === 'upstream_unreachable' || code === 'upstream_timeout';
 
-/**
- * Maps a failed attempt's error to our code, by the error's own code and never by its text.
- *
- * @param at `target` is the target's origin. `isConnected` says whether there was a connection, including TLS.
- * @returns The error itself if it is an AppError, because then our own code stopped the attempt.
- */
+/** By the error's own code, never by its text. `isConnected` means that there was a connection, including TLS. */
 export function toUpstreamError(
   error: unknown,
   { isConnected, ...detail }: Readonly<{ upstream: string; target: string; isConnected: boolean }>,
@@ -56,9 +49,7 @@ function codeWithoutConnection(name: string): Code {
   return /^E(?!RR_)/.test(name) || name === 'UPSTREAM_CLOSED' ? 'upstream_unreachable' : 'internal_error';
 }
 
-/**
- * Whether one side refused the other's certificate, or they share no TLS version or cipher. The names are OpenSSL's.
- */
+/** One side refused the other's certificate, or they share no TLS version or cipher. Names are OpenSSL's. */
 const isTlsFailure = (name: string): boolean =>
   name.startsWith('ERR_SSL_') ||
   name.startsWith('ERR_TLS_') ||

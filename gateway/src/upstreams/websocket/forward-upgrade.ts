@@ -2,7 +2,7 @@ import { type ClientRequest, Agent as HttpAgent, type IncomingHttpHeaders, type 
 import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { destroyLater } from '@countersign/service-kit';
+import { destroyLater } from '@countersign/process-kit';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { AppError } from '../../errors.ts';
 import { chosenSubprotocol } from '../../http/websocket-handshake.ts';
@@ -18,10 +18,7 @@ import { linkSockets } from './link-sockets.ts';
 export type ForwardUpgradeOptions = Readonly<{
   upstreams: OpenUpstreams;
   open: LongLivedConnections;
-  /**
-   * Responds on the raw socket. Must be synchronous, because http-proxy-middleware closes the socket right after it
-   * reports an error.
-   */
+  /** Must be synchronous: http-proxy-middleware closes the socket right after it reports an error. */
   refuse(error: AppError, record: RequestRecord, socket: Duplex): void;
 }>;
 
@@ -58,9 +55,7 @@ type Upgrading = Pick<ForwardUpgradeOptions, 'open' | 'refuse'> &
 class UpgradeAttempt {
   readonly #upgrading: Upgrading;
   readonly #counts: TargetCounts;
-  /**
-   * `declined` means that the client gets a response other than 101. `over` means that it has a WebSocket or an error.
-   */
+  /** `declined`: the client gets a response other than 101. `over`: it has a WebSocket or an error. */
   #progress: 'unsent' | 'sent' | 'responded' | 'declined' | 'over' = 'unsent';
   #sentAt = 0;
 
@@ -214,7 +209,7 @@ class UpgradeAttempt {
     if (progress === 'over' || socket.destroyed) return;
     this.#progress = 'over';
     const failure = toUpstreamError(error, { ...this.#where(), isConnected: progress !== 'unsent' });
-    target.failed(failure.code, progress === 'declined' ? 'responded' : progress);
+    target.failed(failure, progress === 'declined' ? 'responded' : progress);
     permit.settle(isOutage(failure.code) ? 'failure' : 'neutral');
     signed.record.trace?.endAttempt(undefined, failure.code);
     if (progress !== 'declined') {

@@ -1,20 +1,16 @@
 import type { Socket } from 'node:net';
-import { type CloseCode, closeFrame, destroyLater, FrameCursor } from '@countersign/service-kit';
+import { type CloseCode, closeFrame, destroyLater, FrameCursor } from '@countersign/process-kit';
 import type { AppError } from '../../errors.ts';
 import { watchRate } from '../../limits/min-rate.ts';
 import type { EndConnection } from '../pool/long-lived-connections.ts';
 
 /**
- * Links the two sockets of an open WebSocket, so that one ends when the other does. A WebSocket is never half-open, so
- * a peer that keeps its side open must not keep our side open. A peer that stops reading is disconnected too.
- * Otherwise the gateway would not read the other side either, and would not notice its end. This takes between
- * `idleMs` and twice as long. Progress becomes visible in steps of 64 KiB.
+ * Links the two sockets of an open WebSocket, so that one ends when the other does: a WebSocket is never half-open. A
+ * peer that stops reading is disconnected within `idleMs` to twice as long. Otherwise the gateway would not read the
+ * other side either, and would not notice its end. Progress becomes visible in steps of 64 KiB.
  *
- * @returns A function that ends the WebSocket from the gateway's side. After that, nothing is relayed. Each side gets
- *   a
- *   close frame if it is between two frames. Inside a frame the peer would read the close frame as payload, so the
- *   socket
- *   is destroyed.
+ * @returns A function that ends the WebSocket from the gateway's side. Each side gets a close frame if it is between
+ *   two frames. Inside a frame the peer would read it as payload, so the socket is destroyed.
  */
 export function linkSockets(client: Socket, service: Socket, idleMs: number): EndConnection {
   const down = new FrameCursor();
@@ -53,9 +49,7 @@ export function linkSockets(client: Socket, service: Socket, idleMs: number): En
   };
 }
 
-/**
- * Picks the close code (RFC 6455 section 7.4.1): 1008 is a policy violation, 1001 means that the server is going away.
- */
+/** RFC 6455 section 7.4.1: 1008 is a policy violation, 1001 means that the server is going away. */
 const closeReason = (reason: AppError | undefined): [CloseCode, string] =>
   reason === undefined ? [1001, ''] : [1008, reason.code];
 

@@ -1,11 +1,8 @@
-import type { Durations } from '@countersign/admin-api';
-import { quantileOf } from '@countersign/service-kit';
 import { exact, number } from './format.ts';
-import { type Html, html } from './html.ts';
+import { type Html, html } from './parts.ts';
 
 export type Line = Readonly<{
   label: string;
-  /** The CSS class that gives the line its color. */
   look: string;
   /** Null if unknown. */
   values: readonly (number | null)[];
@@ -14,11 +11,9 @@ export type Line = Readonly<{
 export type ChartOptions = Readonly<{
   title: string;
   lines: readonly Line[];
-  /** Draws stacked areas or overlapping lines. */
   kind: 'stacked' | 'lines';
   start: string;
   stepSec: number;
-  /** Formats a value on the axis. */
   format(value: number): string;
   /** The current values in words, for readers who cannot see the chart. */
   summary: string;
@@ -38,23 +33,13 @@ export function chart(options: ChartOptions): Html {
       : html`<path class="area ${look}" d="${areaPath(values, base, top)}"/>`,
   );
   const minutes = Math.round(((lines[0]?.values.length ?? 0) * stepSec) / 60);
-  return html`<figure class="chart"><figcaption class="row"><span class="chart-title">${title}</span><span class="legend row muted">${lines.map(
+  return html`<figure class="chart"><figcaption class="row"><b>${title}</b><span class="row muted">${lines.map(
     ({ label, look }) => html`<span class="key ${look}">${label}</span>`,
   )}</span></figcaption>
 <div class="plot"><div class="axis" aria-hidden="true"><span>${format(top)}</span><span>${format(top / 2)}</span><span>0</span></div>
 <svg role="img" aria-label="${title}, from ${exact(start)}: ${summary}" viewBox="0 0 ${width} ${height}" preserveAspectRatio="none">
 <path class="grid" d="M0 .5H${width}M0 ${height / 2}H${width}M0 ${height - 0.5}H${width}"/>${paths}</svg></div>
 <div class="times" aria-hidden="true"><span>${minutes} min ago</span><span>${Math.round(minutes / 2)} min</span><span>now</span></div></figure>`;
-}
-
-export function latencyLines({ bounds_ms, counts }: Durations): Line[] {
-  const slices = (counts[0] ?? []).map((_, slice) => counts.map((bucket) => bucket[slice] ?? 0));
-  const at = (share: number) => slices.map((buckets) => quantileOf(share, buckets, bounds_ms) ?? null);
-  return [
-    { label: 'p50', look: 'good', values: at(0.5) },
-    { label: 'p95', look: 'c-accent', values: at(0.95) },
-    { label: 'p99', look: 'c-violet', values: at(0.99) },
-  ];
 }
 
 /** Merges neighboring points, so that the chart has about 120. */
@@ -100,7 +85,6 @@ function linePath(values: readonly (number | null)[], top: number): string {
   return path;
 }
 
-/** Rounds up to 1, 2, 2.5 or 5 times a power of ten. */
 function niceCeiling(value: number): number {
   if (value <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(value));

@@ -1,5 +1,3 @@
-import { type Html, html } from './html.ts';
-
 const second = 1_000;
 const minute = 60 * second;
 const hour = 60 * minute;
@@ -35,8 +33,6 @@ export function rate(perSec: number): string {
   return perSec < 10 ? perSec.toFixed(2) : number(Math.round(perSec));
 }
 
-export const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0);
-
 export const number = (value: number): string => value.toLocaleString('en-US');
 
 export function percent(part: number, whole: number): string {
@@ -47,23 +43,5 @@ export function percent(part: number, whole: number): string {
 
 export const bytes = (value: number): string => `${Math.round(value / 1024 / 1024)} MiB`;
 
-/** Says how long ago a time was, with the exact time as a tooltip and in `datetime`. */
-export function ago(time: string, nowMs: number): Html {
-  const ms = nowMs - Date.parse(time);
-  const text = ms < 0 ? `in ${duration(-ms)}` : `${duration(ms)} ago`;
-  return html`<time datetime="${time}" title="${exact(time)}">${text}</time>`;
-}
-
-/** Says how long a state has lasted. */
-export const forTime = (time: string, nowMs: number): Html =>
-  html`<time datetime="${time}" title="since ${exact(time)}">${duration(nowMs - Date.parse(time))}</time>`;
-
 /** Formats a time as `2026-11-26 09:41:07 UTC`. */
 export const exact = (time: string): string => `${time.slice(0, 19).replace('T', ' ')} UTC`;
-
-/** Formats a time as `09:41:07`, or with the date if it is from another day. */
-export function clock(time: string, nowMs: number): Html {
-  const isToday = time.slice(0, 10) === new Date(nowMs).toISOString().slice(0, 10);
-  const text = isToday ? time.slice(11, 19) : `${time.slice(0, 10)} ${time.slice(11, 16)}`;
-  return html`<time datetime="${time}" title="${exact(time)}">${text}</time>`;
-}

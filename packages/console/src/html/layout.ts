@@ -1,15 +1,12 @@
-import type { Since } from '@countersign/admin-api';
-import { exact, forTime } from './format.ts';
-import { type Content, type Html, html } from './html.ts';
-import { pill, to, toneOf } from './parts.ts';
+import type { Since } from '../schema/merge.ts';
+import { exact } from './format.ts';
+import { type Content, forTime, type Html, html, type Page, pill, to } from './parts.ts';
 
-/** The data that every page shows. */
 export type Frame = Readonly<{
   gateway: Since;
   configuration: Since;
   version: string;
   nowMs: number;
-  /** The URLs of the static files that every page uses. */
   assets: Readonly<Record<'style' | 'script' | 'icon', string>>;
   /** The workers' numbers, and the number of the worker that the page shows. Empty without workers. */
   workers: readonly number[];
@@ -17,16 +14,6 @@ export type Frame = Readonly<{
   /** The page's path, for links to the same page. */
   path: string;
   query: Readonly<Record<string, string | undefined>>;
-}>;
-
-export type Page = Readonly<{
-  /** Default: 200. */
-  status?: number;
-  /** Default: the title of the page's menu entry. */
-  title?: string;
-  /** Whether the page refreshes itself. Default: true. */
-  live?: boolean;
-  body: Content;
 }>;
 
 /** The menu entries by group, each with its path. Pages below that path belong to the entry. */
@@ -41,7 +28,6 @@ const navigation: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   Gateway: { Reloads: '/console/reloads', Certificates: '/console/certificates', Workers: '/console/workers' },
 };
 
-/** Renders the whole document. */
 export function layout({ status, title: own, live = true, body }: Page, frame: Frame): string {
   const { assets, version, nowMs } = frame;
   const [name, entryPath] = entryOf(frame.path);
@@ -57,14 +43,14 @@ export function layout({ status, title: own, live = true, body }: Page, frame: F
 <header class="top row"><button type="button" class="menu" popovertarget="nav" aria-label="Menu">Menu</button>
 <a class="brand" href="/"><img src="${assets.icon}" alt="" width="20" height="20"> Countersign</a>
 <div class="status row" id="status">${statusOf(frame)}</div>
-${workerForm(frame)}<button type="button" class="live" id="live" hidden aria-pressed="true">Live</button></header>
+${workerForm(frame)}<button type="button" class="live quiet" id="live" hidden aria-pressed="true">Live</button></header>
 <nav id="nav" popover aria-label="Console">${Object.entries(navigation).map(
     ([group, entries]) =>
       html`<h2>${group}</h2><ul>${Object.entries(entries).map(
         ([label, path]) =>
           html`<li><a href="${to(path)}" ${path === place ? html`aria-current="page"` : ''}>${label}</a></li>`,
       )}</ul>`,
-  )}<p class="about muted">Version ${version}<br><a href="/api/openapi.json">API</a> · <a href="/metrics">Metrics</a></p></nav>
+  )}<p class="muted">Version ${version}<br><a href="/api/openapi.json">API</a> · <a href="/metrics">Metrics</a></p></nav>
 <main id="main" class="stack" tabindex="-1" ${live ? html`data-live` : ''}><h1>${title}</h1>${body}
 <p class="made muted">As of ${exact(new Date(nowMs).toISOString())}.</p></main></body></html>`.render(frame.worker);
 }
@@ -79,7 +65,7 @@ function statusOf({ gateway, configuration, nowMs }: Frame): Html {
     configuration.state === 'refused'
       ? html`<a class="pill bad" href="/console/reloads">file refused</a> <span class="muted">for ${forTime(configuration.since, nowMs)}</span>`
       : '';
-  return html`${pill(gateway.state, toneOf(gateway.state))} <span class="muted">for ${forTime(gateway.since, nowMs)}</span> ${file}`;
+  return html`${pill(gateway.state)} <span class="muted">for ${forTime(gateway.since, nowMs)}</span> ${file}`;
 }
 
 function workerForm({ workers, worker, path, query }: Frame): Content {

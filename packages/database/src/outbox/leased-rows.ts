@@ -1,3 +1,4 @@
+import type { OutboxDepth } from '@countersign/process-kit';
 import { type RawBuilder, sql, type Transaction } from 'kysely';
 import type { Database } from '../database.ts';
 
@@ -12,7 +13,7 @@ export const now = sql<Date>`statement_timestamp()`;
 export const inMs = (ms: number) => sql<Date>`statement_timestamp() + make_interval(secs => ${ms / 1000}::float8)`;
 
 /** A table with a column `leased_until`. Its conditions refer to the row as `o`. */
-export type LeasedTable<Schema> = Readonly<{
+type LeasedTable<Schema> = Readonly<{
   db: Database<Schema>;
   /** A database role that sees rows in all tenants. It can update `leased_until`, and `attempts` if counted. */
   role: string;
@@ -64,8 +65,10 @@ export function leasedRows<Schema, Row extends object>(of: LeasedTable<Schema>):
   return {
     async claim(limit) {
       const { rows } = await inRole(of, (trx) =>
-        sql<Row>`update ${table} set ${lease}${countsAttempts ? sql`, attempts = attempts + 1` : sql``}
-          where (${key}) in (${next(limit)}) returning *`.execute(trx),
+        // As a subquery of `in`, it could run once for each row of a nested loop, and lease `limit` more rows each time.
+        sql<Row>`with next as materialized (${next(limit)})
+          update ${table} set ${lease}${countsAttempts ? sql`, attempts = attempts + 1` : sql``}
+          where (${key}) in (select * from next) returning *`.execute(trx),
       );
       return rows;
     },
@@ -100,10 +103,73 @@ export function isHeld<Schema>({ key, countsAttempts }: LeasedTable<Schema>, row
   )})`;
 }
 
-export const inRole = <Schema, T>(
+const inRole = <Schema, T>(
   { db, role }: LeasedTable<Schema>,
   work: (trx: Transaction<Schema>) => Promise<T>,
 ): Promise<T> => db.transaction({ role }, work);
 
 const columns = (names: readonly string[], of?: string) =>
   sql.join(names.map((name) => sql.ref(of === undefined ? name : `${of}.${name}`)));
+
+/** A table of messages to deliver, with the columns `attempts`, `due_at`, `leased_until` and `last_error`. */
+type OutboxTable<Schema> = Pick<
+  LeasedTable<Schema>,
+  'db' | 'role' | 'table' | 'key' | 'isNext' | 'order' | 'perTenant'
+> &
+  Readonly<{
+    /** The `topic` label of the metrics. */
+    topic: string;
+    /** Which rows to deliver, all by default. */
+    waits?: RawBuilder<unknown>;
+    /** The column that says when a row was added. */
+    since: string;
+  }>;
+
+/** `attempts` includes the current attempt. */
+export type OutboxRow = Readonly<{ attempts: number }>;
+
+export type OutboxRows<Row> = LeasedRows<Row> &
+  Readonly<{
+    remove(row: Row): Promise<void>;
+    /** Ends a lease, unless another process has taken it over. */
+    postpone(row: Row, next: Postponed): Promise<void>;
+    /** Counts the waiting rows and measures their age, for the metrics. */
+    depth(): Promise<OutboxDepth>;
+  }>;
+
+type Postponed = Readonly<{
+  /** Undefined sets `parked_at`, so that the row is not delivered again. */
+  delayMs: number | undefined;
+  /** Undefined if the attempt does not count as a failure. */
+  error: string | undefined;
+}>;
+
+/** An outbox. Transactions add rows, and each row is delivered at least once. Several instances can deliver. */
+export function outboxRows<Schema, Row extends OutboxRow>(outbox: OutboxTable<Schema>): OutboxRows<Row> {
+  const { topic, waits = sql`true`, since, ...rest } = outbox;
+  const of: LeasedTable<Schema> = { ...rest, waits, countsAttempts: true, dueAt: sql`o.due_at` };
+  const table = sql.table(of.table);
+  return {
+    ...leasedRows<Schema, Row>(of),
+    async remove(row) {
+      // Deletes a delivered row even if another process now holds its lease.
+      const isRow = isHeld({ ...of, countsAttempts: false }, row);
+      await inRole(of, (trx) => sql`delete from ${table} where ${isRow}`.execute(trx));
+    },
+    async postpone(row, { delayMs, error }) {
+      const until = delayMs === undefined ? sql`parked_at = ${now}` : sql`due_at = ${inMs(delayMs)}`;
+      const outcome = error === undefined ? sql`attempts = attempts - 1` : sql`last_error = ${error}`;
+      await inRole(of, (trx) =>
+        sql`update ${table} set leased_until = null, ${until}, ${outcome} where ${isHeld(of, row)}`.execute(trx),
+      );
+    },
+    async depth() {
+      const { rows } = await inRole(of, (trx) =>
+        sql<Omit<OutboxDepth, 'topic'>>`select count(*)::int as waiting,
+            coalesce(extract(epoch from ${now} - min(${sql.ref(`o.${since}`)})), 0)::float8 as "oldestSec"
+          from ${table} o where ${waits}`.execute(trx),
+      );
+      return { topic, waiting: 0, oldestSec: 0, ...rows[0] };
+    },
+  };
+}

@@ -1,10 +1,10 @@
+import { once } from 'node:events';
 import { capturingLogger, databases, eventually, type ThrowAway } from '@countersign/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { rowSecurity } from '../row-security.ts';
-import { startCourier } from './courier.ts';
-import { deliveries } from './delivery.ts';
-import { outboxRows } from './outbox-rows.ts';
+import { deliveries, startCourier } from './courier.ts';
+import { outboxRows } from './leased-rows.ts';
 
 type Row = Readonly<{ id: number; tenant_id: string; attempts: number }>;
 type Stored = Row & Readonly<{ leased_until: Date | null; last_error: string | null; due: boolean }>;
@@ -48,9 +48,9 @@ describe.each(databases())('an outbox on %s', (_kind, database) => {
     run(sql`insert into letters (id, tenant_id)
       select n, tenant from unnest(${tenants}::text[]) with ordinality as each (tenant, n)`);
   const stored = () => run(sql<Stored>`select *, due_at <= clock_timestamp() as due from letters order by id`);
-  const rows = (perTenant?: number) =>
+  const rows = (perTenant?: number, db = made.db) =>
     outboxRows<unknown, Row>({
-      db: made.db,
+      db,
       role,
       topic: 'letter',
       table: 'letters',
@@ -59,9 +59,9 @@ describe.each(databases())('an outbox on %s', (_kind, database) => {
       since: 'added_at',
       ...(perTenant !== undefined && { perTenant }),
     });
-  const courier = (deliver: (row: Row, signal: AbortSignal) => Promise<boolean>) => {
+  const courier = (deliver: (row: Row, signal: AbortSignal) => Promise<boolean>, timeoutMs = 60_000) => {
     const { logger } = capturingLogger();
-    const of = { rows: rows(), logger, what: 'a letter', atOnce: 2, timeoutMs: 60_000, parks: false, deliver };
+    const of = { rows: rows(), logger, what: 'a letter', atOnce: 2, timeoutMs, parks: false, deliver };
     const work = [deliveries<Row>({ ...of, retryAfterMs: () => 60_000, logFields: ({ id }) => ({ id }) })];
     return startCourier({ db: made.db, logger, channel, graceMs: 100, work });
   };
@@ -75,6 +75,21 @@ describe.each(databases())('an outbox on %s', (_kind, database) => {
     expect(await ids(3)).toEqual([3]);
     expect(await rows(3).nextDueMs()).toBeGreaterThan(5_000);
     expect(await rows().depth()).toMatchObject({ topic: 'letter', waiting: 4 });
+  });
+
+  test('leases no more rows than asked, however the statement is planned', async () => {
+    await add(...Array<string>(20).fill('a'));
+    const settings = ['hashjoin', 'mergejoin', 'hashagg', 'material', 'sort', 'memoize'];
+    const db: typeof made.db = {
+      ...made.db,
+      transaction: (options, work) =>
+        made.db.transaction(options, async (trx) => {
+          for (const name of settings) await sql.raw(`set local enable_${name} = off`).execute(trx);
+          return work(trx);
+        }),
+    };
+    expect((await rows(undefined, db).claim(3)).map(({ id }) => id).sort()).toEqual([1, 2, 3]);
+    expect(await rows(undefined, db).claim(10)).toHaveLength(10);
   });
 
   test('does not renew a lease that another process has taken over', async () => {
@@ -109,6 +124,21 @@ describe.each(databases())('an outbox on %s', (_kind, database) => {
     await eventually(async () => {
       expect(await stored()).toMatchObject([{ id: 2, attempts: 1, last_error: 'Error EAUTH', due: false }]);
     });
+    await stop();
+  });
+
+  test.each<[string, (signal: AbortSignal) => unknown, string]>([
+    ['names a timeout without its number', (signal) => signal.reason, 'TimeoutError'],
+    ['names a code', () => Object.assign(new Error('secret'), { code: 'EAUTH' }), 'Error EAUTH'],
+    ["names a cause's code", () => new Error('secret', { cause: { code: 'ECONNRESET' } }), 'Error ECONNRESET'],
+    ['needs no error', () => 'secret', 'unknown error'],
+  ])('the reason of a failed delivery %s', async (_what, thrown, reason) => {
+    await add('a');
+    const stop = await courier(async (_row, signal) => {
+      await once(signal, 'abort');
+      throw thrown(signal);
+    }, 5);
+    await eventually(async () => expect(await stored()).toMatchObject([{ last_error: reason }]));
     await stop();
   });
 });

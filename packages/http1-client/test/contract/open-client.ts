@@ -2,8 +2,8 @@ import type { Readable } from 'node:stream';
 import { Pool } from 'undici';
 import { ConnectionPool } from '../../src/connection-pool.ts';
 import type { DispatchController, Dispatcher, DispatchHandler } from '../../src/dispatcher.ts';
-import { latin1Fields } from '../../src/exchange.ts';
 import { createSocketOpener, undiciConnector } from '../../src/open-socket.ts';
+import { latin1Fields } from '../../src/pooled-request.ts';
 import { type Failure, failureOf } from './failure.ts';
 
 export type ClientName = 'own' | 'undici';

@@ -1,4 +1,4 @@
-import { ExchangeError } from '../../src/exchange-error.ts';
+import { HttpClientError } from '../../src/http-client-error.ts';
 import { ResponseParser } from '../../src/response-parser.ts';
 import { nothingRead, type Reading, type Wire } from './read-response.ts';
 
@@ -28,7 +28,7 @@ export function readWithClient({ method, pieces }: Wire): Reading {
     }
     parser.endOfConnection(true);
   } catch (error) {
-    if (!(error instanceof ExchangeError)) throw error;
+    if (!(error instanceof HttpClientError)) throw error;
   }
   return reading;
 }

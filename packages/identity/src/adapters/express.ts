@@ -1,22 +1,12 @@
 import { IncomingMessage } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
-import type { Identity, UserIdentity } from '../contract/identity.ts';
+import type { Identity } from '../contract/identity.ts';
 import { isExempt } from '../verify/exempt.ts';
 import type { Verifier } from '../verify/verify.ts';
-import { readAndRestoreBody, requestIdOf, send, stripIdentityHeaders } from './node-request.ts';
-import { problemForError, problemForRefusal } from './problem.ts';
-import { isKeySetRequest, publishOn } from './published-keys.ts';
-import {
-  type Accepted,
-  acceptedKinds,
-  allowKinds,
-  allowRoles,
-  allowScopes,
-  assertScopes,
-  type Decision,
-  identityOf,
-  rememberIdentity,
-} from './verified.ts';
+import { requestIdOf, send, stripIdentityHeaders, stripResponse, verifyRequest } from './node-request.ts';
+import { problemForRefusal } from './problem.ts';
+import { isKeySetRequest, publishOn } from './service-key-set.ts';
+import { guardsOf, identityOf } from './verified.ts';
 
 declare global {
   namespace Express {
@@ -58,38 +48,29 @@ export function verifyIdentity(options: VerifyIdentityOptions): RequestHandler {
   const { verifier, maxBodyBytes = 1024 * 1024, stream, onRefused } = options;
   const publish = publishAgreementKeys(verifier);
 
-  async function verify(req: Request): Promise<void> {
-    const { method, originalUrl: target, rawHeaders } = req;
-    const head = await verifier.verifyHead({ method, target, rawHeaders, stream: stream?.(req) ?? false });
-    const body = head.needsBody ? await readAndRestoreBody(req, maxBodyBytes) : undefined;
-    rememberIdentity(req, await head.complete(body));
-  }
-
   return (req, res, next) => {
+    const { method, originalUrl: target } = req;
     if (isRewritten(req)) {
       next(new Error('install verifyIdentity before middleware that rewrites req.url: it verifies req.originalUrl'));
       return;
     }
-    if (isExempt(req.method, req.originalUrl)) {
+    if (isExempt(method, target)) {
       stripIdentityHeaders(req);
+      stripResponse(res);
       publish(req, res, next);
       return;
     }
-    verify(req)
-      .then(
-        () => next(),
-        (error: unknown) => {
-          const refusal = problemForError(error, { target: req.originalUrl, requestId: requestIdOf(req, res) });
-          stripIdentityHeaders(req);
-          if (refusal === undefined) {
-            next(error);
-            return;
-          }
-          onRefused?.(req, res, { reason: refusal.reason });
-          send(res, refusal);
-        },
-      )
-      .catch(next); // Without it, an onRefused that throws would leave the request unanswered.
+    verifyRequest(req, { verifier, target, isStream: () => stream?.(req) ?? false, maxBodyBytes, response: res })
+      .then((refusal) => {
+        if (refusal === undefined) {
+          stripResponse(res);
+          next();
+          return;
+        }
+        onRefused?.(req, res, { reason: refusal.reason });
+        send(res, refusal);
+      })
+      .catch(next);
   };
 }
 
@@ -105,70 +86,19 @@ export function publishAgreementKeys({ agreement }: Pick<Verifier, 'agreement'>)
   };
 }
 
-/**
- * Whether the routed URL differs from the verified one. Express may have removed a mount point; nothing else may
- * change.
- */
+/** Whether the routed URL differs from the verified one. Express may have removed a mount point, nothing else. */
 function isRewritten({ url, baseUrl, originalUrl }: Request): boolean {
   if (baseUrl + url === originalUrl) return false;
   // Express turns `/mount?x` into `/?x` and adds the slash.
   return !((url === '/' || url.startsWith('/?')) && baseUrl + url.slice(1) === originalUrl);
 }
 
-/**
- * Allows these kinds of caller; others get 403 `identity_not_allowed`. Default: users only.
- *
- * @param accepted `{ accept: ['user', 'client'] }`, or the kinds one by one.
- * @throws RangeError for an empty `accept`.
- */
-export function requireIdentity(...accepted: Accepted): RequestHandler {
-  const kinds = acceptedKinds(accepted);
-  return guard((req) => allowKinds(req, kinds));
-}
+export { userOf } from './verified.ts';
 
-/**
- * Allows users, and services acting for users, with one of these roles; others get 403 `insufficient_role`. After
- * `requireIdentity({ accept: ['user', 'client'] })` the role of a client counts too.
- *
- * @throws RangeError without a role, because an empty list would refuse every request.
- */
-export function requireRole(...roles: string[]): RequestHandler {
-  if (roles.length === 0) throw new RangeError('requireRole needs a role');
-  return guard((req) => allowRoles(req, roles));
-}
-
-/**
- * Allows callers whose token has all of these scopes; others get 403 `insufficient_scope` with a challenge that names
- * the scopes. On its own it allows users, and services acting for users. After
- * `requireIdentity({ accept: ['user', 'client'] })` it allows OAuth clients too.
- *
- * @throws RangeError without a scope, and for a name that no token can have.
- */
-export function requireScope(...scopes: string[]): RequestHandler {
-  assertScopes(scopes);
-  return guard((req) => allowScopes(req, scopes));
-}
-
-/** Allows users and anonymous callers, for routes that the gateway opens to the public. */
-export function allowAnonymous(): RequestHandler {
-  return requireIdentity('anonymous', 'user');
-}
-
-/**
- * Returns the user of a request.
- *
- * @throws Error when the caller is of another kind, or no guard ran.
- */
-export function userOf(req: Request): UserIdentity {
-  const identity = identityOf(req);
-  if (identity.kind !== 'user') throw new Error(`the identity is a ${identity.kind}, not a user`);
-  return identity;
-}
-
-function guard(decide: (req: Request) => Decision): RequestHandler {
-  return (req, res, next) => {
+export const { requireIdentity, requireRole, requireScope, allowAnonymous } = guardsOf<RequestHandler>(
+  (decide) => (req, res, next) => {
     const { refusal } = decide(req);
     if (refusal === undefined) next();
     else send(res, problemForRefusal(refusal, { target: req.originalUrl, requestId: requestIdOf(req, res) }));
-  };
-}
+  },
+);

@@ -16,7 +16,7 @@ type ProblemCode = keyof typeof problems;
 export type ProblemResponse = Readonly<{ status: number; headers: Readonly<Record<string, string>>; body: string }>;
 
 /** Why a guard refuses a caller, with additional response headers. */
-export type Refusal = Readonly<{
+export type GuardRefusal = Readonly<{
   code: 'identity_not_allowed' | 'insufficient_role' | 'insufficient_scope';
   headers: Readonly<Record<string, string>>;
 }>;
@@ -43,7 +43,7 @@ function problemResponse(code: ProblemCode, about: About, more: ProblemResponse[
 }
 
 /** Builds the response to a caller that a guard refuses. */
-export const problemForRefusal = ({ code, headers }: Refusal, about: About): ProblemResponse =>
+export const problemForRefusal = ({ code, headers }: GuardRefusal, about: About): ProblemResponse =>
   problemResponse(code, about, headers);
 
 /** Maps an error to its response. @returns undefined for errors that this package does not answer. */

@@ -2,9 +2,9 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Identity, IdentityKind } from '../contract/identity.ts';
 import type { Verifier } from '../verify/verify.ts';
-import { requestIdOf, stripIdentityHeaders } from './node-request.ts';
-import { type ProblemResponse, problemForError, problemForRefusal } from './problem.ts';
-import { allowKinds, allowScopes, assertScopes, rememberIdentity } from './verified.ts';
+import { requestIdOf, verifyRequest } from './node-request.ts';
+import { type ProblemResponse, problemForRefusal } from './problem.ts';
+import { allowKinds, allowScopes, assertScopes } from './verified.ts';
 
 export type VerifyUpgradeOptions = Readonly<{
   verifier: Verifier;
@@ -31,18 +31,13 @@ export function verifyUpgrade(
     // Node removes its own listener when it hands over the socket. Without one, a reset would end the process.
     socket.on('error', () => socket.destroy());
     const target = req.url ?? '';
-    try {
-      const head = await verifier.verifyHead({ method: req.method ?? '', target, rawHeaders: req.rawHeaders });
-      rememberIdentity(req, await head.complete());
-    } catch (error) {
-      const refusal = problemForError(error, { target, requestId: requestIdOf(req) });
-      stripIdentityHeaders(req);
-      if (refusal === undefined) {
-        socket.destroy();
-        throw error;
-      }
-      onRefused?.(req, { reason: refusal.reason });
-      endSocketWith(socket, refusal);
+    const problem = await verifyRequest(req, { verifier, target }).catch((error: unknown) => {
+      socket.destroy();
+      throw error;
+    });
+    if (problem !== undefined) {
+      onRefused?.(req, { reason: problem.reason });
+      endSocketWith(socket, problem);
       return undefined;
     }
     let decision = allowKinds(req, kinds);

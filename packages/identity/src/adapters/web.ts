@@ -1,9 +1,10 @@
+import { readBody } from '@countersign/jwks';
 import { foldHeaderName, isIdentityHeader } from '../contract/header-names.ts';
 import type { Identity, IdentityKind, UserIdentity } from '../contract/identity.ts';
 import { isExempt } from '../verify/exempt.ts';
 import type { Verifier } from '../verify/verify.ts';
 import { BodyTooLarge, type ProblemResponse, problemForError, problemForRefusal } from './problem.ts';
-import { isKeySetRequest, type PublishedKeySet, publishKeys } from './published-keys.ts';
+import { isKeySetRequest, type PublishedKeySet, publishKeys } from './service-key-set.ts';
 import {
   type Accepted,
   acceptedKinds,
@@ -11,7 +12,7 @@ import {
   allowRoles,
   allowScopes,
   assertScopes,
-  type Decision,
+  type GuardDecision,
   identityOf,
   rememberIdentity,
 } from './verified.ts';
@@ -30,9 +31,7 @@ export type WebIdentityOptions = Readonly<{
   ownKeySet?: () => object | Promise<object>;
 }>;
 
-/**
- * Carries the response to send instead of calling the handler. Hono sends it by itself, because it has `getResponse`.
- */
+/** Carries the response to send instead of calling the handler. Hono calls `getResponse` itself. */
 export class IdentityResponse extends Error {
   override readonly name = 'IdentityResponse';
   readonly status: number;
@@ -71,7 +70,8 @@ export function verifyIdentity(options: WebIdentityOptions): (request: Request) 
       stream: stream?.(request) ?? false,
     });
     if (!head.needsBody) return withIdentity(request, await head.complete());
-    const body = await readAtMost(request, maxBodyBytes);
+    const body = await readBody(request, maxBodyBytes);
+    if (body === undefined) throw new BodyTooLarge();
     const identity = await head.complete(body);
     return withIdentity(request.body === null ? request : new Request(request, { body }), identity);
   }
@@ -81,8 +81,9 @@ export function verifyIdentity(options: WebIdentityOptions): (request: Request) 
     const target = pathname + search;
     if (isExempt(request.method, target)) {
       if (verifier.agreement !== undefined && isKeySetRequest(request.method, target)) {
-        const body = JSON.stringify((await options.ownKeySet?.()) ?? {});
-        throw new IdentityResponse(keySetAnswer(publishKeys(verifier.agreement, body), request));
+        const own = JSON.stringify((await options.ownKeySet?.()) ?? { keys: [] });
+        const published = publishKeys(verifier.agreement, { status: 200, body: own });
+        if (published !== undefined) throw new IdentityResponse(keySetAnswer(published, request));
       }
       return withoutIdentityHeaders(request);
     }
@@ -95,6 +96,47 @@ export function verifyIdentity(options: WebIdentityOptions): (request: Request) 
       throw new IdentityResponse(refusal, error);
     }
   };
+}
+
+/**
+ * Wraps a handler of Web `Request`s, such as `app.fetch` of Hono: verifies each request, responds to those that are
+ * refused, publishes the service's keys for agreement beside the handler's own key set, and removes `x-identity-*` from
+ * the handler's responses. A relayed 401 of another service would otherwise make the gateway sign with ed25519.
+ */
+export function protect<Rest extends unknown[]>(
+  options: Omit<WebIdentityOptions, 'ownKeySet'>,
+  handler: (request: Request, ...rest: Rest) => Response | Promise<Response>,
+): (request: Request, ...rest: Rest) => Promise<Response> {
+  const verify = verifyIdentity(options);
+  const { agreement } = options.verifier;
+
+  async function respond(request: Request, rest: Rest): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    if (agreement === undefined || !isKeySetRequest(request.method, pathname)) {
+      return handler(await verify(request), ...rest);
+    }
+    // Without conditions, and GET for HEAD: the handler responds with its whole set.
+    const own = await handler(new Request(request.url), ...rest);
+    const published = publishKeys(agreement, { status: own.status, body: await own.clone().text() });
+    return published === undefined ? own : new IdentityResponse(keySetAnswer(published, request)).getResponse();
+  }
+
+  return async (request, ...rest) => {
+    try {
+      return withoutIdentity(await respond(request, rest));
+    } catch (error) {
+      if (error instanceof IdentityResponse) return error.getResponse();
+      throw error;
+    }
+  };
+}
+
+function withoutIdentity(response: Response): Response {
+  const names = [...response.headers.keys()].filter((name) => name.startsWith('x-identity-'));
+  if (names.length === 0) return response;
+  const stripped = new Response(response.body, response);
+  for (const name of names) stripped.headers.delete(name);
+  return stripped;
 }
 
 /**
@@ -136,12 +178,10 @@ export function requireScope(request: Request, ...scopes: string[]): Identity {
   return identityIn(request, allowScopes(request, scopes));
 }
 
-/**
- * Returns the identity. @throws Error unless requireIdentity, requireRole or requireScope has allowed this request.
- */
+/** Returns the identity. @throws Error unless requireIdentity, requireRole or requireScope has allowed this request. */
 export { identityOf };
 
-function identityIn(request: Request, { identity, refusal }: Decision): Identity {
+function identityIn(request: Request, { identity, refusal }: GuardDecision): Identity {
   if (refusal === undefined) return identity;
   const { pathname } = new URL(request.url);
   const requestId = request.headers.get('x-request-id') ?? undefined;
@@ -162,15 +202,4 @@ function withoutIdentityHeaders(request: Request): Request {
   const headers = new Headers(request.headers);
   for (const name of [...headers.keys()]) if (isIdentityHeader(foldHeaderName(name))) headers.delete(name);
   return new Request(request, { headers });
-}
-
-async function readAtMost(request: Request, maxBytes: number): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let total = 0;
-  for await (const chunk of request.body ?? []) {
-    total += chunk.byteLength;
-    if (total > maxBytes) throw new BodyTooLarge();
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, total);
 }

@@ -62,19 +62,16 @@ export function serializeContext(context: Omit<IdentityContext, 'ip'>): string {
 
 const innerList = (items: readonly string[]) => `(${items.map((item) => `"${item}"`).join(' ')})`;
 
-/**
- * Parses `x-identity-context`.
- *
- * @returns undefined for an unknown member, a repeated member, or a value of the wrong type or grammar.
- */
+/** @returns undefined for an unknown or repeated member, or a value of the wrong type or grammar. */
 export function parseContext(value: string): IdentityContext | undefined {
   // RFC 9651 allows tabs around a comma. The contract does not allow them anywhere.
   if (value.includes('\t')) return undefined;
   const members = parseDictionary(value);
-  if (members === undefined) return undefined;
   const context: Draft = {};
-  for (const [key, member] of members) if (!setMember(context, key, member)) return undefined;
-  return context;
+  for (const [key, member] of members ?? []) {
+    if (!setMember(context, key, member)) return undefined;
+  }
+  return members && context;
 }
 
 type Draft = { -readonly [K in keyof IdentityContext]: IdentityContext[K] };

@@ -24,9 +24,7 @@ export type RequestToSign = Readonly<{
   upgrade?: Readonly<{ protocol: string; key: string }> | undefined;
 }>;
 
-/**
- * One header in the identity contract. The signer, the verifier, the strip rule and the documentation read this row.
- */
+/** One header in the contract. The signer, the verifier, the strip rule and the documentation read this row. */
 export type HeaderRule = Readonly<{
   name: string;
   /**
@@ -80,7 +78,7 @@ export const headerRules = [
   { name: 'content-digest', present: everyKind('optional'), grammar: grammar.sha256Digest, covered: true, stripped: true, fromRequest: (request) => request.contentDigest, meaning: 'the hash of the body' },
   { name: 'upgrade', present: everyKind('optional'), grammar: grammar.protocolToken, covered: true, stripped: false, fromRequest: (request) => request.upgrade?.protocol, meaning: 'the protocol to switch to' },
   { name: 'sec-websocket-key', present: everyKind('optional'), onlyWith: 'upgrade', grammar: grammar.webSocketNonce, covered: true, stripped: false, fromRequest: (request) => request.upgrade?.key, meaning: 'the nonce of the WebSocket handshake' },
-  { name: 'signature-input', present: everyKind('required'), grammar: grammar.signatureInput, covered: false, stripped: true, meaning: 'what is signed, when and by which key' },
+  { name: 'signature-input', present: everyKind('required'), grammar: grammar.signatureInput, covered: false, stripped: true, meaning: 'the signed components, their time and key' },
   { name: 'signature', present: everyKind('required'), grammar: grammar.signature, covered: false, stripped: true, meaning: 'the signature' },
 ] as const satisfies readonly HeaderRule[];
 

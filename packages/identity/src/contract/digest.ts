@@ -5,7 +5,5 @@ export function contentDigest(body: Uint8Array): string {
   return `sha-256=:${hash('sha256', body, 'base64')}:`;
 }
 
-/**
- * The digest of an empty body. In digest mode a request without a body carries it, unless the method is GET or HEAD.
- */
+/** The digest of an empty body, which every request without a body has in digest mode, except GET and HEAD. */
 export const emptyContentDigest = contentDigest(new Uint8Array(0));

@@ -31,10 +31,7 @@ export const printable: Grammar = {
   text: '*printable*',
   matches: (value) => value.length <= 1024 && mediaType.test(value),
 };
-/**
- * A digest with one member, SHA-256, in canonical base64 (RFC 9530 section 2). The verifier computes no other
- * algorithm.
- */
+/** A digest with one member, SHA-256, in canonical base64 (RFC 9530 section 2). */
 export const sha256Digest: Grammar = {
   text: 'section 6',
   matches(value) {
@@ -91,14 +88,15 @@ export const isUnixSeconds = (value: number) => Number.isInteger(value) && value
 /** An IPv4 address, or an IPv6 address in a text form of RFC 4291 section 2.2, without a zone. */
 export const isAddress = (value: string) => isIP(value) !== 0 && !value.includes('%');
 
-/**
- * The contract's profile of RFC 9421: one label, plain names, six parameters in a fixed order, at most 1024
- * characters.
- */
+const nonceCharacters = '[A-Za-z0-9_-]{16,64}';
+const nonce = new RegExp(`^${nonceCharacters}$`);
+export const isNonce = (value: string) => nonce.test(value);
+
+/** The contract's profile of RFC 9421: one label, plain names, six parameters in a fixed order. */
 export const signatureInputPattern = new RegExp(
   '^(?=.{0,1024}$)countersign=(?<raw>(?<list>\\((?:"[a-z0-9@-]{1,64}"(?: "[a-z0-9@-]{1,64}")*)?\\))' +
     ';created=(?<created>0|[1-9][0-9]{0,11});expires=(?<expires>0|[1-9][0-9]{0,11})' +
-    `;nonce="(?<nonce>[A-Za-z0-9_-]{16,64})";keyid="(?<keyid>${idCharacters})"` +
+    `;nonce="(?<nonce>${nonceCharacters})";keyid="(?<keyid>${idCharacters})"` +
     ';alg="(?<alg>[a-z0-9-]{1,32})";tag="(?<tag>[a-z0-9-]{1,64})")$',
 );
 /** The bytes of a `signature` value: 32 or 64 in canonical base64, under our label. Otherwise undefined. */

@@ -10,10 +10,7 @@ export type IdentityContext = Readonly<{
   authTime?: number;
   /** Authentication methods that the user used (RFC 8176). */
   amr?: readonly string[];
-  /**
-   * Thumbprint of the DPoP key of this request (RFC 9449). The access token is bound to this key, or will be when the
-   * request obtains a token.
-   */
+  /** Thumbprint of the DPoP key (RFC 9449) to which the access token is bound, or will be when it is issued. */
   jkt?: string;
   /** The OAuth client that the user logged in with (the token's `client_id` or `azp`). */
   client?: string;

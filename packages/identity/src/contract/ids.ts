@@ -1,10 +1,6 @@
 import { randomFillSync } from 'node:crypto';
 
-/**
- * Random text, cut from a pool. One system call fills the pool for about 200 ids.
- *
- * @param encoding Each character of `hex` has 4 random bits, each of `base64url` 6.
- */
+/** Returns a function that cuts random text from a pool, which one system call fills for about 200 ids. */
 function createRandomText(encoding: 'hex' | 'base64url'): (length: number) => string {
   const bytes = Buffer.alloc(3072);
   let text = '';

@@ -38,10 +38,7 @@ export class IdentityRefused extends Error {
   }
 }
 
-/**
- * Why a service cannot check an identity. These values are stable. Key sources and stores that give no reason use
- * `unavailable`.
- */
+/** Why a service cannot check an identity. Sources and stores without a reason of their own use `unavailable`. */
 export const unavailableReasons = ['keys_unavailable', 'replay_unavailable', 'unavailable'] as const;
 
 export type UnavailableReason = (typeof unavailableReasons)[number];

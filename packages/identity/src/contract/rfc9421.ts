@@ -24,10 +24,7 @@ export type SignatureInput = SignatureParams &
     raw: string;
   }>;
 
-/**
- * Serializes covered components as an inner list (RFC 9421 section 2.5). The names are constants, so nothing needs
- * escaping.
- */
+/** Serializes covered components (RFC 9421 section 2.5). The names are constants, so nothing needs escaping. */
 export function componentList(names: readonly string[]): string {
   return `(${names.map((name) => `"${name}"`).join(' ')})`;
 }
@@ -37,11 +34,7 @@ export function componentLine(name: string, value: string): string {
   return `"${name}": ${value}`;
 }
 
-/**
- * Completes a signature base (RFC 9421 section 2.5).
- *
- * @param lines One line per component, each with its line feed.
- */
+/** Completes a signature base (RFC 9421 section 2.5) of lines that end with line feeds. */
 export function signatureBase(lines: string, rawParams: string): string {
   return `${lines}"@signature-params": ${rawParams}`;
 }
@@ -59,12 +52,7 @@ export function signatureHeaders(rawParams: string, signatureBase64: string): [s
   return ['signature-input', `${label}=${rawParams}`, 'signature', `${label}=:${signatureBase64}:`];
 }
 
-/**
- * Parses `signature-input`.
- *
- * @returns undefined for several labels, unknown or reordered parameters, escapes, or any other deviation from the
- *   contract's form.
- */
+/** @returns undefined for any deviation from the contract's form, such as several labels or reordered parameters. */
 export function parseSignatureInput(value: string): SignatureInput | undefined {
   const groups = signatureInputPattern.exec(value)?.groups;
   if (groups === undefined) return undefined;
@@ -89,10 +77,7 @@ export function assertStrongSecret(secret: Uint8Array): void {
   if (secret.byteLength < minSecretBytes) throw new RangeError(`an HMAC secret needs ${minSecretBytes} bytes or more`);
 }
 
-/**
- * Derives the keyid of a shared secret. Different secrets get different keyids. A keyid reveals nothing about a random
- * secret.
- */
+/** Derives the keyid of a shared secret, which reveals nothing about a random secret. */
 export function secretKeyid(secret: Uint8Array): string {
   return createHash('sha256').update('countersign hmac keyid\0').update(secret).digest('base64url').slice(0, 22);
 }
@@ -108,10 +93,7 @@ export function signBaseAsBase64(key: SigningKey, base: string): string {
   return hmac(key.secret, base).digest('base64');
 }
 
-/**
- * Verifies a signature. The HMAC comparison takes constant time, so that its duration reveals nothing about the
- * expected value.
- */
+/** Verifies a signature. The HMAC comparison takes constant time. */
 export function verifyBase(key: VerifyingKey, base: string, signature: Uint8Array): boolean {
   if (key.algorithm === 'ed25519') {
     return verify(null, Buffer.from(base, 'latin1'), key.publicKey, signature);

@@ -11,7 +11,7 @@ import { gatewayKeys, type RemoteGatewayKeys, staticGatewayKeys } from './gatewa
 
 const audience = 'orders';
 const own = newAgreementJwk();
-const agreement = openAgreementKeys({ keys: [own] });
+const agreement = openAgreementKeys({ keys: [own] }, audience);
 const service = { audience, key: agreementKeyFromJwk(own) };
 const edJwk = { ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }), kid: 'signing-1', alg: 'EdDSA' };
 const gateway = () => agreementKeyFromJwk(newAgreementJwk());
@@ -105,7 +105,7 @@ test('a source without key agreement has no agreed key, whatever it returns for 
 describe('the option of a verifier', () => {
   const jwks = { keys: [edJwk] };
   const verifier = (replay: ReplayStore, keys: string) =>
-    createVerifier({ audience, keys: staticGatewayKeys(jwks), replay, agreement: { keys, onEvent() {} } });
+    createVerifier({ audience, keys: staticGatewayKeys(jwks), replay, agreement: keys });
   const shared: ReplayStore = { isShared: true, claim: () => 'fresh' };
 
   test('refuses a key in memory if several instances share the replay store', () => {

@@ -22,24 +22,31 @@ const fileName = /^agreement-([1-9][0-9]{0,8})\.jwk\.json$/;
 
 type Numbered = Readonly<{ number: number; path: string }>;
 
-/**
- * Reads the keys of a directory, oldest first. A directory that does not exist holds none.
- *
- * @throws Error naming the file that is malformed or that others may read. The message reveals nothing about the key.
- */
-export function readAgreementDirectory(directory: string): readonly DatedKey[] {
-  return filesIn(directory).flatMap(({ path }) => readKeyFile(path) ?? []);
-}
+/** Where the keys of a service are stored. */
+export type KeySource = Readonly<{
+  /** @returns The keys, oldest first. @throws Error naming a file that is malformed or that others may read. */
+  read(): readonly DatedKey[];
+  /** Adds a key, unless another instance has just added one. @throws The system's error. */
+  add(): void;
+  /** Deletes keys that are no longer accepted. */
+  remove(over: readonly DatedKey[]): void;
+}>;
 
-/**
- * Adds a key with mode 0600, unless another instance has just added one.
- *
- * @throws The system's error, such as EROFS or ENOSPC. No file remains then.
- */
-export function addAgreementKey(directory: string, nowSec: number): void {
+/** Keys in a directory, with mode 0600. A directory that does not exist holds none. */
+export const agreementDirectory = (directory: string, nowSec: () => number, audience?: string): KeySource => ({
+  read: () => filesIn(directory).flatMap(({ path }) => readKeyFile(path, audience) ?? []),
+  add: () => addKey(directory, nowSec(), audience),
+  remove(over) {
+    const kids = new Set(over.map(({ kid }) => kid));
+    for (const { path } of filesIn(directory))
+      if (kids.has(readKeyFile(path, audience)?.kid ?? '')) rmSync(path, { force: true });
+  },
+});
+
+function addKey(directory: string, nowSec: number, audience: string | undefined): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const number = (filesIn(directory).at(-1)?.number ?? 0) + 1;
-  const text = `${JSON.stringify({ ...newAgreementJwk(), iat: nowSec }, null, 2)}\n`;
+  const text = `${JSON.stringify({ ...newAgreementJwk(audience), iat: nowSec }, null, 2)}\n`;
   const path = join(directory, `agreement-${number}.jwk.json`);
   const temporary = `${path}.${randomBytes(6).toString('hex')}.new`;
   try {
@@ -60,15 +67,6 @@ export function addAgreementKey(directory: string, nowSec: number): void {
   }
 }
 
-/** Deletes the files of keys that are no longer accepted. */
-export function removeAgreementKeys(directory: string, over: readonly DatedKey[]): void {
-  const kids = new Set(over.map(({ kid }) => kid));
-  for (const { path } of filesIn(directory)) {
-    const key = readKeyFile(path);
-    if (key !== undefined && kids.has(key.kid)) rmSync(path, { force: true });
-  }
-}
-
 function filesIn(directory: string): readonly Numbered[] {
   let names: string[];
   try {
@@ -86,7 +84,7 @@ function filesIn(directory: string): readonly Numbered[] {
 }
 
 /** Undefined if another instance has just deleted it. */
-function readKeyFile(path: string): DatedKey | undefined {
+function readKeyFile(path: string, audience: string | undefined): DatedKey | undefined {
   let text: string;
   let open: string | undefined;
   try {
@@ -100,7 +98,7 @@ function readKeyFile(path: string): DatedKey | undefined {
   try {
     const { iat, ...jwk } = JSON.parse(text);
     if (!Number.isSafeInteger(iat) || iat < 0) throw new RangeError('it has no iat in Unix seconds');
-    return { ...agreementKeyFromJwk(jwk), createdSec: iat };
+    return { ...agreementKeyFromJwk(jwk, audience), createdSec: iat };
   } catch (error) {
     // The parser's message could quote the private key.
     const why = error instanceof RangeError ? error.message : 'it is not JSON';

@@ -1,4 +1,5 @@
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { type ImportedJwk, isBase64url, jwkThumbprint, parseJwks } from '@countersign/jwks';
 import { isPublishedKey } from './published-keys.ts';
 
 /** The `alg` of the keys from which the gateway and a service derive their HMAC key. */
@@ -14,20 +15,12 @@ export type AgreementPublicKey = Readonly<{
 /** One side's own key pair. */
 export type AgreementKeyPair = AgreementPublicKey & Readonly<{ privateKey: KeyObject }>;
 
+const common = { kty: 'OKP', crv: 'X25519', use: 'enc', alg: agreementAlgorithm } as const;
+
 /** A public key as it is published. */
-export type AgreementJwk = Readonly<{
-  kty: 'OKP';
-  crv: 'X25519';
-  x: string;
-  kid: string;
-  use: 'enc';
-  alg: typeof agreementAlgorithm;
-}>;
+export type AgreementJwk = Readonly<typeof common & { kid: string; x: string; aud?: string }>;
 
 export type PrivateAgreementJwk = AgreementJwk & Readonly<{ d: string }>;
-
-/** Why a published key must not be used. */
-export type AgreementRefusal = 'malformed' | 'private' | 'algorithm_mismatch' | 'weak';
 
 type Jwk = Readonly<Record<string, unknown>>;
 
@@ -36,8 +29,8 @@ export function isAgreementJwk(jwk: Jwk): boolean {
   return jwk.alg === agreementAlgorithm;
 }
 
-/** Imports a published key, or returns the reason why it must not be used. */
-export function importAgreementJwk(jwk: Jwk): AgreementPublicKey | Readonly<{ refused: AgreementRefusal }> {
+/** Imports a published key, or returns the reason why it must not be used. The kid must be its thumbprint. */
+export function importAgreementJwk(jwk: Jwk): ImportedJwk {
   const { kty, crv, use, alg, kid, x, d } = jwk;
   // The private half of this key is published, so anyone could derive the agreed key.
   if (d !== undefined || isPublishedKey(jwk)) return { refused: 'private' };
@@ -46,45 +39,45 @@ export function importAgreementJwk(jwk: Jwk): AgreementPublicKey | Readonly<{ re
   }
   if (!isCanonicalPoint(x)) return { refused: 'malformed' };
   if (lowOrderPoints.includes(bytesOf(x).toString('hex'))) return { refused: 'weak' };
-  if (kid !== agreementThumbprint(x)) return { refused: 'malformed' };
-  return { kid, publicKey: createPublicKey({ key: { kty, crv, x }, format: 'jwk' }) };
+  if (kid !== jwkThumbprint({ ...common, x })) return { refused: 'malformed' };
+  return { alg, key: createPublicKey({ key: { kty, crv, x }, format: 'jwk' }) };
 }
 
+/** Whether a service with this name may use an entry: entries of older versions have no `aud`. */
+const isFor = ({ aud }: Jwk, audience: string | undefined) =>
+  aud === undefined || audience === undefined || aud === audience;
+
 /**
- * Returns the key-agreement keys of a key set, in its order, without those that must not be used.
+ * Returns the usable agreement keys of a key set, in its order. Undefined if the value is not a key set.
  *
- * @returns Undefined if the value is not a key set.
+ * @param audience Ignores the entries that name another service.
  */
-export function agreementKeysIn(jwks: unknown): readonly AgreementPublicKey[] | undefined {
-  const entries = (jwks as { keys?: unknown } | null)?.keys;
-  if (!Array.isArray(entries) || entries.length > maxEntries) return undefined;
-  const records = entries.filter((entry): entry is Jwk => typeof entry === 'object' && entry !== null);
-  return records.flatMap((jwk) => {
-    // Neither of two keys with the same kid is used: the order of entries must not decide.
-    if (records.filter(({ kid }) => kid === jwk.kid).length > 1) return [];
-    const key = importAgreementJwk(jwk);
-    return 'refused' in key ? [] : [key];
-  });
+export function agreementKeysIn(jwks: unknown, audience?: string): readonly AgreementPublicKey[] | undefined {
+  const parsed = parseJwks(jwks, [agreementAlgorithm], (jwk) =>
+    isFor(jwk, audience) ? importAgreementJwk(jwk) : { refused: 'foreign' },
+  );
+  return parsed && Array.from(parsed.keys.values(), ({ kid, key }) => ({ kid, publicKey: key }));
 }
 
 /**
  * Reads a private key.
  *
- * @throws RangeError when it is not a private JWK as {@link newAgreementJwk} makes it. The message reveals nothing
- *   about the key.
+ * @throws RangeError when it is not a private JWK as {@link newAgreementJwk} makes it, or names another service than
+ *   `audience`. The message reveals nothing about the key.
  */
-export function agreementKeyFromJwk(jwk: unknown): AgreementKeyPair {
+export function agreementKeyFromJwk(jwk: unknown, audience?: string): AgreementKeyPair {
   const { d, ...half } = (jwk ?? {}) as Jwk;
-  const key = importAgreementJwk(half);
-  if ('refused' in key) throw new RangeError(`it is not an X25519 private JWK: ${key.refused}`);
-  const { x } = half;
-  if (!isBytes32(d)) throw new RangeError('it is not an X25519 private JWK: d');
+  if (!isFor(half, audience)) throw new RangeError(`it is the key of another service: its aud is not ${audience}`);
+  const imported = importAgreementJwk(half);
+  if ('refused' in imported) throw new RangeError(`it is not an X25519 private JWK: ${imported.refused}`);
+  const { kid, x } = half;
+  if (!isBase64url(d, 32)) throw new RangeError('it is not an X25519 private JWK: d');
   const privateKey = privateKeyOf(d);
   // The published key must belong to `d`.
   if (publicValue(createPublicKey(privateKey)) !== x) {
     throw new RangeError('the x of an X25519 private JWK does not belong to its d');
   }
-  return { ...key, privateKey };
+  return { kid: String(kid), publicKey: imported.key, privateKey };
 }
 
 /** RFC 8410 section 7: everything before the 32 bytes of an X25519 private key. */
@@ -95,29 +88,27 @@ function privateKeyOf(d: string): KeyObject {
   return createPrivateKey({ key: Buffer.concat([pkcs8Head, bytesOf(d)]), format: 'der', type: 'pkcs8' });
 }
 
-/** Generates a key. The kid never starts with `-`, which a command line would read as an option. */
-export function newAgreementJwk(): PrivateAgreementJwk {
+/**
+ * Generates a key. The kid never starts with `-`, which a command line would read as an option.
+ *
+ * @param audience The service's name. The key then works for no other service.
+ */
+export function newAgreementJwk(audience?: string): PrivateAgreementJwk {
   const { x, d } = generateKeyPairSync('x25519').privateKey.export({ format: 'jwk' });
   if (x === undefined || d === undefined) throw new Error('node made a key without x or d');
-  const kid = agreementThumbprint(x);
-  if (kid.startsWith('-')) return newAgreementJwk();
-  return { kty: 'OKP', crv: 'X25519', use: 'enc', alg: agreementAlgorithm, kid, x, d };
+  const kid = jwkThumbprint({ ...common, x });
+  return kid.startsWith('-') ? newAgreementJwk(audience) : { ...common, kid, x, d, ...audOf(audience) };
 }
 
-export function publicAgreementJwk({ kid, publicKey }: AgreementPublicKey): AgreementJwk {
-  return { kty: 'OKP', crv: 'X25519', use: 'enc', alg: agreementAlgorithm, kid, x: publicValue(publicKey) };
+export function publicAgreementJwk({ kid, publicKey }: AgreementPublicKey, audience?: string): AgreementJwk {
+  return { ...common, kid, x: publicValue(publicKey), ...audOf(audience) };
 }
+
+const audOf = (audience: string | undefined) => (audience === undefined ? {} : { aud: audience });
 
 /** Returns a public key's 32 bytes (RFC 7748 section 5). */
 export function publicBytes({ publicKey }: AgreementPublicKey): Buffer {
   return bytesOf(publicValue(publicKey));
-}
-
-/** RFC 7638 section 3.2, with the members of RFC 8037 section 2. */
-function agreementThumbprint(x: string): string {
-  return createHash('sha256')
-    .update(JSON.stringify({ crv: 'X25519', kty: 'OKP', x }))
-    .digest('base64url');
 }
 
 function publicValue(key: KeyObject): string {
@@ -126,30 +117,17 @@ function publicValue(key: KeyObject): string {
   return x;
 }
 
-const maxEntries = 100;
-
 const bytesOf = (text: string) => Buffer.from(text, 'base64url');
-
-/** Whether a value is 32 bytes in canonical base64url. */
-function isBytes32(value: unknown): value is string {
-  return typeof value === 'string' && value.length === 43 && bytesOf(value).toString('base64url') === value;
-}
 
 /** 2^255 - 19, the field of RFC 7748 section 4.1. */
 const fieldPrime = 2n ** 255n - 19n;
 
-/**
- * Whether a value is below the field's prime. RFC 7748 section 5 would reduce larger ones and ignore the top bit, so
- * one key would have several thumbprints.
- */
+/** Whether a value is below the field's prime. A larger one would be reduced: one key with several thumbprints. */
 function isCanonicalPoint(value: unknown): value is string {
-  if (!isBytes32(value)) return false;
-  return BigInt(`0x${bytesOf(value).reverse().toString('hex')}`) < fieldPrime;
+  return isBase64url(value, 32) && BigInt(`0x${bytesOf(value).reverse().toString('hex')}`) < fieldPrime;
 }
 
-/**
- * Canonical points of order 1, 2, 4 and 8. Their shared secret is zero for every key (RFC 7748 sections 6.1 and 7).
- */
+/** Canonical points of order 1, 2, 4 and 8. Their shared secret is zero for every key (RFC 7748 sections 6.1 and 7). */
 const lowOrderPoints = [
   '0000000000000000000000000000000000000000000000000000000000000000',
   '0100000000000000000000000000000000000000000000000000000000000000',

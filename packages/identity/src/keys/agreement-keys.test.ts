@@ -18,7 +18,7 @@ beforeEach(() => {
 afterEach(() => rmSync(home, { recursive: true }));
 
 const open = (keys: AgreementOptions['keys'], more: Partial<AgreementOptions> = {}) =>
-  openAgreementKeys({ keys, onEvent: (event) => events.push(event), ...more }, () => nowMs);
+  openAgreementKeys({ keys, onEvent: (event) => events.push(event), ...more }, 'orders', () => nowMs);
 const advance = (sec: number) => {
   nowMs += sec * 1000;
 };
@@ -39,7 +39,15 @@ describe('keys in a directory', () => {
   });
 
   test('publish no private half', () => {
-    expect(Object.keys(open(home).published()[0] ?? {}).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x']);
+    expect(Object.keys(open(home).published()[0] ?? {}).sort()).toEqual([
+      'alg',
+      'aud',
+      'crv',
+      'kid',
+      'kty',
+      'use',
+      'x',
+    ]);
   });
 
   test('rotate: every instance accepts a new key before one publishes it, and the old one for 75 minutes after', () => {
@@ -126,6 +134,19 @@ describe('keys in a directory', () => {
     expect(() => open(home)).toThrow(message);
   });
 
+  test('name their service: another service that shares the directory refuses them', () => {
+    const [published] = open(home).published();
+    expect(published?.aud).toBe('orders');
+    expect(JSON.parse(readFileSync(join(home, 'agreement-1.jwk.json'), 'utf8')).aud).toBe('orders');
+    expect(() => openAgreementKeys({ keys: home }, 'billing')).toThrow('its aud is not billing');
+  });
+
+  test('of older versions, which name no service, stay valid', () => {
+    const jwk = newAgreementJwk();
+    writeFileSync(join(home, 'agreement-1.jwk.json'), JSON.stringify({ ...jwk, iat: 1_799_999_999 }), { mode: 0o600 });
+    expect(kids(open(home))).toEqual([jwk.kid]);
+  });
+
   test('leave other files alone', () => {
     writeFileSync(join(home, 'notes.txt'), 'x');
     writeFileSync(join(home, 'agreement-1.jwk.json.abc.new'), 'x');
@@ -167,14 +188,14 @@ describe('keys in memory', () => {
 
 describe('given keys', () => {
   test('the first is published, and all are accepted', () => {
-    const [first, second] = [newAgreementJwk(), newAgreementJwk()];
+    const [first, second] = [newAgreementJwk('orders'), newAgreementJwk()];
     const keys = open([first, second]);
     expect(kids(keys)).toEqual([first.kid]);
     expect(keys.find(second.kid)?.kid).toBe(second.kid);
     expect(keys.find('x')).toBeUndefined();
   });
 
-  test.each([[[]], [[{ kty: 'OKP' }]]])('%j are refused', (jwks) => {
+  test.each([[[]], [[{ kty: 'OKP' }]], [[newAgreementJwk('billing')]]])('%j are refused', (jwks) => {
     expect(() => open(jwks)).toThrow(RangeError);
   });
 });

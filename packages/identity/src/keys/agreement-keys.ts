@@ -1,4 +1,4 @@
-import { addAgreementKey, readAgreementDirectory, removeAgreementKeys } from './agreement-directory.ts';
+import { agreementDirectory, type KeySource } from './agreement-directory.ts';
 import {
   type AgreementJwk,
   type AgreementKeyPair,
@@ -22,9 +22,7 @@ export type AgreementOptions = Readonly<{
   /**
    * Where the service's keys are. All instances of a service share them.
    *
-   * - The path of a directory. The keys are created there (mode 0600), replaced every 90 days and read again every 5
-   * s.
-   *   Instances on several machines need a shared directory.
+   * - The path of a directory. The keys are created there (mode 0600), replaced every 90 days and read again every 5 s.
    * - `memory`: made at start, for a service with one instance. (A directory of this name is `./memory`.)
    * - Private JWKs, for example from a variable: see `newAgreementJwk`. The first one is published, all are accepted.
    */
@@ -36,10 +34,7 @@ export type AgreementOptions = Readonly<{
 }>;
 
 export type AgreementEvent =
-  /**
-   * The key exists only in this process. Several instances would publish different keys, and the gateway would use
-   * none.
-   */
+  /** The key exists only in this process. With several instances, the gateway would use none of their keys. */
   | Readonly<{ type: 'memory'; kid: string }>
   /** The keys cannot be read, or the next one cannot be created. The last valid keys stay in use. */
   | Readonly<{ type: 'failed'; error: unknown }>;
@@ -48,44 +43,28 @@ const readAgainMs = 5_000;
 const shortestRotationSec = 3600;
 
 /**
- * Opens the keys of a service. They need no timer: keys are read, made and dropped when they are looked up or
- * published.
+ * Opens the keys of a service. They are read, made and dropped when they are looked up or published.
  *
- * @param nowMs Unix milliseconds.
- * @throws RangeError when a given key is not a private JWK, or none is given. Error when the directory cannot be used.
+ * @throws RangeError when a given key is not a private JWK or names another service, or none is given. Error when the
+ *   directory cannot be used.
  */
-export function openAgreementKeys(options: AgreementOptions, nowMs: () => number = Date.now): AgreementKeys {
+export function openAgreementKeys(options: AgreementOptions, audience: string, nowMs = Date.now): AgreementKeys {
   const { keys, rotateAfterSec: everySec = rotateAfterSec, onEvent = warn } = options;
   if (!(everySec >= shortestRotationSec)) throw new RangeError('rotateAfterSec must be 3600 or more');
-  if (typeof keys !== 'string') return givenKeys(keys);
+  if (typeof keys !== 'string') return givenKeys(keys, audience);
   const nowSec = () => Math.floor(nowMs() / 1000);
-  return keys === 'memory'
-    ? rotatingKeys(memorySource(nowSec, onEvent), { isInMemory: true, everySec, nowMs, onEvent })
-    : rotatingKeys(directorySource(keys, nowSec), { isInMemory: false, everySec, nowMs, onEvent });
+  const isInMemory = keys === 'memory';
+  const source = isInMemory ? memorySource(nowSec, onEvent) : agreementDirectory(keys, nowSec, audience);
+  return rotatingKeys(source, { audience, isInMemory, everySec, nowMs, onEvent });
 }
 
-function givenKeys(jwks: readonly unknown[]): AgreementKeys {
-  const pairs = jwks.map(agreementKeyFromJwk);
+function givenKeys(jwks: readonly unknown[], audience: string): AgreementKeys {
+  const pairs = jwks.map((jwk) => agreementKeyFromJwk(jwk, audience));
   const [first] = pairs;
   if (first === undefined) throw new RangeError('agreement needs a key');
   const byKid = new Map(pairs.map((pair) => [pair.kid, pair]));
-  const published = [publicAgreementJwk(first)];
+  const published = [publicAgreementJwk(first, audience)];
   return { isInMemory: false, find: (kid) => byKid.get(kid), published: () => published };
-}
-
-/** Where the keys are stored. */
-type KeySource = Readonly<{
-  read(): readonly DatedKey[];
-  add(): void;
-  remove(over: readonly DatedKey[]): void;
-}>;
-
-function directorySource(directory: string, nowSec: () => number): KeySource {
-  return {
-    read: () => readAgreementDirectory(directory),
-    add: () => addAgreementKey(directory, nowSec()),
-    remove: (over) => removeAgreementKeys(directory, over),
-  };
 }
 
 function memorySource(nowSec: () => number, onEvent: (event: AgreementEvent) => void): KeySource {
@@ -104,6 +83,7 @@ function memorySource(nowSec: () => number, onEvent: (event: AgreementEvent) => 
 }
 
 type RotatingOptions = Readonly<{
+  audience: string;
   isInMemory: boolean;
   everySec: number;
   nowMs(): number;
@@ -111,12 +91,10 @@ type RotatingOptions = Readonly<{
 }>;
 
 function rotatingKeys(source: KeySource, options: RotatingOptions): AgreementKeys {
-  const { isInMemory, everySec, nowMs, onEvent } = options;
+  const { audience, isInMemory, everySec, nowMs, onEvent } = options;
   let readAtMs = nowMs();
-  let held = readOrAdd();
-  let byKid = indexed(held);
-  let jwks = held.published.map(publicAgreementJwk);
   let failure: string | undefined;
+  let held = heldKeys(readOrAdd(), audience);
 
   function readOrAdd(): ScheduledKeys {
     const schedule = () => scheduleKeys(source.read(), Math.floor(nowMs() / 1000), everySec);
@@ -146,9 +124,7 @@ function rotatingKeys(source: KeySource, options: RotatingOptions): AgreementKey
     try {
       const fresh = readOrAdd();
       if (fresh.over.length > 0) source.remove(fresh.over);
-      held = fresh;
-      byKid = indexed(held);
-      jwks = held.published.map(publicAgreementJwk);
+      held = heldKeys(fresh, audience);
     } catch (error) {
       report(error);
     }
@@ -158,16 +134,19 @@ function rotatingKeys(source: KeySource, options: RotatingOptions): AgreementKey
     isInMemory,
     find(kid) {
       refresh();
-      return byKid.get(kid);
+      return held.byKid.get(kid);
     },
     published() {
       refresh();
-      return jwks;
+      return held.jwks;
     },
   };
 }
 
-const indexed = ({ accepted }: ScheduledKeys) => new Map(accepted.map((key) => [key.kid, key]));
+const heldKeys = ({ accepted, published }: ScheduledKeys, audience: string) => ({
+  byKid: new Map(accepted.map((key) => [key.kid, key])),
+  jwks: published.map((key) => publicAgreementJwk(key, audience)),
+});
 
 function warn(event: AgreementEvent): void {
   if (event.type === 'memory') {

@@ -18,17 +18,13 @@ export type ScheduledKeys = Readonly<{
 export const rotateAfterSec = 90 * 24 * 3600;
 /** Every instance has read a new key by then, so it accepts the key before any instance publishes it. */
 const settleSec = 30;
-/**
- * How long the old key is published together with the new one. The gateway fetches the keys of every instance
- * meanwhile.
- */
+/** How long the old key stays published, so that the gateway fetches the new key of every instance meanwhile. */
 const overlapSec = 15 * 60;
 /** The gateway drops a key that no fetch confirmed for an hour. Until then, and 15 minutes more, the service accepts it. */
 const acceptSec = 75 * 60;
 
 /**
- * Decides the use of each key at this time. It depends only on the keys and the time, so instances with the same keys
- * agree.
+ * Decides the use of each key, by the keys and the time alone: instances with the same keys agree.
  *
  * @param keys In the order in which they were created.
  */

@@ -48,10 +48,7 @@ type Derivation = Readonly<{
   shared: Uint8Array;
 }>;
 
-/**
- * HKDF-SHA-256 (RFC 5869) without salt. `info` holds both public keys and the audience, so none of them can be
- * replaced.
- */
+/** HKDF-SHA-256 (RFC 5869) without salt. `info` binds the key to both public keys and the audience. */
 function derive({ gateway, service, audience, shared }: Derivation): AgreedKey {
   const info = Buffer.concat([context, publicBytes(gateway), publicBytes(service), Buffer.from(audience, 'latin1')]);
   const secret = new Uint8Array(hkdfSync('sha256', shared, new Uint8Array(0), info, secretBytes));

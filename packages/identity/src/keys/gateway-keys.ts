@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import {
   type ImportedJwk,
   importPublicJwk,
@@ -28,16 +29,17 @@ export interface GatewayKeys {
    * @throws IdentityUnavailable when no keys are known.
    */
   lookupAgreementKey?(kid: string): AgreementKeyOrNone | Promise<AgreementKeyOrNone>;
+  /** Like `lookup`, for the ES256 keys of identity tokens. A source for another algorithm has none. */
+  lookupTokenKey?(kid: string): KeyObject | undefined | Promise<KeyObject | undefined>;
 }
 
 type AgreementKeyOrNone = AgreementPublicKey | undefined;
 
 export type GatewayKeysOptions = Readonly<{
-  /**
-   * The gateway's key set: `/.well-known/jwks.json` on its internal or admin listener. The service trusts every key
-   * there.
-   */
+  /** The gateway's key set, on its internal or admin listener. The service trusts every key there. */
   url: string;
+  /** The algorithm of the only keys to use: `ES256` for `/.well-known/identity-token-jwks.json`. Default: `EdDSA`. */
+  algorithm?: 'EdDSA' | 'ES256';
   /**
    * Whether `url` may be plain http to another machine. An attacker on the network could replace the keys and forge
    * any identity. Default: no. Such a URL is then a Node.js warning, and an error where NODE_ENV is production.
@@ -66,10 +68,7 @@ export type KeysOutage = Readonly<{
 
 export type RemoteGatewayKeys = GatewayKeys &
   Readonly<{
-    /**
-     * Starts fetching. Resolves after the first attempt, whether it succeeded or failed; awaiting it is optional.
-     * Never rejects.
-     */
+    /** Starts fetching. Resolves after the first attempt, whether it succeeded or failed. Never rejects. */
     start(): Promise<void>;
     stop(): void;
     /** Whether usable keys are held. Include it in the service's readiness check. */
@@ -81,15 +80,14 @@ export type RemoteGatewayKeys = GatewayKeys &
  * Fetches the gateway's public keys from its key set and keeps them fresh. Call `start` once.
  *
  * @throws RangeError when `url` is not an http or https URL, or contains credentials. Where NODE_ENV is production,
- *   also
- *   when it is plain http to another machine, unless `insecureTransport` is set.
+ *   also when it is plain http to another machine, unless `insecureTransport` is set.
  */
 export function gatewayKeys(options: GatewayKeysOptions): RemoteGatewayKeys {
-  const { url, insecureTransport = false, onEvent, onStateChange = warn } = options;
+  const { url, algorithm, insecureTransport = false, onEvent, onStateChange = warn } = options;
   const attempted = Promise.withResolvers<void>();
   let isAvailable = true;
   let last: KeysOutage = { url, reason: 'not fetched yet', detail: undefined };
-  const set = remoteKeySet({ maxStaleMs: 3_600_000, ...options, ...imports, onEvent: handleEvent });
+  const set = remoteKeySet({ maxStaleMs: 3_600_000, ...options, ...importsOf(algorithm), onEvent: handleEvent });
   if (!insecureTransport && isPlainHttp(url)) refusePlainHttp(url);
 
   function handleEvent(event: KeySetEvent): void {
@@ -114,6 +112,7 @@ export function gatewayKeys(options: GatewayKeysOptions): RemoteGatewayKeys {
   return {
     lookup: (keyid) => lookupIn(set, keyid, noteOutage),
     lookupAgreementKey: (kid) => lookupAgreementIn(set, kid, noteOutage),
+    lookupTokenKey: (kid) => set.find(kid, 'ES256') ?? fetchPublicKey(set, kid, 'ES256', noteOutage),
     start() {
       set.start();
       return attempted.promise;
@@ -154,26 +153,29 @@ function warn(_state: 'available' | 'unavailable', why: KeysOutage | undefined):
 }
 
 /** Uses a key set that the service already has, for example from a file. */
-export function staticGatewayKeys(jwks: { keys: readonly unknown[] }): GatewayKeys {
-  const set = staticKeySet(jwks, imports);
+export function staticGatewayKeys(
+  jwks: { keys: readonly unknown[] },
+  { algorithm }: Pick<GatewayKeysOptions, 'algorithm'> = {},
+): GatewayKeys {
+  const set = staticKeySet(jwks, importsOf(algorithm));
   return {
     lookup: (keyid) => lookupIn(set, keyid),
     lookupAgreementKey: (kid) => lookupAgreementIn(set, kid),
+    lookupTokenKey: (kid) => set.find(kid, 'ES256'),
   };
 }
 
 /** The gateway's key set contains signing keys and key-agreement keys. */
-const imports = {
-  algorithms: ['EdDSA'],
+const importsOf = (algorithm: 'EdDSA' | 'ES256' = 'EdDSA') => ({
+  algorithms: [algorithm],
   importJwk(jwk: Readonly<Record<string, unknown>>, algorithms: readonly string[]): ImportedJwk {
     // A keyid of this form always means an agreed key.
     if (typeof jwk.kid === 'string' && parseAgreedKeyid(jwk.kid) !== undefined) return { refused: 'malformed' };
     if (isPublishedKey(jwk)) return { refused: 'private' };
-    if (!isAgreementJwk(jwk)) return importPublicJwk(jwk, algorithms);
-    const key = importAgreementJwk(jwk);
-    return 'refused' in key ? key : { alg: agreementAlgorithm, key: key.publicKey };
+    const isAgreement = algorithm === 'EdDSA' && isAgreementJwk(jwk);
+    return isAgreement ? importAgreementJwk(jwk) : importPublicJwk(jwk, algorithms);
   },
-};
+});
 
 /** A secret and its keyid. The default keyid is {@link secretKeyid}, which the gateway uses too. */
 export type SharedSecret = Readonly<{ secret: Uint8Array; keyid?: string }>;
@@ -204,9 +206,13 @@ function lookupIn(set: KeySet, keyid: string, noteOutage = () => {}): KeyOrNone 
 }
 
 async function fetchKey(set: KeySet, keyid: string, noteOutage: () => void): Promise<KeyOrNone> {
+  const publicKey = await fetchPublicKey(set, keyid, 'EdDSA', noteOutage);
+  return publicKey && { algorithm: 'ed25519', publicKey };
+}
+
+async function fetchPublicKey(set: KeySet, kid: string, alg: string, noteOutage: () => void) {
   try {
-    const publicKey = await set.lookup(keyid, 'EdDSA');
-    return publicKey && { algorithm: 'ed25519', publicKey };
+    return await set.lookup(kid, alg);
   } catch (cause) {
     throw unavailable(cause, noteOutage);
   }

@@ -1,8 +1,8 @@
 import { secretKeyid } from '../contract/rfc9421.ts';
 
 /**
- * Public keys, key ids and keyids of secrets whose private halves are public: those of our test vectors, RFC 8032, RFC
- * 8037, RFC 7748 and RFC 9421 appendix B. vectors.json lists them under `published`, and a test compares both.
+ * Public keys, key ids and keyids of secrets whose private halves are public: those of our test vectors, RFC 6979, RFC
+ * 7515, RFC 8032, RFC 8037, RFC 7748 and RFC 9421 appendix B. vectors.json lists them under `published`, and a test compares both.
  */
 export const publishedKeys: Readonly<Record<'x' | 'secret_keyids' | 'kids', readonly string[]>> = {
   x: [
@@ -15,6 +15,8 @@ export const publishedKeys: Readonly<Record<'x' | 'secret_keyids' | 'kids', read
     'xE4XCiQL0mEBg93-U9M0c9DxpZunBQtdwZMBkIO3B1s',
     '-Rb4tPQ9C4JnWDHqY-yZg9vIKLdeEzNpKkSmaYJxGy4',
     'gTxSeAERRhcJhyVUsIwkMPR6Fp0vQseLBM7sgeETPSw',
+    'YP7UuiVanTHJYet0xjVtaMBJuJI7Yfps5mliLmDyn7Y',
+    'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU',
   ],
   secret_keyids: [
     'gApfGpn1ROtQ5gov1mSutM',
@@ -41,6 +43,8 @@ export const publishedKeys: Readonly<Record<'x' | 'secret_keyids' | 'kids', read
     'test-key-ecc-p256',
     'test-key-ed25519',
     'test-shared-secret',
+    'vectors-token-1',
+    'vectors-token-2',
   ],
 };
 

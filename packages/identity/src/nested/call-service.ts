@@ -8,10 +8,7 @@ import { defaultGatewayName, type ServiceForm, type ServiceKey, signServiceReque
 export type ServiceCallerOptions = Readonly<{
   /** The URL of the gateway's internal listener, such as `http://127.0.0.1:8090`. */
   gatewayUrl: string;
-  /**
-   * The gateway's name, which the signature names: `identity.name` of its gateway.yaml. Another gateway refuses the
-   * call. Default `countersign-gateway`.
-   */
+  /** `identity.name` of the called gateway's gateway.yaml. Default `countersign-gateway`. */
   gatewayName?: string;
   /** This service's own key. */
   key: ServiceKey;
@@ -81,8 +78,7 @@ export function serviceCaller(options: ServiceCallerOptions): CallService {
     const response = await send(accepted);
     if (!(await refusesSignature(response))) return response;
     await response.body?.cancel();
-    // A gateway accepts only one of the two forms, and both have the same nonce. So the call is handled at most once,
-    // even if an attacker on the network answers the first.
+    // A gateway accepts one of the two forms, and both have the same nonce, so the call is handled at most once.
     const other: ServiceForm = accepted === 'current' ? 'previous' : 'current';
     const second = await send(other);
     if (!(await refusesSignature(second))) accepted = other;

@@ -13,6 +13,7 @@ import {
   claimNonce,
   componentLines,
   componentReader,
+  isReadMethod,
   parseSignatureHeaders,
   splitRequestTarget,
 } from '../verify/signed-message.ts';
@@ -27,10 +28,7 @@ const previousTag = 'countersign-service-v1';
 /** The name of a gateway whose gateway.yaml has no `identity.name`. */
 export const defaultGatewayName = 'countersign-gateway';
 
-/**
- * The audience under which nonces of nested calls are stored, whatever the gateway's name: both forms of a call have
- * the same nonce.
- */
+/** Nonces of nested calls are stored under this audience, because both forms of a call have the same nonce. */
 const nonceAudience = defaultGatewayName;
 
 /** The headers that a nested call may have, in the order of the contract, with their bits in a CoveredMask. */
@@ -123,35 +121,16 @@ export type ServiceVerifierOptions = Readonly<{
 }>;
 
 /** A nested call whose signature is valid. */
-export type VerifiedServiceHead = Readonly<{
-  serviceId: string;
-  /**
-   * Covered by the signature but not yet verified. The gateway checks that it issued the token, to this service, and
-   * that it is current.
-   */
-  txnToken: string | undefined;
-  /**
-   * Checks the digest and claims the nonce.
-   *
-   * @param notBeforeSec A second, by this verifier's clock, before which the call cannot have existed: when its
-   *   txn-token was issued. Default: `created` minus the tolerance, because the service's clock may be ahead by that
-   *   much.
-   * @throws IdentityRefused `content_digest_mismatch`, `replayed`, `created_before_start` or `expired`;
-   *   IdentityUnavailable.
-   */
-  complete(body: Uint8Array, notBeforeSec?: number): Promise<void>;
-}>;
+export type VerifiedServiceHead = Readonly<ReturnType<ReturnType<typeof createServiceVerifier>['verifyHead']>>;
 
 /** Creates the gateway's verifier of nested calls. */
-export function createServiceVerifier(options: ServiceVerifierOptions): {
-  /** @throws IdentityRefused, IdentityUnavailable */
-  verifyHead(head: Pick<RequestHead, 'method' | 'target' | 'rawHeaders'>): VerifiedServiceHead;
-} {
+export function createServiceVerifier(options: ServiceVerifierOptions) {
   const { audience, findKey, replay, toleranceSec = 5, maxLifetimeSec = 60, nowMs = Date.now } = options;
   const rules: FreshnessRules = { toleranceSec, maxLifetimeSec };
   const nowSec = () => Math.floor(nowMs() / 1000);
   return {
-    verifyHead({ method, target, rawHeaders }) {
+    /** @throws IdentityRefused, IdentityUnavailable */
+    verifyHead({ method, target, rawHeaders }: Pick<RequestHead, 'method' | 'target' | 'rawHeaders'>) {
       const split = splitRequestTarget(method, target);
       const headers = parseRawHeaders(rawHeaders).values;
       const signature = parseSignatureHeaders(headers, serviceTag);
@@ -169,14 +148,25 @@ export function createServiceVerifier(options: ServiceVerifierOptions): {
       );
       return {
         serviceId,
+        /** Covered by the signature, but not yet verified: the gateway checks that it issued it to this service. */
         txnToken: headers.get('txn-token'),
-        async complete(body, notBeforeSec = Number.NEGATIVE_INFINITY) {
+        /**
+         * Checks the digest and claims the nonce.
+         *
+         * @param notBeforeSec A second, by this verifier's clock, before which the call cannot have existed: when its
+         *   txn-token was issued. Default: `created` minus the tolerance, because the service's clock may be ahead by
+         *   that much.
+         * @throws IdentityRefused `content_digest_mismatch`, `replayed`, `created_before_start` or `expired`;
+         *   IdentityUnavailable.
+         */
+        async complete(body: Uint8Array, notBeforeSec = Number.NEGATIVE_INFINITY): Promise<void> {
           if (contentDigest(body) !== headers.get('content-digest'))
             throw new IdentityRefused('content_digest_mismatch');
           const { input } = signature;
           // The call may have been accepted from this second on. A replay memory that started later cannot tell.
           const earliestUseSec = Math.max(input.createdSec - toleranceSec, notBeforeSec);
-          await claimNonce(replay, nonceAudience, input, { nowSec: nowSec(), rules, earliestUseSec });
+          const isRead = isReadMethod(method) && !headers.has('upgrade');
+          await claimNonce(replay, nonceAudience, input, { nowSec: nowSec(), rules, isRead, earliestUseSec });
         },
       };
     },

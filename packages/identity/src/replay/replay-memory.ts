@@ -2,9 +2,7 @@ import { IdentityUnavailable } from '../contract/refusal.ts';
 import type { NonceClaim, NonceVerdict, ReplayStore } from './replay.ts';
 
 export type MemoryReplayOptions = Readonly<{
-  /**
-   * Maximum number of live nonces, about 120 bytes each. When full, claims throw IdentityUnavailable. Default 500,000.
-   */
+  /** Maximum number of live nonces, about 120 bytes each. Further claims throw. Default 500,000. */
   maxNonces?: number;
   /**
    * How far the gateway's clock may run ahead of this one, in seconds. The store refuses requests for that much longer
@@ -17,9 +15,7 @@ export type MemoryReplayOptions = Readonly<{
 }>;
 
 export interface MemoryReplay extends ReplayStore {
-  /**
-   * Unix milliseconds. Requests created earlier are refused, so the service should report ready only after this time.
-   */
+  /** Unix milliseconds. Requests created earlier are refused. Report ready only after this time. */
   readonly startsAtMs: number;
   /** The number of live nonces, for a metric. */
   readonly size: number;

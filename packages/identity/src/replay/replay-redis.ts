@@ -16,19 +16,18 @@ export interface RedisForReplay {
 
 export type RedisReplayOptions = Readonly<{
   /**
-   * What to do while Redis does not respond, and for requests older than the nonces that Redis holds. `refuse` (the
-   * default) refuses the request. `memory` uses this instance's own nonces; a captured request can then be replayed
-   * once at each other instance.
+   * What to do while Redis does not respond, and for requests older than the nonces that Redis holds. `refuse` refuses
+   * them. `memory` uses this instance's own nonces: a captured request can then be replayed once at each other instance,
+   * until it expires. `reads` (the default) does that for GET and HEAD, and refuses the rest.
    */
-  onUnavailable?: 'refuse' | 'memory';
+  onUnavailable?: 'reads' | 'refuse' | 'memory';
   /** How long a claim waits for Redis, in milliseconds. Default: 100. */
   timeoutMs?: number;
   /** How often the store probes an unavailable Redis, in milliseconds. Requests do not wait for it. Default: 200. */
   retryAfterMs?: number;
   /**
    * How far the gateway's clock may be ahead of Redis' clock, in seconds. After Redis lost its data, requests are
-   * refused for this much longer: one that was created in the future may have been used at another instance. Default
-   * 0.
+   * refused for this much longer: one created in the future may have been used at another instance. Default 0.
    */
   gatewayAheadSec?: number;
   /** Key prefix, the same for all services and instances that share a Redis. Default `countersign:replay:`. */
@@ -41,10 +40,13 @@ export type RedisReplayOptions = Readonly<{
 
 /** A nonce store in Redis. */
 export interface RedisReplay extends ReplayStore {
+  /** How many requests were accepted by this instance's own nonces alone, for a metric. */
+  readonly acceptedAlone: number;
   /**
    * Probes Redis, for a readiness check.
    *
-   * @returns undefined when a request signed now can be checked, otherwise a sentence that says why not.
+   * @returns undefined when a request signed now can be checked, otherwise a sentence that says why not. With `reads`,
+   *   an instance is ready without Redis, because a load balancer would otherwise remove every instance.
    */
   check(): Promise<string | undefined>;
 }
@@ -87,6 +89,7 @@ class RedisReplayStore implements RedisReplay {
   readonly isShared = true;
   readonly #redis: RedisForReplay;
   readonly #options: RedisReplayOptions;
+  readonly #onUnavailable: RedisReplayOptions['onUnavailable'];
   readonly #prefix: string;
   readonly #nowMs: () => number;
   readonly #aheadSec: number;
@@ -95,16 +98,23 @@ class RedisReplayStore implements RedisReplay {
   /** Receives every claim, as the fallback, and so that this instance never accepts a nonce twice when Redis fails. */
   readonly #localMemory: ReplayStore;
   #available = true;
+  #wasReady = false;
+  #acceptedAlone = 0;
 
   constructor(redis: RedisForReplay, options: RedisReplayOptions) {
     this.#redis = redis;
     this.#options = options;
+    this.#onUnavailable = options.onUnavailable ?? 'reads';
     this.#prefix = options.prefix ?? 'countersign:replay:';
     this.#nowMs = options.nowMs ?? Date.now;
     this.#aheadSec = options.gatewayAheadSec ?? 0;
     this.#localStartSec = Math.floor(this.#nowMs() / 1000) + 1;
     this.#localMemory = memoryReplay({ nowMs: () => 0 });
     redis.on?.('ready', () => void this.#probe());
+  }
+
+  get acceptedAlone(): number {
+    return this.#acceptedAlone;
   }
 
   async claim(claim: NonceClaim): Promise<NonceVerdict> {
@@ -115,7 +125,7 @@ class RedisReplayStore implements RedisReplay {
     try {
       const lifeMs = (claim.keepUntilSec - claim.nowSec + 1) * 1000;
       const verdict = await this.#withTimeout(this.#claimInRedis(key, claim.createdSec - this.#aheadSec, lifeMs));
-      return verdict === 'before_start' ? this.#claimAfterMemoryLoss(claim) : verdict;
+      return verdict === 'before_start' && this.#mayDecideAlone(claim) ? this.#claimLocally(claim) : verdict;
     } catch (cause) {
       this.#markUnavailable(cause);
       return this.#claimWithoutRedis(claim, cause);
@@ -124,12 +134,16 @@ class RedisReplayStore implements RedisReplay {
 
   async check(): Promise<string | undefined> {
     const verdict = await this.#probe();
-    if (this.#options.onUnavailable === 'memory') {
-      // Even while Redis responds: if it fails within the same second, the instance's own memory must suffice.
-      return this.#nowMs() < this.#localStartSec * 1000 ? 'the replay memory has just started' : undefined;
-    }
-    if (verdict === 'fresh') return undefined;
-    return verdict === undefined ? 'Redis does not answer' : 'the replay memory in Redis has just started';
+    const policy = this.#onUnavailable;
+    // Even while Redis responds: if it fails within the same second, the instance's own memory must suffice.
+    if (policy !== 'refuse' && this.#nowMs() < this.#localStartSec * 1000) return 'the replay memory has just started';
+    if (policy === 'memory') return undefined;
+    // Later, an empty Redis does not make an instance unready that can still serve reads.
+    const mustHaveBegun = policy === 'refuse' || !this.#wasReady;
+    if (verdict === 'before_start' && mustHaveBegun) return 'the replay memory in Redis has just started';
+    if (verdict === undefined && policy === 'refuse') return 'Redis does not answer';
+    this.#wasReady = true;
+    return undefined;
   }
 
   /** Claims a random nonce. In a restarted Redis this also loads the script and restarts the memory. */
@@ -166,7 +180,7 @@ class RedisReplayStore implements RedisReplay {
   }
 
   #claimWithoutRedis(claim: NonceClaim, cause: unknown): NonceVerdict {
-    if (this.#options.onUnavailable !== 'memory') {
+    if (!this.#mayDecideAlone(claim)) {
       throw new IdentityUnavailable('the nonce store does not answer', { cause, reason: 'replay_unavailable' });
     }
     return this.#claimLocally(claim);
@@ -174,12 +188,14 @@ class RedisReplayStore implements RedisReplay {
 
   /** `claim` has already refused nonces that this instance accepted. */
   #claimLocally(claim: NonceClaim): NonceVerdict {
-    return claim.createdSec < this.#localStartSec ? 'before_start' : 'fresh';
+    if (claim.createdSec < this.#localStartSec) return 'before_start';
+    this.#acceptedAlone += 1;
+    return 'fresh';
   }
 
-  /** Redis lost its data or has just started. `onUnavailable` decides, as it does while Redis is unavailable. */
-  #claimAfterMemoryLoss(claim: NonceClaim): NonceVerdict {
-    return this.#options.onUnavailable === 'memory' ? this.#claimLocally(claim) : 'before_start';
+  /** Whether this instance's own nonces decide while Redis is unavailable, or has lost its data or just started. */
+  #mayDecideAlone({ isRead }: NonceClaim): boolean {
+    return this.#onUnavailable === 'memory' || (this.#onUnavailable === 'reads' && isRead === true);
   }
 
   async #claimInRedis(key: string, createdSec: number, lifeMs: number): Promise<NonceVerdict> {
@@ -199,8 +215,7 @@ class RedisReplayStore implements RedisReplay {
   async #withTimeout<T>(reply: Promise<T>): Promise<T> {
     const { promise: timeout, reject } = Promise.withResolvers<never>();
     let turn: NodeJS.Immediate | undefined;
-    // setImmediate lets replies that have already arrived be read first: after a long block of the event loop, timers
-    // run first.
+    // After a long block of the event loop, timers run before replies that have already arrived.
     const timer = setTimeout(() => {
       turn = setImmediate(() => reject(new Error('Redis did not answer in time')));
     }, this.#options.timeoutMs ?? 100);

@@ -11,6 +11,11 @@ export type NonceClaim = Readonly<{
   keepUntilSec: number;
   /** The current second by the verifier's clock. */
   nowSec: number;
+  /**
+   * Whether the signed method is GET or HEAD, without an upgrade: messages of a WebSocket may write. A store may decide
+   * about reads with less certainty. Default false.
+   */
+  isRead?: boolean;
 }>;
 
 /** `before_start`: the request was created before this store began to remember, so it may have been used already. */

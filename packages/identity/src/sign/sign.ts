@@ -24,10 +24,7 @@ export type PreparedIdentity = Readonly<{
   /** The headers of this type and `x-request-id`, as bits, and the components of a request without other headers. */
   covered: CoveredMask;
   components: string;
-  /**
-   * Signature base up to and including `"x-identity-context": `. The context with the client's address
-   * follows.
-   */
+  /** The signature base before the context with the client's address. */
   linesBeforeContext: string;
   /** `x-identity-context` without `ip`. */
   context: string;
@@ -72,9 +69,7 @@ export function prepareIdentity(claims: IdentityClaims, audience: string): Prepa
   };
 }
 
-/**
- * A service that acts for a user needs all of the user's headers. One that acts for a client needs the client's id.
- */
+/** A service that acts for a user needs all of the user's headers. One that acts for a client needs the client's id. */
 function isRequired({ name, present }: HeaderRule, claims: IdentityClaims): boolean {
   const presence = present[claims.kind];
   if (presence === 'required' || claims.kind !== 'service') return presence === 'required';

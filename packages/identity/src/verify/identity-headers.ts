@@ -9,11 +9,9 @@ export type UnverifiedIdentity = Readonly<{ identity: Identity; audience: string
 type Headers = ReadonlyMap<string, string>;
 
 /**
- * Checks every header of the contract against its row of the table, and derives which components the signature must
- * cover.
+ * Checks every header against its row of the table, and derives which components the signature must cover.
  *
- * @throws IdentityRefused `header_missing`, `header_malformed`, or `coverage_insufficient` for a header that this kind
- *   of identity must not have.
+ * @throws IdentityRefused `header_missing`, `header_malformed` or `coverage_insufficient`.
  */
 export function parseIdentityHeaders(headers: Headers): UnverifiedIdentity {
   const kind = kindOf(headers);

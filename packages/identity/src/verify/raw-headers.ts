@@ -1,3 +1,4 @@
+import { trimOws } from '@countersign/jwks';
 import { headerRules } from '../contract/contract.ts';
 import { foldHeaderName, isIdentityHeader } from '../contract/header-names.ts';
 import { IdentityRefused } from '../contract/refusal.ts';
@@ -45,8 +46,7 @@ export function parseRawHeaders(rawHeaders: readonly string[]): ParsedHeaders {
 function announcesBody(values: ReadonlyMap<string, string>): boolean {
   const length = values.get('content-length');
   if (!values.has('transfer-encoding')) return length !== undefined && length !== '0';
-  // Both headers together allow request smuggling: two parsers could end the body at different bytes (RFC 9112 section
-  // 6.3).
+  // Two parsers could end the body at different bytes (RFC 9112 section 6.3).
   if (length !== undefined) throw new IdentityRefused('header_malformed', 'content-length');
   return true;
 }
@@ -57,17 +57,4 @@ function refuseIdentityHeader(name: string): void {
   if (!isIdentityHeader(folded)) return;
   // A framework that folds names would read `X_User_Id` as `x-user-id`, but the signature does not cover it.
   throw head === folded ? new IdentityRefused('coverage_insufficient', head) : new IdentityRefused('header_alias');
-}
-
-/** Removes surrounding white space (RFC 9421 section 2.1 step 3). */
-function trimOws(value: string): string {
-  let start = 0;
-  let end = value.length;
-  while (start < end && isOws(value.charCodeAt(start))) start += 1;
-  while (end > start && isOws(value.charCodeAt(end - 1))) end -= 1;
-  return value.slice(start, end);
-}
-
-function isOws(code: number): boolean {
-  return code === 0x20 || code === 0x09;
 }

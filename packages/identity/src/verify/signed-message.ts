@@ -9,14 +9,11 @@ import {
   verifyBase,
 } from '../contract/rfc9421.ts';
 import type { ReplayStore } from '../replay/replay.ts';
-import { assertFresh, type FreshnessRules, nonceKeepUntilSec } from './freshness.ts';
+import { assertFresh, type FreshnessRules, type Lifetime, nonceKeepUntilSec } from './freshness.ts';
 
 export type ParsedSignature = Readonly<{ input: SignatureInput; bytes: Buffer }>;
 
-/**
- * A request target, split into `@path` and `@query` (RFC 9421 sections 2.2.6 and 2.2.7), neither decoded nor
- * normalized.
- */
+/** A target as `@path` and `@query` (RFC 9421 section 2.2), neither decoded nor normalized. */
 export type SignedTarget = Readonly<{ path: string; query: string }>;
 
 /**
@@ -33,11 +30,7 @@ export function splitRequestTarget(method: string, target: string): SignedTarget
   return { path, query };
 }
 
-/**
- * Parses the two signature headers.
- *
- * @throws IdentityRefused `signature_missing`, `signature_malformed` or `tag_mismatch`.
- */
+/** @throws IdentityRefused `signature_missing`, `signature_malformed` or `tag_mismatch`. */
 export function parseSignatureHeaders(headers: ReadonlyMap<string, string>, tag: string): ParsedSignature {
   const inputValue = headers.get('signature-input');
   const signatureValue = headers.get('signature');
@@ -49,6 +42,9 @@ export function parseSignatureHeaders(headers: ReadonlyMap<string, string>, tag:
   return { input, bytes };
 }
 
+/** Whether requests with this signed method only read, and have no body by themselves. */
+export const isReadMethod = (method: string): boolean => method === 'GET' || method === 'HEAD';
+
 /** Serializes the component lines of a signature base, in the order of `names`. */
 export function componentLines(names: readonly string[], componentValue: (name: string) => string): string {
   let lines = '';
@@ -56,10 +52,7 @@ export function componentLines(names: readonly string[], componentValue: (name: 
   return lines;
 }
 
-/**
- * Returns a function that looks up a component: a derived component (RFC 9421 section 2.2) or a header. Callers have
- * already checked that every covered header is present.
- */
+/** Returns a function that reads a component (RFC 9421 section 2.2). Every covered header is known to be present. */
 export function componentReader(method: string, { path, query }: SignedTarget, headers: ReadonlyMap<string, string>) {
   return (name: string): string => {
     switch (name) {
@@ -75,11 +68,7 @@ export function componentReader(method: string, { path, query }: SignedTarget, h
   };
 }
 
-/**
- * Checks the signature over the given component lines.
- *
- * @throws IdentityRefused `key_unknown`, `algorithm_mismatch` or `signature_invalid`.
- */
+/** @throws IdentityRefused `key_unknown`, `algorithm_mismatch` or `signature_invalid`. */
 export function assertSignature(key: VerifyingKey | undefined, signature: ParsedSignature, lines: string): void {
   if (key === undefined) throw new IdentityRefused('key_unknown');
   if (key.algorithm !== signature.input.algorithm) throw new IdentityRefused('algorithm_mismatch');
@@ -98,14 +87,15 @@ export function assertSignature(key: VerifyingKey | undefined, signature: Parsed
 export async function claimNonce(
   replay: ReplayStore,
   audience: string,
-  input: SignatureInput,
-  at: { nowSec: number; rules: FreshnessRules; earliestUseSec?: number },
+  input: Lifetime & Readonly<{ nonce: string }>,
+  at: { nowSec: number; rules: FreshnessRules; isRead: boolean; earliestUseSec?: number },
 ): Promise<void> {
-  assertFresh(input, at.nowSec, at.rules);
+  const { nowSec, isRead } = at;
+  assertFresh(input, nowSec, at.rules);
   const { nonce } = input;
   const createdSec = at.earliestUseSec ?? input.createdSec;
   const keepUntilSec = nonceKeepUntilSec(input, at.rules);
-  const verdict = await replay.claim({ audience, nonce, createdSec, keepUntilSec, nowSec: at.nowSec });
+  const verdict = await replay.claim({ audience, nonce, createdSec, keepUntilSec, nowSec, isRead });
   if (verdict === 'replayed') throw new IdentityRefused('replayed');
   if (verdict === 'before_start') throw new IdentityRefused('created_before_start');
 }

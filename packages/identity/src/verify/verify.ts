@@ -15,6 +15,7 @@ import {
   claimNonce,
   componentLines,
   componentReader,
+  isReadMethod,
   parseSignatureHeaders,
   splitRequestTarget,
 } from './signed-message.ts';
@@ -26,9 +27,10 @@ export type VerifierOptions = Readonly<{
   replay: ReplayStore;
   /**
    * Also accept keys that this service and the gateway derive from published keys (`algorithm: agreed` in
-   * gateway.yaml). The adapters publish this service's keys. Default: none.
+   * gateway.yaml): `memory` for a service with one process, or the path of a directory for several. The adapters
+   * publish this service's keys. Default: none.
    */
-  agreement?: AgreementOptions;
+  agreement?: AgreementOptions | string;
   /** Allowed clock skew in either direction, in seconds, from 0 to 60. Default 5. */
   toleranceSec?: number;
   /** Largest accepted `expires - created`, in seconds, from 1 to 300. Default 60. */
@@ -44,63 +46,34 @@ export type RequestHead = Readonly<{
   rawHeaders: readonly string[];
   /** Whether there is a body, for adapters that know this without reading the headers (HTTP/2). */
   hasBody?: boolean;
-  /**
-   * Accept a body without a digest on this path (a gateway route with `body: { mode: stream }`). Only the
-   * service's own code can set this.
-   */
+  /** Accept a body without a digest (`body: { mode: stream }`). Only the service's own code can set this. */
   stream?: boolean;
 }>;
 
 /** A request head whose signature is valid. The request itself is valid only after `complete` resolves. */
-export interface VerifiedHead {
-  /** Whether {@link complete} needs the whole body. */
-  readonly needsBody: boolean;
-  /**
-   * Checks the digest and claims the nonce.
-   *
-   * @throws IdentityRefused, IdentityUnavailable
-   */
-  complete(body?: Uint8Array): Promise<Identity>;
-}
+export type VerifiedHead = Awaited<ReturnType<Verifier['verifyHead']>>;
 
 /** Verifies that the gateway recently signed this request for this service, and that it is not a replay. */
-export interface Verifier {
-  /** This service's keys for agreement. The adapters publish them at `/.well-known/jwks.json`. */
-  readonly agreement: AgreementKeys | undefined;
-  /**
-   * Verifies everything that does not need the body, so that a service never buffers the body of an unsigned request.
-   *
-   * @throws IdentityRefused, IdentityUnavailable
-   */
-  verifyHead(head: RequestHead): Promise<VerifiedHead>;
-  /**
-   * Verifies a whole request.
-   *
-   * @throws IdentityRefused, IdentityUnavailable
-   */
-  verify(request: RequestHead & Readonly<{ body?: Uint8Array }>): Promise<Identity>;
-}
+export type Verifier = Readonly<ReturnType<typeof createVerifier>>;
 
 /**
- * Creates a verifier for one audience. Audience, keys and replay store are required: there is no default key and no
- * trust on first use.
+ * Creates a verifier for one audience. There is no default key and no trust on first use.
  *
  * @throws RangeError if the audience or a limit is not allowed by the contract, or a key for agreement is in memory
- *   while
- *   several instances share the replay store. Error if the directory of keys for agreement cannot be used.
- * @see docs/identity-contract.md
+ *   while several instances share the replay store. Error if the directory of keys cannot be used.
+ * @see https://github.com/countersign/countersign/blob/main/docs/identity-contract.md
  */
-export function createVerifier(options: VerifierOptions): Verifier {
+export function createVerifier(options: VerifierOptions) {
   const { audience, keys, replay, toleranceSec = 5, maxLifetimeSec = 60, nowMs = Date.now } = options;
   if (!id.matches(audience)) throw new RangeError('audience is not a valid service name');
   if (!(toleranceSec >= 0 && toleranceSec <= 60)) throw new RangeError('toleranceSec must be between 0 and 60');
   if (!(maxLifetimeSec >= 1 && maxLifetimeSec <= 300)) throw new RangeError('maxLifetimeSec must be between 1 and 300');
-  const agreement = options.agreement && openAgreement(options.agreement, replay, nowMs);
+  const agreement = options.agreement === undefined ? undefined : openAgreement(options.agreement, options);
   const lookup = createKeyLookup({ audience, keys, agreement });
   const rules: FreshnessRules = { toleranceSec, maxLifetimeSec };
   const nowSec = () => Math.floor(nowMs() / 1000);
 
-  async function verifyHead(head: RequestHead): Promise<VerifiedHead> {
+  async function verifyHead(head: RequestHead) {
     const target = splitRequestTarget(head.method, head.target);
     const { values: headers, hasBody } = parseRawHeaders(head.rawHeaders);
     const signature = parseSignatureHeaders(headers, identityTag);
@@ -110,37 +83,49 @@ export function createVerifier(options: VerifierOptions): Verifier {
     if (signature.input.list !== covered.list) throw new IdentityRefused('coverage_insufficient');
     if (signedAudience !== audience) throw new IdentityRefused('audience_mismatch');
     assertFresh(signature.input, nowSec(), rules);
-    assertBodyCovered(head, headers, hasBody || head.hasBody === true);
+    const expected = headers.get('content-digest');
+    assertBodyCovered(head, headers, expected, hasBody || head.hasBody === true);
     const key = await lookup(signature.input.keyid);
     assertSignature(key, signature, componentLines(covered.names, componentReader(head.method, target, headers)));
 
-    const expected = headers.get('content-digest');
+    const isRead = isReadMethod(head.method) && !headers.has('upgrade');
     return {
+      /** Whether `complete` needs the whole body. */
       needsBody: expected !== undefined,
-      async complete(body = emptyBody) {
+      /** Checks the digest and claims the nonce. @throws IdentityRefused, IdentityUnavailable */
+      async complete(body: Uint8Array = emptyBody): Promise<Identity> {
         // Over HTTP/2 a body may arrive without any header announcing it.
-        if (body.byteLength > 0) assertBodyCovered(head, headers, true);
+        if (body.byteLength > 0) assertBodyCovered(head, headers, expected, true);
         if (expected !== undefined && contentDigest(body) !== expected) {
           throw new IdentityRefused('content_digest_mismatch');
         }
-        await claimNonce(replay, audience, signature.input, { nowSec: nowSec(), rules });
+        await claimNonce(replay, audience, signature.input, { nowSec: nowSec(), rules, isRead });
         return identity;
       },
     };
   }
 
   return {
+    /** This service's keys for agreement. The adapters publish them at `/.well-known/jwks.json`. */
     agreement,
+    /**
+     * Verifies everything that does not need the body, so that a service never buffers the body of an unsigned request.
+     *
+     * @throws IdentityRefused, IdentityUnavailable
+     */
     verifyHead,
-    verify: async (request) => (await verifyHead(request)).complete(request.body),
+    /** Verifies a whole request. @throws IdentityRefused, IdentityUnavailable */
+    verify: async (request: RequestHead & Readonly<{ body?: Uint8Array }>) =>
+      (await verifyHead(request)).complete(request.body),
   };
 }
 
-function openAgreement(options: AgreementOptions, replay: ReplayStore, nowMs: () => number): AgreementKeys {
+function openAgreement(given: AgreementOptions | string, { audience, replay, nowMs }: VerifierOptions): AgreementKeys {
+  const options = typeof given === 'string' ? { keys: given } : given;
   if (options.keys === 'memory' && replay.isShared === true) {
     throw new RangeError('keys for agreement in memory are for one instance, but several share this replay store');
   }
-  return openAgreementKeys(options, nowMs);
+  return openAgreementKeys(options, audience, nowMs);
 }
 
 const emptyBody = new Uint8Array(0);
@@ -150,15 +135,19 @@ function assertUpgradeIsGet(method: string, headers: ReadonlyMap<string, string>
   if (headers.has('upgrade') && method !== 'GET') throw new IdentityRefused('header_malformed', 'upgrade');
 }
 
-function assertBodyCovered(head: RequestHead, headers: ReadonlyMap<string, string>, hasBody: boolean): void {
-  if (headers.has('content-digest')) {
-    // The digest covers the encoded bytes but not the encoding. A parser that decodes them would read bytes that were
-    // never signed.
+/** @param digest The signed digest of the body. */
+export function assertBodyCovered(
+  head: RequestHead,
+  headers: ReadonlyMap<string, string>,
+  digest: string | undefined,
+  hasBody: boolean,
+): void {
+  if (digest !== undefined) {
+    // The digest covers the encoded bytes but not the encoding: a parser would read bytes that were never signed.
     const coding = headers.get('content-encoding')?.toLowerCase() ?? 'identity';
     if (hasBody && coding !== 'identity') throw new IdentityRefused('header_malformed', 'content-encoding');
     return;
   }
   if (head.stream === true) return;
-  const bodiless = head.method === 'GET' || head.method === 'HEAD';
-  if (!bodiless || hasBody) throw new IdentityRefused('content_digest_missing');
+  if (!isReadMethod(head.method) || hasBody) throw new IdentityRefused('content_digest_missing');
 }

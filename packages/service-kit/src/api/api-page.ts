@@ -1,16 +1,13 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { allowAnonymous } from '@countersign/identity/express';
+import { createRouter } from '@countersign/process-kit';
 import type { RequestHandler, Router } from 'express';
-import { createRouter } from '../http/service-app.ts';
 import { type Api, describeApi } from './openapi.ts';
 
 const asset = (name: string) => readFileSync(new URL(`../../assets/${name}`, import.meta.url));
 
-/**
- * The sandbox without `allow-same-origin` gives the page its own origin, so its third-party script can reach neither
- * the session cookie nor the API. The script sets styles, which only `unsafe-inline` allows.
- */
+/** The sandbox gives the page its own origin, so its third-party script can reach neither the cookies nor the API. */
 const pagePolicy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -25,10 +22,7 @@ const pagePolicy = [
 type File = Readonly<{ path: string; type: string; body: Buffer; headers?: Readonly<Record<string, string>> }>;
 
 /**
- * Serves an OpenAPI document at `/openapi.json`, and a page that shows it at `/docs`. The gateway's routes decide who
- * can read them. Reads the files once.
- *
- * @param document The document as JSON text.
+ * Serves an OpenAPI document at `/openapi.json`, and at `/docs` a page that shows it. The gateway decides who reads them.
  */
 export function apiPageRoutes(document: string): Router {
   const script = Buffer.concat([Buffer.from(`const description = ${document};\n`), asset('page.js')]);

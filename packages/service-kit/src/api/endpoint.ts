@@ -13,11 +13,8 @@ export type ResponseSpec = Readonly<{
   headers?: Readonly<Record<string, string>>;
 }>;
 
-/** A route declaration. Its schemas validate requests and generate the OpenAPI description. Its callers guard it. */
-export type Endpoint<Code extends string = string> = Readonly<{
-  method: 'get' | 'post' | 'put' | 'patch' | 'delete';
-  /** In Express syntax: `/v1/auth/sessions/:id`. */
-  path: string;
+/** What a route declares. Its schemas validate requests and generate the OpenAPI description. Its callers guard it. */
+type Declared<Code extends string> = Readonly<{
   /** A verb and its object. Must be unique, because it names the operation in generated clients. */
   operationId: string;
   /** The operation's group on the API page. */
@@ -49,13 +46,18 @@ export type Endpoint<Code extends string = string> = Readonly<{
   /** Successful responses by status: a JSON schema, null for no body, or a {@link ResponseSpec}. */
   responses: Readonly<Record<number, z.ZodType | ResponseSpec | null>>;
   /** The route's error codes, besides those in `errorCodesOf`. */
-  errors: readonly Code[];
-  /**
-   * The JSON body of errors that the caller caused, if a standard prescribes a format other than problem+json. The
-   * service's `formatError` creates it.
-   */
+  errors?: readonly Code[];
+  /** The JSON body of the caller's errors, if a standard prescribes another one. `formatError` creates it. */
   errorBody?: z.ZodType;
 }>;
+
+/** A declared route without its handler. */
+export type Endpoint = Declared<string> &
+  Readonly<{
+    method: 'get' | 'post' | 'put' | 'patch' | 'delete';
+    /** In Express syntax: `/v1/auth/sessions/:id`. */
+    path: string;
+  }>;
 
 /** Refuses unknown properties, which an inferred type would accept. */
 type Exact<E> = E & { readonly [Key in Exclude<keyof E, keyof Endpoint>]: never };
@@ -69,7 +71,7 @@ type BodyOf<Spec> = Spec extends z.ZodType
     : [];
 
 /** What a route's handler receives: the caller, and the validated input. */
-export type Call<E extends Endpoint> = Readonly<{
+export type Call<E extends Declared<string>> = Readonly<{
   req: Request;
   res: Response;
   identity: Extract<Identity, { kind: E['callers'][number] }>;
@@ -84,18 +86,24 @@ export type Call<E extends Endpoint> = Readonly<{
 /** A declared route with its handler. `Parts` are the dependencies of all the service's handlers. */
 export type Route<Parts> = Readonly<{ endpoint: Endpoint; handle: (call: Call<Endpoint>, parts: Parts) => unknown }>;
 
+/** A method and a path in Express syntax: `GET /v1/auth/sessions/:id`. */
+type Place = `${Uppercase<Endpoint['method']>} /${string}`;
+
 /**
- * Creates the function with which a service declares its routes: `route({ … }).handle(async (call, parts) => { … })`.
+ * Creates the function with which a service declares its routes:
+ * `route('GET /v1/books', { … }).handle(async (call, parts) => { … })`.
  * `Code` is the service's error codes. A declaration throws if its query or body would ignore unknown members.
  */
 export const routesWith =
   <Code extends string, Parts>() =>
-  <const E extends Endpoint<Code>>(declared: Exact<E>) => {
+  <const E extends Declared<Code>>(place: Place, declared: Exact<E>) => {
+    const [method, path] = place.split(' ') as [string, string];
+    const endpoint = { ...declared, method: method.toLowerCase() as Endpoint['method'], path };
     for (const schema of [declared.query, declared.body])
       if (schema !== undefined) assertStrict(declared.operationId, schema);
     return {
       handle: (handle: (call: Call<E>, parts: Parts) => unknown): Route<Parts> => ({
-        endpoint: declared,
+        endpoint,
         handle: handle as unknown as Route<Parts>['handle'],
       }),
     };
@@ -104,12 +112,7 @@ export const routesWith =
 /** Schemas that may ignore unknown members, and the standard that says so. */
 export const ignoresUnknown = z.registry<Readonly<{ source: string }>>();
 
-/**
- * An ignored misspelled filter would return everything, and an ignored misspelled member would change nothing. Callers
- * would not notice.
- *
- * @throws Error if an object in a request schema would ignore unknown members.
- */
+/** @throws Error if a request schema ignores unknown members: callers would not notice a misspelled one. */
 export function assertStrict(name: string, schema: z.ZodType): void {
   z.toJSONSchema(schema, {
     io: 'input',

@@ -23,11 +23,7 @@ export class Components {
 
 export const refTo = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
 
-/**
- * Converts a schema to JSON Schema. Its named parts (`.meta({ id })`) become references to the components.
- *
- * @param io `input` for requests, `output` for responses. They differ if a schema has a default or transforms.
- */
+/** Converts a schema to JSON Schema. Its named parts (`.meta({ id })`) become references to the components. */
 export function schemaOf(schema: z.ZodType, io: 'input' | 'output', components: Components): Json {
   const {
     $schema: _dialect,

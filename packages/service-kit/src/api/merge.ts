@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { ErrorTable } from '../errors.ts';
+import type { ErrorTable } from '@countersign/process-kit';
 import type { Endpoint } from './endpoint.ts';
 import type { Api } from './openapi.ts';
 
@@ -11,8 +11,7 @@ export type MergeOptions = Readonly<{
 }>;
 
 /**
- * Merges the APIs of several services, as callers see them through the gateway. Omits routes for services or the
- * gateway only. `describeApi` refuses duplicate operations and schemas.
+ * Merges the APIs of several services for callers, without the routes for services or the gateway only.
  *
  * @throws Error if two services define an error code or tag differently.
  */

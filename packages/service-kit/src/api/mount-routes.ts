@@ -1,9 +1,7 @@
 import { requireIdentity, requireRole, requireScope } from '@countersign/identity/express';
+import { AppError, createRouter, formBody, jsonBody } from '@countersign/process-kit';
 import type { Request, RequestHandler, Response, Router } from 'express';
 import { z } from 'zod';
-import { AppError } from '../errors.ts';
-import { formBody, jsonBody } from '../http/body.ts';
-import { createRouter } from '../http/service-app.ts';
 import type { Call, Endpoint, Route } from './endpoint.ts';
 
 /** A route accepts no query and no body unless it declares one. */

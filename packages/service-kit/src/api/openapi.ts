@@ -1,6 +1,5 @@
+import { docsPage, type ErrorTable, problemMediaType, problemSchema } from '@countersign/process-kit';
 import { z } from 'zod';
-import type { ErrorTable } from '../errors.ts';
-import { problemMediaType, problemSchema } from '../http/problem.ts';
 import type { Endpoint } from './endpoint.ts';
 import { Components, type Json, refTo, schemaOf } from './json-schema.ts';
 import { errorResponses, type ProblemMembers } from './problems.ts';
@@ -30,16 +29,11 @@ const securitySchemes = {
     type: 'apiKey',
     in: 'header',
     name: 'signature',
-    description: "The gateway's own signature (RFC 9421). See docs/identity-contract.md.",
+    description: `The gateway's own signature (RFC 9421): ${docsPage('identity-contract.md')}`,
   },
 };
 
-/**
- * Returns a service's OpenAPI 3.1 description, from the schemas that validate its requests.
- *
- * @throws Error if two operations or components share a name, two operations share a path and method, or a tag or error
- *   code is not declared.
- */
+/** @throws Error if two operations or components share a name or place, or a tag or error code is not declared. */
 export function describeApi(api: Api): Json {
   const components = new Components();
   const paths: Record<string, Json> = {};
@@ -107,7 +101,7 @@ function gatewayResponseOf({ gatewayErrors }: Api, components: Components): Json
     });
   }
   return {
-    description: 'Errors from the gateway itself, such as an invalid token or an exceeded limit. See docs/errors.md.',
+    description: `Errors from the gateway itself, such as an invalid token or an exceeded limit: ${docsPage('errors.md')}`,
     content: { [problemMediaType]: { schema: gatewayErrors === undefined ? problem : refTo(gatewayResponse) } },
   };
 }

@@ -1,6 +1,5 @@
+import { type ErrorTable, problemMediaType, problemSchema } from '@countersign/process-kit';
 import type { z } from 'zod';
-import type { ErrorTable } from '../errors.ts';
-import { problemMediaType, problemSchema } from '../http/problem.ts';
 import type { Endpoint } from './endpoint.ts';
 import { type Components, type Json, refTo, schemaOf } from './json-schema.ts';
 
@@ -11,7 +10,7 @@ const always = ['internal_error', 'unavailable'];
 const withBody = ['invalid_request', 'payload_too_large', 'unsupported_media_type'];
 
 /** Returns all of a route's error codes: its own, and those that follow from what it reads and accepts. */
-export function errorCodesOf({ errors, roles, scopes, params, body, upload, errorBody }: Endpoint): string[] {
+export function errorCodesOf({ errors = [], roles, scopes, params, body, upload, errorBody }: Endpoint): string[] {
   return [
     ...new Set([
       ...errors,
@@ -29,10 +28,7 @@ export function errorCodesOf({ errors, roles, scopes, params, body, upload, erro
 export const errorBodyOf = ({ errorBody }: Endpoint, code: string, errors: ErrorTable): z.ZodType | undefined =>
   errors[code]?.fault === 'caller' ? errorBody : undefined;
 
-/**
- * Returns the error responses by status. Each code is a component with its `code` as a constant, so that callers can
- * narrow the type.
- */
+/** Returns the error responses by status. Each code is a component, so that callers can narrow the type. */
 export function errorResponses(
   endpoint: Endpoint,
   api: Readonly<{ errors: ErrorTable; problemMembers?: ProblemMembers }>,

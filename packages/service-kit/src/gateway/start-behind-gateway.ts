@@ -1,19 +1,12 @@
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Identity } from '@countersign/identity';
+import * as kit from '@countersign/process-kit';
 import { openTracing, type Tracing } from '@countersign/tracing';
 import type { Request, RequestHandler } from 'express';
 import type { Redis } from 'ioredis';
-import { isPlainHttp } from '../http/classify-address.ts';
-import { drainServer, listen } from '../http/listening.ts';
 import type { ServiceParts } from '../http/service-app.ts';
-import { createServiceServer } from '../http/service-server.ts';
-import { type CommonConfig, ConfigError } from '../process/config.ts';
-import { createHealth, type HealthCheck } from '../process/health.ts';
-import type { Running } from '../process/lifecycle.ts';
-import type { Logger } from '../process/logger.ts';
-import { createMetrics } from '../process/metrics.ts';
-import { connectRedis } from '../process/redis.ts';
+import type { CommonConfig } from './common-config.ts';
 import { type GatewayTrust, trustGateway } from './trust-gateway.ts';
 
 /** What {@link startBehindGateway} creates for a service's app. */
@@ -25,7 +18,7 @@ export type BehindGatewayParts = BehindGateway &
     publishKeys: RequestHandler;
     redis: Redis | undefined;
     /** Readiness checks. A service can add its own. */
-    checks: Record<string, HealthCheck>;
+    checks: Record<string, kit.HealthCheck>;
     /** Closes a resource when the service has drained or fails to start. Resources close in reverse order. */
     onClose(close: () => unknown): void;
   }>;
@@ -35,15 +28,12 @@ export type StartOptions = Readonly<{
   name: string;
   port: number;
   config: CommonConfig;
-  logger: Logger;
+  logger: kit.Logger;
   /** An open database, which is closed when the service stops or fails to start. */
   database: Readonly<{ kind: string; ping(): Promise<string | undefined>; close(): Promise<void> }>;
   /** Whether the handler reads this request's body as a stream, which the gateway's signature does not cover. */
   streams?: (req: Request) => boolean;
-  /**
-   * Takes over the sockets of verified upgrades, such as WebSockets. If undefined, upgrades are served as plain
-   * requests.
-   */
+  /** Takes over the sockets of verified upgrades. If undefined, upgrades are served as plain requests. */
   upgrade?: (identity: Identity, req: IncomingMessage, socket: Duplex, head: Buffer) => void;
   /** Ends streams while the server drains, because they never end by themselves. */
   onDrain?: () => Promise<void>;
@@ -58,34 +48,34 @@ export type StartOptions = Readonly<{
  * @returns The running service and its port.
  * @throws StartupError if the port cannot be opened. ConfigError, see `trustGateway`. Any error from `createApp`.
  */
-export async function startBehindGateway(options: StartOptions): Promise<Running & Readonly<{ port: number }>> {
+export async function startBehindGateway(options: StartOptions): Promise<kit.Running & Readonly<{ port: number }>> {
   const { name, config, logger, database } = options;
-  const metrics = createMetrics();
+  const metrics = kit.createMetrics();
   const closers = [() => database.close() as unknown];
   const onClose = (close: () => unknown) => void closers.unshift(close);
   const closeAll = async () => {
     for (const close of closers) await close();
   };
   try {
-    const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, logger);
+    const redis = config.REDIS_URL === undefined ? undefined : kit.connectRedis(config.REDIS_URL, logger);
     onClose(() => redis?.disconnect());
     const trust = trustGateway({ audience: name, config, redis, logger, metrics, streams: options.streams });
     onClose(() => trust.stop());
     const isTrusting = trust.start();
     const checks = { database: () => database.ping(), ...trust.checks };
-    const health = createHealth(checks);
+    const health = kit.createHealth(checks);
     const { handler: identity, publishKeys } = trust;
     const tracing = openTraces(name, config, logger);
     onClose(() => tracing?.close());
-    const kit = { identity, publishKeys, health, metrics, logger, tracing };
-    const app = await options.createApp({ ...kit, redis, checks, onClose });
-    const server = createServiceServer(app);
+    const parts = { identity, publishKeys, health, metrics, logger, tracing };
+    const app = await options.createApp({ ...parts, redis, checks, onClose });
+    const server = kit.createServiceServer(app);
     if (options.upgrade !== undefined) acceptUpgrades(server, trust, options);
     await isTrusting;
-    const port = await listen(server, { host: config.HOST, port: options.port }, name);
+    const port = await kit.listen(server, { host: config.HOST, port: options.port }, name);
     logger.info({ port, database: database.kind }, 'listening');
     const stop = async () => {
-      await Promise.all([drainServer(server, config.SHUTDOWN_GRACE_MS), options.onDrain?.()]);
+      await Promise.all([kit.drainServer(server, config.SHUTDOWN_GRACE_MS), options.onDrain?.()]);
       await closeAll();
     };
     return { health, logger, port, drainDelayMs: config.DRAIN_DELAY_MS, stop };
@@ -96,11 +86,11 @@ export async function startBehindGateway(options: StartOptions): Promise<Running
 }
 
 /** @throws ConfigError if spans would travel unencrypted. */
-function openTraces(service: string, config: CommonConfig, logger: Logger): Tracing | undefined {
+function openTraces(service: string, config: CommonConfig, logger: kit.Logger): Tracing | undefined {
   const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_INSECURE: isInsecure } = config;
   if (endpoint === undefined) return undefined;
-  if (isPlainHttp(new URL(endpoint).href) && !isInsecure)
-    throw new ConfigError([
+  if (kit.isPlainHttp(new URL(endpoint).href) && !isInsecure)
+    throw new kit.ConfigError([
       'OTEL_EXPORTER_OTLP_ENDPOINT: plain http leaves this machine: use https, or set OTEL_EXPORTER_OTLP_INSECURE=true where the network is trusted',
     ]);
   return openTracing({ service, endpoint, logger });

@@ -1,29 +1,25 @@
 import { randomBytes } from 'node:crypto';
+import { createLogger, createMetrics, readConfig } from '@countersign/process-kit';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { z } from 'zod';
-import { commonConfig, readConfig } from '../process/config.ts';
-import { createLogger } from '../process/logger.ts';
-import { createMetrics } from '../process/metrics.ts';
+import { commonConfig } from './common-config.ts';
 import { trustGateway } from './trust-gateway.ts';
 
 const justBegun = 'the replay memory has just started';
 
-test.each<[name: string, withRedis: boolean, withoutRedis: 'refuse' | 'memory', reason: string | undefined]>([
+test.each<[name: string, withRedis: boolean, withoutRedis: 'reads' | 'refuse' | 'memory', reason: string | undefined]>([
   ['without Redis', false, 'refuse', justBegun],
   ['that can continue without Redis', true, 'memory', justBegun],
+  ['that can read without Redis', true, 'reads', justBegun],
   ['that requires Redis', true, 'refuse', 'Redis does not answer'],
 ])('an instance %s reports the state of the replay memory that it needs', async (_name, withRedis, policy, reason) => {
   const redis = withRedis ? new Redis({ lazyConnect: true, enableOfflineQueue: false }) : undefined;
   const { checks } = trustGateway({
     audience: 'things',
     config: {
-      GATEWAY_KEYS_URL: undefined,
-      GATEWAY_INSECURE_TRANSPORT: false,
-      GATEWAY_INTERNAL_PORT: 8090,
+      ...readConfig(z.object(commonConfig), { REPLAY_WITHOUT_REDIS: policy }),
       GATEWAY_SECRET: randomBytes(32),
-      GATEWAY_SECRET_NEXT: undefined,
-      REPLAY_WITHOUT_REDIS: policy,
     },
     redis,
     logger: createLogger('things', 'silent', { write() {} }),

@@ -1,7 +1,4 @@
-/**
- * A value in a template. `undefined`, `null`, `true` and `false` render as nothing. A function is called when the page
- * is rendered, with the `Context` given to {@link Html.render}.
- */
+/** A value in a template. A function is called when the page is rendered. Booleans and no value render as nothing. */
 export type Content<Context = undefined> =
   | Html<Context>
   | string

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { basename, extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createRouter } from '@countersign/process-kit';
 import type { Router } from 'express';
-import { createRouter } from '../http/service-app.ts';
 
 /**
  * Serves the static files of pages. All pages share one icon, and each style sheet begins with the common styles.

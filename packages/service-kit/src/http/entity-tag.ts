@@ -1,6 +1,7 @@
+import { trimOws } from '@countersign/jwks';
+import { AppError, type ErrorTable } from '@countersign/process-kit';
 import type { Request } from 'express';
 import { z } from 'zod';
-import { AppError, type ErrorTable } from '../errors.ts';
 
 /** The error for {@link assertIfMatch}. Spread it into the service's table. */
 export const preconditionErrors = {
@@ -37,7 +38,7 @@ export const entityTag = (revision: string): string => `"${revision}"`;
  */
 export function assertIfMatch(req: Request): (revision: string) => void {
   const header = req.headers['if-match'];
-  if (header === undefined || header.trim() === '*') return () => {};
+  if (header === undefined || trimOws(header) === '*') return () => {};
   const tags: readonly string[] = header.match(/(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g) ?? [];
   return (revision) => {
     const etag = entityTag(revision);

@@ -17,9 +17,7 @@ export const wholeNumberField = ({ min, max }: Readonly<{ min: number; max: numb
     .pipe(z.number().min(min).max(max))
     .meta({ type: 'integer', minimum: min, maximum: max, pattern: undefined });
 
-/**
- * The `cursor` and `limit` parameters of a list. `limit` is 1 to 100, by default 20. Spread them into the query schema.
- */
+/** The query parameters `cursor` and `limit` of a list. `limit` is 1 to 100, by default 20. */
 export const paginationFields = <Position>({ maxLength, decode }: CursorReader<Position>) => ({
   cursor: z
     .string()
@@ -34,11 +32,7 @@ export const paginationFields = <Position>({ maxLength, decode }: CursorReader<P
   limit: wholeNumberField({ min: 1, max: 100 }).default(20),
 });
 
-/**
- * Returns the first `limit` of `limit + 1` rows. The extra row shows whether there are more.
- *
- * @param cursorAt Returns the cursor for the rows after the given one.
- */
+/** Returns the first `limit` of `limit + 1` rows, and the cursor of the last one if there are more. */
 export function paginate<Row>(
   rows: readonly Row[],
   limit: number,

@@ -1,19 +1,14 @@
+import * as kit from '@countersign/process-kit';
 import type { Tracing } from '@countersign/tracing';
 import express, { type Express, type RequestHandler, type Router } from 'express';
-import { AppError, type ErrorTable } from '../errors.ts';
-import type { Health } from '../process/health.ts';
-import type { Logger } from '../process/logger.ts';
-import { type MetricsSource, metricsHandler, type Registry, requestMetrics } from '../process/metrics.ts';
-import { parseForm, parseJson } from './body.ts';
-import { type FormatError, notFound, respondWithProblem } from './problem.ts';
-import { adoptRequestId, requestLog } from './request-log.ts';
+import { adoptRequestId } from './caller-log.ts';
 import { traceRequests } from './trace-requests.ts';
 
 export type ServiceParts = Readonly<{
-  logger: Logger;
-  health: Health;
-  metrics: Registry;
-  errors: ErrorTable;
+  logger: kit.Logger;
+  health: kit.Health;
+  metrics: kit.Registry;
+  errors: kit.ErrorTable;
   /** Routes that need no identity. Only `/.well-known/*` belongs here. */
   open?: Router;
   /** Publishes the service's keys for agreement if `open` serves a key set. Otherwise {@link identity} does. */
@@ -26,7 +21,7 @@ export type ServiceParts = Readonly<{
   /** If undefined, there are no traces. */
   tracing?: Tracing | undefined;
   /** Formats error bodies for routes with an `errorBody`. */
-  formatError?: FormatError;
+  formatError?: kit.FormatError;
 }>;
 
 /** Creates a service's Express app, with the same middleware in the same order for every service. */
@@ -37,17 +32,17 @@ export function createServiceApp(parts: ServiceParts): Express {
   app.set('query parser', 'simple'); // Nested parameters must not become objects.
   app.set('case sensitive routing', true);
   app.set('strict routing', true);
-  app.use(requestLog(parts.logger), requestMetrics(parts.metrics));
-  app.use(healthRoutes(parts.health, parts.metrics));
+  app.use(kit.requestLog(parts.logger), kit.requestMetrics(parts.metrics));
+  app.use(kit.healthRoutes(parts.health, parts.metrics));
   if (parts.publishKeys !== undefined) app.use(parts.publishKeys);
   if (parts.open !== undefined) app.use(parts.open);
   app.use(parts.identity, skipAbandoned, adoptRequestId);
   if (parts.tracing !== undefined) app.use(traceRequests(parts.tracing));
   const maxBodyBytes = parts.maxBodyBytes ?? 100 * 1024;
-  app.use(parseJson(maxBodyBytes), parseForm(maxBodyBytes));
+  app.use(kit.parseJson(maxBodyBytes), kit.parseForm(maxBodyBytes));
   app.use(parts.routes);
-  app.use(notFound);
-  app.use(respondWithProblem(parts.errors, parts.formatError));
+  app.use(kit.notFound);
+  app.use(kit.respondWithProblem(parts.errors, parts.formatError));
   return app;
 }
 
@@ -61,33 +56,3 @@ const skipAbandoned: RequestHandler = ({ socket }, res, next) => {
     if (!socket.readableEnded && !res.closed) next();
   });
 };
-
-/**
- * A router that matches paths like the gateway: unlike Express's default, it distinguishes case and trailing slashes.
- */
-export const createRouter = (): Router => express.Router({ caseSensitive: true, strict: true });
-
-/** Passes on AppError `method_not_allowed` for methods that no route with this path accepts. */
-export const allowOnly =
-  (allow: string): RequestHandler =>
-  (_req, _res, next) =>
-    next(new AppError('method_not_allowed', { headers: { allow } }));
-
-export const notStored: RequestHandler = (_req, res, next) => {
-  res.set('cache-control', 'no-store');
-  next();
-};
-
-/** Serves `/healthz` (the process runs), `/readyz` (it accepts requests) and `/metrics`. */
-export function healthRoutes(health: Health, metrics: MetricsSource): Router {
-  const router = createRouter();
-  router.get('/healthz', (_req, res) => {
-    res.json({ status: 'ok' });
-  });
-  router.get('/readyz', async (_req, res) => {
-    const { ok, checks } = await health.ready();
-    res.status(ok ? 200 : 503).json({ status: ok ? 'ready' : 'not ready', checks });
-  });
-  router.get('/metrics', metricsHandler(metrics));
-  return router;
-}

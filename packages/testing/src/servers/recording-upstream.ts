@@ -3,29 +3,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-export type RecordedRequest = Readonly<{
-  method: string;
-  /** The request target as received. */
-  target: string;
-  rawHeaders: readonly string[];
-  rawTrailers: readonly string[];
-  /** Headers with lower-case names. Repeated values are joined by `, `. */
-  headers: Readonly<Record<string, string>>;
-  /** How many times the header with this lower-case name appears. */
-  count(name: string): number;
-  body: Buffer;
-}>;
+export type RecordedRequest = Readonly<ReturnType<typeof record>>;
 
-export type RecordingUpstream = Readonly<{
-  url: string;
-  port: number;
-  requests: readonly RecordedRequest[];
-  /** The last request. Throws if there was none. */
-  last(): RecordedRequest;
-  /** The number of requests that are arriving or waiting for a response. */
-  underWay(): number;
-  close(): Promise<void>;
-}>;
+export type RecordingUpstream = Awaited<ReturnType<typeof recordingUpstream>>;
 
 export type UpstreamOptions = Readonly<{
   /** Responds after the whole body was recorded. By default with 200 and `{"ok":true}`. */
@@ -35,7 +15,7 @@ export type UpstreamOptions = Readonly<{
 }>;
 
 /** Starts a real HTTP server that records each request, for assertions in gateway tests. */
-export async function recordingUpstream(options: UpstreamOptions = {}): Promise<RecordingUpstream> {
+export async function recordingUpstream(options: UpstreamOptions = {}) {
   const requests: RecordedRequest[] = [];
   const answer =
     options.answer ?? ((_request, res) => void res.setHeader('content-type', 'application/json').end('{"ok":true}'));
@@ -73,12 +53,14 @@ export async function recordingUpstream(options: UpstreamOptions = {}): Promise<
   return {
     url: `http://127.0.0.1:${port}`,
     port,
-    requests,
+    requests: requests as readonly RecordedRequest[],
+    /** The last request. Throws if there was none. */
     last() {
       const request = requests.at(-1);
       if (request === undefined) throw new Error('nothing arrived upstream');
       return request;
     },
+    /** The number of requests that are arriving or waiting for a response. */
     underWay: () => underWay,
     async close() {
       const closed = once(server, 'close');
@@ -90,22 +72,18 @@ export async function recordingUpstream(options: UpstreamOptions = {}): Promise<
   };
 }
 
-function record(req: IncomingMessage, body: Buffer): RecordedRequest {
-  const headers: Record<string, string> = Object.create(null);
-  const counts = new Map<string, number>();
-  for (let index = 0; index < req.rawHeaders.length; index += 2) {
-    const name = (req.rawHeaders[index] ?? '').toLowerCase();
-    const value = req.rawHeaders[index + 1] ?? '';
-    headers[name] = headers[name] === undefined ? value : `${headers[name]}, ${value}`;
-    counts.set(name, (counts.get(name) ?? 0) + 1);
-  }
+function record(req: IncomingMessage, body: Buffer) {
+  const all = Object.entries(req.headersDistinct).map(([name, values = []]) => [name, values.join(', ')]);
   return {
     method: req.method ?? '',
+    /** The request target as received. */
     target: req.url ?? '',
     rawHeaders: req.rawHeaders,
     rawTrailers: req.rawTrailers,
-    headers,
-    count: (name) => counts.get(name) ?? 0,
+    /** Headers with lower-case names. Repeated values are joined by `, `. */
+    headers: Object.assign(Object.create(null), Object.fromEntries(all)) as Readonly<Record<string, string>>,
+    /** How many times the header with this lower-case name appears. */
+    count: (name: string) => req.headersDistinct[name]?.length ?? 0,
     body,
   };
 }

@@ -5,18 +5,10 @@ import { eventually } from '../eventually.ts';
 
 export type ReceivedMail = Readonly<{ to: string; subject: string; text: string; raw: string }>;
 
-export type SmtpSink = Readonly<{
-  url: string;
-  received: readonly ReceivedMail[];
-  /** Waits for this many emails to the address, and returns the newest one. */
-  mailTo(to: string, count?: number): Promise<ReceivedMail>;
-  /** Sets the SMTP refusal for later emails. Undefined accepts them. */
-  refuseWith(answer: string | undefined): void;
-  close(): Promise<void>;
-}>;
+export type SmtpSink = Awaited<ReturnType<typeof smtpSink>>;
 
 /** Starts a real mail server that stores received emails. It implements the part of RFC 5321 that a sender needs. */
-export async function smtpSink(): Promise<SmtpSink> {
+export async function smtpSink() {
   const received: ReceivedMail[] = [];
   const sockets = new Set<Socket>();
   let refusal: string | undefined;
@@ -59,15 +51,17 @@ export async function smtpSink(): Promise<SmtpSink> {
   await once(server, 'listening');
   return {
     url: `smtp://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    received,
-    mailTo: (to, count = 1) =>
+    received: received as readonly ReceivedMail[],
+    /** Waits for this many emails to the address, and returns the newest one. */
+    mailTo: (to: string, count = 1) =>
       eventually(() => {
         const found = received.filter((mail) => mail.to === to);
         const last = found.at(-1);
         if (last === undefined || found.length < count) throw new Error(`${found.length} mails to ${to}`);
         return last;
       }),
-    refuseWith(answer) {
+    /** Sets the SMTP refusal for later emails. Undefined accepts them. */
+    refuseWith(answer: string | undefined): void {
       refusal = answer;
     },
     async close() {

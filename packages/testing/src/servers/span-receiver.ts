@@ -1,32 +1,12 @@
 import { recordingUpstream } from './recording-upstream.ts';
 
 /** A span that arrived over OTLP. */
-export type ReceivedSpan = Readonly<{
-  service: string;
-  traceId: string;
-  spanId: string;
-  /** Empty if the trace starts with this span. */
-  parentSpanId: string;
-  name: string;
-  kind: 'server' | 'client';
-  isFailed: boolean;
-  attributes: Readonly<Record<string, string | number>>;
-  links: readonly Readonly<{ traceId: string; spanId: string }>[];
-  startMs: number;
-  endMs: number;
-}>;
+export type ReceivedSpan = Readonly<ReturnType<typeof readSpan>>;
 
-export type SpanReceiver = Readonly<{
-  /** The URL for OTEL_EXPORTER_OTLP_ENDPOINT. */
-  url: string;
-  spans(): readonly ReceivedSpan[];
-  /** Everything that arrived, as text. */
-  text(): string;
-  close(): Promise<void>;
-}>;
+export type SpanReceiver = Awaited<ReturnType<typeof spanReceiver>>;
 
-/** Starts a collector for OTLP over HTTP with JSON bodies. It keeps every span. */
-export async function spanReceiver(): Promise<SpanReceiver> {
+/** Starts a collector for OTLP over HTTP with JSON bodies. It keeps every span. `url` is OTEL_EXPORTER_OTLP_ENDPOINT. */
+export async function spanReceiver() {
   const { url, requests, close } = await recordingUpstream({
     answer: (_request, res) => void res.setHeader('content-type', 'application/json').end('{}'),
   });
@@ -35,24 +15,21 @@ export async function spanReceiver(): Promise<SpanReceiver> {
 }
 
 // The JSON form of opentelemetry/proto/trace/v1/trace.proto.
-type Value = Readonly<{ stringValue?: string; intValue?: number | string; doubleValue?: number }>;
-type Attributes = readonly Readonly<{ key: string; value: Value }>[];
-type Export = Readonly<{
-  resourceSpans: readonly Readonly<{
-    resource: Readonly<{ attributes: Attributes }>;
-    scopeSpans: readonly Readonly<{ spans: readonly WireSpan[] }>[];
-  }>[];
-}>;
-type WireSpan = Pick<ReceivedSpan, 'traceId' | 'spanId' | 'name'> &
-  Readonly<{
-    parentSpanId?: string;
-    kind: number;
-    status?: Readonly<{ code?: number }>;
-    attributes: Attributes;
-    links?: ReceivedSpan['links'];
-    startTimeUnixNano: string;
-    endTimeUnixNano: string;
-  }>;
+type Value = { stringValue?: string; intValue?: number | string; doubleValue?: number };
+type Attributes = { key: string; value: Value }[];
+type Export = { resourceSpans: { resource: { attributes: Attributes }; scopeSpans: { spans: WireSpan[] }[] }[] };
+type WireSpan = {
+  traceId: string;
+  spanId: string;
+  parentSpanId?: string;
+  name: string;
+  kind: number;
+  status?: { code?: number };
+  attributes: Attributes;
+  links?: { traceId: string; spanId: string }[];
+  startTimeUnixNano: string;
+  endTimeUnixNano: string;
+};
 
 const spansIn = (body: string): ReceivedSpan[] =>
   (JSON.parse(body) as Export).resourceSpans.flatMap(({ resource, scopeSpans }) => {
@@ -60,13 +37,14 @@ const spansIn = (body: string): ReceivedSpan[] =>
     return scopeSpans.flatMap(({ spans }) => spans.map((span) => readSpan(service, span)));
   });
 
-const readSpan = (service: string, span: WireSpan): ReceivedSpan => ({
+const readSpan = (service: string, span: WireSpan) => ({
   service,
   traceId: span.traceId,
   spanId: span.spanId,
+  /** Empty if the trace starts with this span. */
   parentSpanId: span.parentSpanId ?? '',
   name: span.name,
-  kind: span.kind === 2 ? 'server' : 'client',
+  kind: span.kind === 2 ? ('server' as const) : ('client' as const),
   isFailed: span.status?.code === 2,
   attributes: valuesOf(span.attributes),
   links: span.links ?? [],

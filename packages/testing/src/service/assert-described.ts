@@ -1,12 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import {
-  type Api,
-  type Endpoint,
-  errorBodyOf,
-  errorCodesOf,
-  problemMediaType,
-  problemSchema,
-} from '@countersign/service-kit';
+import { problemMediaType, problemSchema } from '@countersign/process-kit';
+import { type Api, type Endpoint, errorBodyOf, errorCodesOf } from '@countersign/service-kit';
 import type { Response } from 'supertest';
 import { z } from 'zod';
 

@@ -1,6 +1,6 @@
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Running } from '@countersign/service-kit';
+import type { Running } from '@countersign/process-kit';
 import { expect, test } from '@jest/globals';
 import supertest from 'supertest';
 import { eventually } from '../eventually.ts';

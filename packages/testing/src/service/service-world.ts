@@ -2,11 +2,12 @@ import type { RequestListener } from 'node:http';
 import type { Database } from '@countersign/database';
 import { createVerifier, gatewayKeys, type IdentityClaims, memoryReplay, verifyUpgrade } from '@countersign/identity';
 import { verifyIdentity } from '@countersign/identity/express';
-import { type Api, createHealth, createMetrics, type ServiceParts } from '@countersign/service-kit';
+import { createHealth, createMetrics } from '@countersign/process-kit';
+import type { Api, ServiceParts } from '@countersign/service-kit';
 import type { Request } from 'express';
 import supertest, { type Test } from 'supertest';
-import { type CapturingLogger, capturingLogger } from '../capturing-logger.ts';
-import { type TestClock, testClock } from '../clock.ts';
+import { capturingLogger } from '../capturing-logger.ts';
+import { testClock } from '../clock.ts';
 import type { ThrowAway } from '../databases.ts';
 import { asUser, type Person } from '../people.ts';
 import { testGateway, type Unsigned } from '../test-gateway.ts';
@@ -25,24 +26,7 @@ export type CallOptions = Readonly<{
   context?: IdentityClaims['context'];
 }>;
 
-export type ServiceWorld<Schema> = Readonly<{
-  db: Database<Schema>;
-  log: CapturingLogger;
-  clock: TestClock;
-  /** The app, for suites that listen on a port. */
-  app: RequestListener;
-  /** Verifies upgrades like the app verifies requests. */
-  upgrade: ReturnType<typeof verifyUpgrade>;
-  /** How many transactions the app has begun. Zero proves that no row was read. */
-  transactions(): number;
-  /** Sends exactly these headers, signed or not. */
-  send(method: string, target: string, headers: Record<string, string>, body?: string | Buffer): Test;
-  /** The headers that the gateway would create for this service, or for another `audience`. */
-  sign(unsigned: Omit<Unsigned, 'audience'> & { audience?: string }): Record<string, string>;
-  /** Sends a request as the gateway would forward it. */
-  call(who: Person, method: string, target: string, options?: CallOptions): Test;
-  close(): Promise<void>;
-}>;
+export type ServiceWorld<Schema> = Awaited<ReturnType<typeof serviceWorld<Schema>>>;
 
 export type WorldOptions<Schema> = Readonly<{
   /** The service's name. */
@@ -59,7 +43,7 @@ export type WorldOptions<Schema> = Readonly<{
 }>;
 
 /** Starts a service's real app on a real database, behind a test gateway that signs any identity. */
-export async function serviceWorld<Schema>(options: WorldOptions<Schema>): Promise<ServiceWorld<Schema>> {
+export async function serviceWorld<Schema>(options: WorldOptions<Schema>) {
   const { audience, api, database } = options;
   const clock = testClock(Math.floor(Date.now() / 1000) * 1000);
   const gateway = await testGateway(clock);
@@ -82,7 +66,8 @@ export async function serviceWorld<Schema>(options: WorldOptions<Schema>): Promi
     logger: log.logger,
   });
 
-  const send: ServiceWorld<Schema>['send'] = (method, target, headers, body) => {
+  /** Sends exactly these headers, signed or not. */
+  const send = (method: string, target: string, headers: Record<string, string>, body?: string | Buffer): Test => {
     const request = supertest(app)[method.toLowerCase() as 'get'](target).set(headers);
     if (api !== undefined) request.expect((response) => assertDescribed(api, method, target, response));
     return body === undefined ? request : request.send(body);
@@ -92,16 +77,17 @@ export async function serviceWorld<Schema>(options: WorldOptions<Schema>): Promi
     log,
     clock,
     send,
+    /** The app, for suites that listen on a port. */
     app,
+    /** Verifies upgrades like the app verifies requests. */
     upgrade: verifyUpgrade({ verifier }),
+    /** How many transactions the app has begun. Zero proves that no row was read. */
     transactions: counted.transactions,
-    sign: (unsigned) => gateway.sign({ audience, ...unsigned }),
-    call(
-      who,
-      method,
-      target,
-      { rawBody, body: json, upload, contentType = 'application/json', headers: more, context } = {},
-    ) {
+    /** The headers that the gateway would create for this service, or for another `audience`. */
+    sign: (unsigned: Omit<Unsigned, 'audience'> & { audience?: string }) => gateway.sign({ audience, ...unsigned }),
+    /** Sends a request as the gateway would forward it. */
+    call(who: Person, method: string, target: string, options: CallOptions = {}): Test {
+      const { rawBody, body: json, upload, contentType = 'application/json', headers: more, context } = options;
       const signed = rawBody ?? (json === undefined ? undefined : JSON.stringify(json));
       const body = upload ?? signed;
       const typed = signed === undefined ? {} : { contentType };

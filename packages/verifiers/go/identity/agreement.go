@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/countersign/countersign/packages/verifiers/go/internal/wire"
@@ -17,22 +19,50 @@ import (
 // AgreementKeys are this service's X25519 keys, from which the gateway and the service derive HMAC keys:
 // docs/agreed-keys.md. All instances of a service have the same ones.
 //
-// AgreementKeys is an [http.Handler] that publishes the first key. Serve it at /.well-known/jwks.json.
+// AgreementKeys is an [http.Handler] that publishes the first key. [Verifier.Handler] serves it at /.well-known/jwks.json
+// if your handler responds with 404 there.
 type AgreementKeys struct {
 	private   map[string]*ecdh.PrivateKey // By kid.
 	published json.RawMessage
+	audiences []any // Those that keys name.
 }
 
 // NewAgreementKey makes a private key, as a JWK for [ParseAgreementKeys]. A key that is not stored is for a service with
 // one instance: after each restart, the gateway signs with ed25519 until it has fetched the new one.
-func NewAgreementKey() ([]byte, error) {
+func NewAgreementKey() ([]byte, error) { return newAgreementKey(nil) }
+
+func newAgreementKey(more map[string]any) ([]byte, error) {
 	private, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	key := wire.AgreementJWK(private.PublicKey())
-	key["d"] = encode([32]byte(private.Bytes()))
+	key := map[string]any{"d": encode([32]byte(private.Bytes()))}
+	for name, value := range wire.AgreementJWK(private.PublicKey()) {
+		key[name] = value
+	}
+	maps.Copy(key, more)
 	return json.Marshal(key)
+}
+
+// openAgreementKeys makes a key in memory, or reads the one in a directory, where the first process makes it.
+func openAgreementKeys(place, audience string) (*AgreementKeys, error) {
+	key, err := newAgreementKey(map[string]any{"aud": audience, "iat": time.Now().Unix()})
+	if path := filepath.Join(place, "agreement-1.jwk.json"); err == nil && place != "memory" {
+		temporary := filepath.Join(place, rand.Text()+".new")
+		err = errors.Join(os.MkdirAll(place, 0o700), os.WriteFile(temporary, key, 0o600))
+		// Fails if the file exists. No process reads a file that is half written.
+		_ = os.Link(temporary, path)
+		_ = os.Remove(temporary)
+		if info, statErr := os.Stat(path); statErr == nil && info.Mode().Perm()&0o077 != 0 {
+			err = fmt.Errorf("identity: %s: others may read this key: chmod 600", path)
+		} else if err == nil {
+			key, err = os.ReadFile(path)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ParseAgreementKeys(key)
 }
 
 // ParseAgreementKeys reads a private JWK, or a JWK set of them. The first key is published, and all are accepted. To
@@ -55,6 +85,10 @@ func ParseAgreementKeys(text []byte) (*AgreementKeys, error) {
 		}
 		public := wire.AgreementJWK(private.PublicKey())
 		k.private[public["kid"]] = private
+		if aud, ok := asJWK(entry)["aud"]; ok {
+			k.audiences = append(k.audiences, aud)
+			public["aud"] = fmt.Sprint(aud)
+		}
 		if i == 0 {
 			k.published, _ = json.Marshal(public) // Strings always have a JSON form.
 		}

@@ -1,10 +1,12 @@
 package identity
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -23,7 +25,11 @@ import (
 func (v *Verifier) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if wire.IsExempt(r.Method, r.RequestURI) {
-			next.ServeHTTP(w, withoutIdentityHeaders(r))
+			own := &response{ResponseWriter: w}
+			if path, _, _ := strings.Cut(r.RequestURI, "?"); path == "/.well-known/jwks.json" && v.config.Agreement != nil {
+				own.insteadOf404 = func() { v.config.Agreement.ServeHTTP(w, r) }
+			}
+			next.ServeHTTP(own, withoutIdentityHeaders(r))
 			return
 		}
 		verified, err := v.verify(w, r)
@@ -34,16 +40,55 @@ func (v *Verifier) Handler(next http.Handler) http.Handler {
 			answer(w, r, err)
 			return
 		}
-		next.ServeHTTP(w, verified)
+		next.ServeHTTP(&response{ResponseWriter: w}, verified)
 	})
+}
+
+// response is what the service's own handlers write to. It has no X-Identity-*: a relayed 401 of another service would
+// otherwise make the gateway sign with ed25519.
+type response struct {
+	http.ResponseWriter
+	insteadOf404 func() // Writes another response. May be nil.
+	isReplaced   bool
+}
+
+func (w *response) WriteHeader(status int) {
+	if w.isReplaced {
+		return
+	}
+	header := w.Header()
+	w.isReplaced = status == http.StatusNotFound && w.insteadOf404 != nil
+	for name := range header {
+		if w.isReplaced || strings.HasPrefix(strings.ToLower(name), "x-identity-") {
+			delete(header, name)
+		}
+	}
+	if w.isReplaced {
+		w.insteadOf404()
+		return
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *response) Write(body []byte) (int, error) {
+	if w.isReplaced {
+		return len(body), nil
+	}
+	return w.ResponseWriter.Write(body)
+}
+
+// Unwrap, Flush and Hijack keep what [http.ResponseController], event streams and WebSockets need.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *response) Flush() { _ = http.NewResponseController(w.ResponseWriter).Flush() }
+
+func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return http.NewResponseController(w.ResponseWriter).Hijack()
 }
 
 // verify returns the request to continue with.
 func (v *Verifier) verify(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
-	m := &message{
-		method: r.Method, target: r.RequestURI, lines: headerLines(r),
-		isStream: v.config.Stream != nil && v.config.Stream(r),
-	}
+	m := newMessage(r, v.config.Stream)
 	id, err := v.verifyHead(r.Context(), m)
 	if err != nil {
 		return nil, err
@@ -57,6 +102,11 @@ func (v *Verifier) verify(w http.ResponseWriter, r *http.Request) (*http.Request
 		verified.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	return verified, v.complete(r.Context(), m, body)
+}
+
+func newMessage(r *http.Request, stream func(*http.Request) bool) *message {
+	isStream := stream != nil && stream(r)
+	return &message{method: r.Method, target: r.RequestURI, lines: headerLines(r), isStream: isStream}
 }
 
 // headerLines returns the header lines of a request, as far as net/http shows them.

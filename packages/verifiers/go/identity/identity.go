@@ -43,6 +43,8 @@ type Identity struct {
 	// TxnToken is opaque. A [Transport] sends it back on nested calls. It is empty if there is none.
 	TxnToken string
 	Context  Context
+	// Claims are those that gateway.yaml copies into identity tokens. They are nil without a token.
+	Claims map[string]any
 }
 
 // User is a user of one tenant.

@@ -3,11 +3,16 @@ package identity
 import (
 	"context"
 	"crypto/ecdh"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"math/big"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -25,7 +30,7 @@ type KeySource interface {
 
 // KeySet is a JWK set (RFC 7517) of a gateway. It holds the keys that may be used, and the kids of all.
 type KeySet struct {
-	signing   map[string]ed25519.PublicKey
+	signing   map[string]*signatureKey
 	agreement map[string]*ecdh.PublicKey
 	kids      map[string]int // How many entries have a kid, usable or not.
 }
@@ -38,7 +43,36 @@ func (s *KeySet) has(kid string) bool {
 }
 
 // ParseKeySet reads a JWK set. It ignores entries that the contract does not allow, and fails if no ed25519 key is left.
-func ParseKeySet(document []byte) (*KeySet, error) {
+func ParseKeySet(document []byte) (*KeySet, error) { return parseKeySet(document, (*KeySet).addKey) }
+
+// ParseTokenKeySet is ParseKeySet for identity tokens, whose keys are for ES256 alone.
+func ParseTokenKeySet(document []byte) (*KeySet, error) {
+	return parseKeySet(document, (*KeySet).addTokenKey)
+}
+
+// signatureKey verifies signatures of its one algorithm.
+type signatureKey struct {
+	algorithm string
+	verify    func(base, signature []byte) bool
+}
+
+func macKey(secret []byte) *signatureKey {
+	if secret == nil {
+		return nil
+	}
+	return &signatureKey{"hmac-sha256", func(base, mac []byte) bool { return hmac.Equal(wire.MAC(secret, base), mac) }}
+}
+
+func (s *KeySet) addKey(kid string, key jwk) {
+	if x, ok := key.signingKey(); ok {
+		s.signing[kid] = &signatureKey{"ed25519", func(base, sig []byte) bool { return ed25519.Verify(x, base, sig) }}
+	}
+	if public, err := key.agreementKey(); err == nil {
+		s.agreement[kid] = public
+	}
+}
+
+func parseKeySet(document []byte, add func(s *KeySet, kid string, key jwk)) (*KeySet, error) {
 	// Not a struct: its members would match in any case, and an absent member would look like null.
 	var set map[string]any
 	if err := json.Unmarshal(document, &set); err != nil || !utf8.Valid(document) {
@@ -48,7 +82,7 @@ func ParseKeySet(document []byte) (*KeySet, error) {
 	if !ok || len(entries) > 100 {
 		return nil, errors.New("identity: a key set needs a list of at most 100 keys")
 	}
-	s := &KeySet{map[string]ed25519.PublicKey{}, map[string]*ecdh.PublicKey{}, map[string]int{}}
+	s := &KeySet{map[string]*signatureKey{}, map[string]*ecdh.PublicKey{}, map[string]int{}}
 	for _, entry := range entries {
 		if kid, ok := asJWK(entry)["kid"].(string); ok {
 			s.kids[kid]++
@@ -62,15 +96,10 @@ func ParseKeySet(document []byte) (*KeySet, error) {
 		if kid == "" || s.kids[kid] != 1 || isReserved || isPublished(kid) {
 			continue
 		}
-		if x, ok := key.signingKey(); ok {
-			s.signing[kid] = x
-		}
-		if public, err := key.agreementKey(); err == nil {
-			s.agreement[kid] = public
-		}
+		add(s, kid, key)
 	}
 	if len(s.signing) == 0 {
-		return nil, errors.New("identity: the key set has no usable ed25519 key")
+		return nil, errors.New("identity: the key set has no usable key")
 	}
 	return s, nil
 }
@@ -97,18 +126,39 @@ func (k jwk) or(member string, absent any) any {
 	return absent
 }
 
-// signingKey returns the key if section 3 of the contract allows it.
-func (k jwk) signingKey() (ed25519.PublicKey, bool) {
+// mayVerify reports whether it is a public key of this form and for one of these algorithms.
+func (k jwk) mayVerify(kty, crv string, algs ...any) bool {
 	isPrivate := slices.ContainsFunc([]string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}, k.has)
 	operations, _ := k.or("key_ops", []any{"verify"}).([]any)
-	alg := k.or("alg", "EdDSA")
+	x, _ := k["x"].(string)
+	return !isPrivate && k["kty"] == kty && k["crv"] == crv && k.or("use", "sig") == "sig" &&
+		slices.Contains(algs, k.or("alg", algs[0])) && slices.Contains(operations, any("verify")) && !isPublished(x)
+}
+
+func (s *KeySet) addTokenKey(kid string, k jwk) {
+	textX, _ := k["x"].(string)
+	textY, _ := k["y"].(string)
+	x, isX := wire.Decode32(textX)
+	y, isY := wire.Decode32(textY)
+	point := append(append([]byte{4}, x[:]...), y[:]...) // SEC 1 section 2.3.3.
+	if _, err := ecdh.P256().NewPublicKey(point); err == nil && isX && isY && k.mayVerify("EC", "P-256", "ES256") {
+		public := &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(x[:]), Y: new(big.Int).SetBytes(y[:])}
+		s.signing[kid] = &signatureKey{"ES256", func(base, sig []byte) bool {
+			sum := sha256.Sum256(base)
+			return len(sig) == 64 &&
+				ecdsa.Verify(public, sum[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
+		}}
+	}
+}
+
+// signingKey returns the key if section 3 of the contract allows it.
+func (k jwk) signingKey() (ed25519.PublicKey, bool) {
 	x, _ := k["x"].(string)
 	value, ok := wire.Decode32(x)
 	y := value
 	y[31] &= 0x7f // The top bit is the sign of the other coordinate.
-	return value[:], ok && !isPrivate && k["kty"] == "OKP" && k["crv"] == "Ed25519" && k.or("use", "sig") == "sig" &&
-		(alg == "EdDSA" || alg == "Ed25519") && slices.Contains(operations, any("verify")) &&
-		isInField(y) && !slices.Contains(smallOrder, encode(y)) && !isPublished(x)
+	return value[:], ok && k.mayVerify("OKP", "Ed25519", "EdDSA", "Ed25519") &&
+		isInField(y) && !slices.Contains(smallOrder, encode(y))
 }
 
 // agreementKey returns the key if docs/agreed-keys.md allows it.
@@ -151,7 +201,7 @@ func encode(value [32]byte) string { return base64.RawURLEncoding.EncodeToString
 //go:embed published.txt
 var publishedText string
 
-var published = strings.Fields(publishedText)
+var published = strings.Split(strings.TrimSuffix(publishedText, "\n"), "\n")
 
 // allowPublished is set only by this package's own tests, which run the vectors.
 var allowPublished = false

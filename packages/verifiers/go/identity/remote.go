@@ -20,6 +20,8 @@ import (
 type RemoteConfig struct {
 	// URL is the gateway's key set: /.well-known/jwks.json on its internal or admin listener. Every key there is trusted.
 	URL string
+	// Tokens is for /.well-known/identity-token-jwks.json: only keys for ES256 are used.
+	Tokens bool
 	// InsecureTransport allows plain http to another machine. An attacker on the network could replace the keys and forge
 	// any identity.
 	InsecureTransport bool
@@ -137,8 +139,7 @@ func (k *RemoteKeys) KeySet(ctx context.Context, kid string) (*KeySet, error) {
 	return k.held, err
 }
 
-// mayFetch reports whether a request may cause a fetch. The cool-down starts before the fetch, so that many unknown kids
-// cost one fetch while the gateway does not answer, too.
+// mayFetch reports whether a request may cause a fetch. The cool-down starts before it, also if it fails.
 func (k *RemoteKeys) mayFetch() bool {
 	now := k.now()
 	if !k.isReady() {
@@ -184,6 +185,9 @@ func (k *RemoteKeys) fetch() <-chan struct{} {
 
 func (k *RemoteKeys) finish(set *KeySet, err error) {
 	now := k.now()
+	if k.failure != nil && err == nil {
+		k.cooledFrom = time.Time{} // A fetch that failed did not show that a kid is unknown.
+	}
 	k.failure = err
 	if err != nil {
 		k.failures++
@@ -239,6 +243,9 @@ func (k *RemoteKeys) download() (*KeySet, error) {
 		return nil, fmt.Errorf("identity: the key set is answered %s", response.Status)
 	case len(document) > maxDocument:
 		return nil, fmt.Errorf("identity: the key set is larger than %d bytes", maxDocument)
+	}
+	if k.config.Tokens {
+		return ParseTokenKeySet(document)
 	}
 	return ParseKeySet(document)
 }

@@ -210,6 +210,21 @@ func TestOutage(t *testing.T) {
 	expect(t, "again", look(keys, "a"), "known")
 }
 
+func TestUnknownKidIsLookedUpAgainAsSoonAsFetchesWork(t *testing.T) {
+	server := newKeyServer(t, "a")
+	keys, _, _ := newRemoteKeys(t, server.URL)
+	look(keys, "a")
+	server.fail()
+	expect(t, "b while it fails", look(keys, "b"), "unavailable")
+	server.publish("a")
+	keys.mu.Lock()
+	refreshed := keys.fetch()
+	keys.mu.Unlock()
+	<-refreshed
+	server.publish("a", "b")
+	expect(t, "b within the cool-down", look(keys, "b"), "known")
+}
+
 func TestBadAnswerNeverReplacesAGoodSet(t *testing.T) {
 	large := append(keySetDocument("b"), bytes.Repeat([]byte(" "), maxDocument)...)
 	many := make([]string, 101)

@@ -15,6 +15,9 @@ type Claim struct {
 	// Created is when the request was signed, and KeepUntil the last second in which any instance of the service could
 	// accept it, in Unix seconds. Now is the current second on the clock of the verifier.
 	Created, KeepUntil, Now int64
+	// IsRead reports whether the signed method is GET or HEAD, without an upgrade: messages of a WebSocket may write. A
+	// store may decide about reads with less certainty.
+	IsRead bool
 }
 
 // ReplayStore remembers nonces. All instances of a service share one.

@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/ed25519"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,7 +26,10 @@ type Config struct {
 	// Secrets are those that the gateway shares with this service alone, 32 bytes or more: the current one and, during
 	// a rotation, the next.
 	Secrets [][]byte
-	// Agreement also accepts keys that this service and the gateway derive from published keys.
+	// AgreementKeys also accepts keys that this service and the gateway derive from published keys: "memory" for a
+	// service with one process, or the path of a directory for several.
+	AgreementKeys string
+	// Agreement replaces AgreementKeys: keys from elsewhere, such as a variable.
 	Agreement *AgreementKeys
 	// Replay remembers nonces.
 	Replay ReplayStore
@@ -36,8 +38,7 @@ type Config struct {
 	// Stream reports whether the body of a request may come without a digest, because gateway.yaml streams it. Decide by
 	// method and path, never by a header.
 	Stream func(*http.Request) bool
-	// OnRefused is called for each request that is not accepted, for logs and metrics. The error is a [RefusedError], or
-	// says why the request could not be checked.
+	// OnRefused is called for each request that is not accepted. The error is a [RefusedError], or says what is missing.
 	OnRefused func(*http.Request, error)
 	// Tolerance is how much the clocks of gateway and service may differ, by default 5 s and at most a minute.
 	Tolerance time.Duration
@@ -75,6 +76,15 @@ func New(config Config) (*Verifier, error) {
 	v := &Verifier{
 		config: config, secrets: make(map[string][]byte, len(config.Secrets)),
 		tolerance: int64(config.Tolerance / time.Second), maxLifetime: int64(config.MaxLifetime / time.Second),
+	}
+	if config.AgreementKeys != "" {
+		var err error
+		if v.config.Agreement, err = openAgreementKeys(config.AgreementKeys, config.Audience); err != nil {
+			return nil, err
+		}
+	}
+	if own := v.config.Agreement; own != nil && slices.ContainsFunc(own.audiences, func(a any) bool { return a != config.Audience }) {
+		return nil, errors.New("identity: a key for agreement is another service's: its aud is not Config.Audience")
 	}
 	for _, secret := range config.Secrets {
 		keyid := secretKeyID(secret)
@@ -137,6 +147,10 @@ func (v *Verifier) verifyHead(ctx context.Context, m *message) (*Identity, error
 	return id, v.checkSignature(ctx, m.params, base)
 }
 
+func (m *message) isReadMethod() bool {
+	return m.method == http.MethodGet || m.method == http.MethodHead
+}
+
 // checkCoverage is cover(hasBody) of section 7.
 func (m *message) checkCoverage(hasBody bool) error {
 	if m.headers.Has("content-digest") {
@@ -146,7 +160,7 @@ func (m *message) checkCoverage(hasBody bool) error {
 		}
 		return nil
 	}
-	if !m.isStream && (hasBody || m.method != http.MethodGet && m.method != http.MethodHead) {
+	if !m.isStream && (hasBody || !m.isReadMethod()) {
 		return wire.Refused("content_digest_missing")
 	}
 	return nil
@@ -154,14 +168,24 @@ func (m *message) checkCoverage(hasBody bool) error {
 
 // complete verifies the body and claims the nonce: rows 10 to 12.
 func (v *Verifier) complete(ctx context.Context, m *message, body []byte) error {
-	if len(body) > 0 { // Over HTTP/2, no header has to announce it.
-		if err := m.checkCoverage(true); err != nil {
-			return err
-		}
+	if err := m.checkBody(body); err != nil {
+		return err
+	}
+	return v.claim(ctx, m)
+}
+
+func (m *message) checkBody(body []byte) error {
+	// Over HTTP/2, no header has to announce it.
+	if err := m.checkCoverage(m.headers.HasBody() || len(body) > 0); err != nil {
+		return err
 	}
 	if m.headers.Has("content-digest") && m.headers["content-digest"] != wire.Digest(body) {
 		return wire.Refused("content_digest_mismatch")
 	}
+	return nil
+}
+
+func (v *Verifier) claim(ctx context.Context, m *message) error {
 	now := v.config.Now().Unix() // The body may have taken long.
 	if err := m.params.CheckTimes(now, v.tolerance, v.maxLifetime); err != nil {
 		return err
@@ -169,7 +193,7 @@ func (v *Verifier) complete(ctx context.Context, m *message, body []byte) error 
 	err := v.config.Replay.Claim(ctx, Claim{
 		Audience: v.config.Audience, Nonce: m.params.Nonce, Created: m.params.Created, Now: now,
 		// The clocks of two instances may differ from each other by twice the tolerance.
-		KeepUntil: m.params.Expires + 3*v.tolerance,
+		KeepUntil: m.params.Expires + 3*v.tolerance, IsRead: m.isReadMethod() && !m.headers.Has("upgrade"),
 	})
 	if refused := RefusedError(""); err == nil || errors.As(err, &refused) {
 		return err
@@ -179,30 +203,28 @@ func (v *Verifier) complete(ctx context.Context, m *message, body []byte) error 
 
 // checkSignature is row 9. The key has the algorithm; the parameter only has to match it.
 func (v *Verifier) checkSignature(ctx context.Context, p *wire.Params, base []byte) error {
-	public, secret, err := v.findKey(ctx, p.KeyID)
-	switch {
+	switch key, err := v.findKey(ctx, p.KeyID); {
 	case err != nil:
 		return err
-	case public == nil && secret == nil:
+	case key == nil:
 		return wire.Refused("key_unknown")
-	case public != nil && p.Algorithm != "ed25519" || secret != nil && p.Algorithm != "hmac-sha256":
+	case key.algorithm != p.Algorithm:
 		return wire.Refused("algorithm_mismatch")
-	case public != nil && !ed25519.Verify(public, base, p.Signature),
-		secret != nil && !hmac.Equal(wire.MAC(secret, base), p.Signature):
+	case !key.verify(base, p.Signature):
 		return wire.Refused("signature_invalid")
 	}
 	return nil
 }
 
-// findKey returns the public key or the secret of a keyid, or neither if it is unknown.
-func (v *Verifier) findKey(ctx context.Context, keyid string) (ed25519.PublicKey, []byte, error) {
+// findKey returns the key of a keyid, or nil if it is unknown.
+func (v *Verifier) findKey(ctx context.Context, keyid string) (*signatureKey, error) {
 	if gateway, service, ok := wire.SplitAgreedKeyID(keyid); ok {
 		secret, err := v.agreedSecret(ctx, keyid, gateway, service)
-		return nil, secret, err
+		return macKey(secret), err
 	}
 	kid, secret := keyid, v.secrets[keyid]
 	if v.config.Keys == nil {
-		return nil, secret, nil
+		return macKey(secret), nil
 	}
 	if secret != nil {
 		kid = "" // Nothing to fetch.
@@ -210,13 +232,13 @@ func (v *Verifier) findKey(ctx context.Context, keyid string) (ed25519.PublicKey
 	set, err := v.config.Keys.KeySet(ctx, kid)
 	switch {
 	case set == nil:
-		return nil, nil, err
+		return nil, err
 	case secret != nil && set.kids[keyid] > 0:
-		return nil, nil, nil // Otherwise the sender would choose between two keys.
+		return nil, nil // Otherwise the sender would choose between two keys.
 	case secret != nil || set.signing[keyid] != nil:
-		return set.signing[keyid], secret, nil
+		return cmp.Or(macKey(secret), set.signing[keyid]), nil
 	}
-	return nil, nil, err
+	return nil, err
 }
 
 // agreedSecret returns the secret of an agreed key, or nil if either half of its keyid is unknown.

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from countersign_identity import AgreementKeys, MemoryReplay, UserIdentity, Verifier
+from countersign_identity import MemoryReplay, UserIdentity, Verifier
 from countersign_identity.asgi import IdentityMiddleware
 from countersign_identity.testing import SignedRequest, SigningGateway
 from resign import resigned
@@ -209,17 +209,52 @@ def test_a_websocket_is_verified_before_its_handshake_ends():
     assert len(server.app.scopes) == 1
 
 
-def test_the_keys_for_agreement_are_published():
-    agreement = AgreementKeys()
-    verifier = Verifier(audience="my-service", keys=GATEWAY.keys, replay=MemoryReplay(), agreement=agreement)
-    server = Server(verifier)
-    request = SignedRequest("GET", "/.well-known/jwks.json", {}, b"")
-    status, headers, body = server.ask(request)
+def answering(status: int, headers: dict[bytes, bytes], body: bytes):
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": status, "headers": list(headers.items())})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+KEY_SET = SignedRequest("GET", "/.well-known/jwks.json", {}, b"")
+
+
+def agreeing() -> Verifier:
+    return Verifier(audience="my-service", keys=GATEWAY.keys, replay=MemoryReplay(), agreement="memory")
+
+
+def test_the_keys_for_agreement_replace_a_404():
+    server = Server(verifier := agreeing())
+    server.middleware.app = answering(404, {b"content-length": b"2"}, b"no")
+    status, headers, body = server.ask(KEY_SET)
     assert (status, headers["content-type"]) == (200, "application/jwk-set+json")
-    assert json.loads(body) == {"keys": agreement.published}
-    assert "d" not in agreement.published[0]
-    assert server.ask(SignedRequest("HEAD", "/.well-known/jwks.json", {}, b""))[2] == b""
-    assert server.app.scopes == []
+    assert json.loads(body) == {"keys": verifier.agreement_keys.published}
+    assert "d" not in verifier.agreement_keys.published[0]
+    assert server.ask(SignedRequest("HEAD", KEY_SET.target, {}, b""))[::2] == (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [
+        (302, {b"location": b"/keys"}, b""),
+        (200, {b"content-type": b"text/html"}, b"<p>"),
+        (200, {b"content-type": b"application/json"}, b'{"keys": []}'),
+        (503, {b"retry-after": b"1"}, b"later"),
+    ],
+)
+def test_any_other_answer_at_the_path_of_the_key_set_stays_as_it_is(status, headers, body):
+    server = Server(agreeing())
+    server.middleware.app = answering(status, headers, body)
+    expected = {name.decode(): value.decode() for name, value in headers.items()}
+    assert server.ask(KEY_SET) == (status, expected, body)
+
+
+@pytest.mark.parametrize("path", ["/things", "/healthz"])
+def test_a_relayed_refusal_of_another_service_loses_its_reason(path):
+    server = Server()
+    server.middleware.app = answering(401, {b"X-Identity-Refused": b"key_unknown", b"a": b"b"}, b"")
+    assert server.ask(GATEWAY.sign("GET", path)) == (401, {"a": "b"}, b"")
 
 
 def test_lifespan_passes():

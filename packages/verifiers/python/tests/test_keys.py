@@ -180,6 +180,19 @@ def test_an_unknown_key_is_unavailable_and_not_refused_while_the_last_fetch_fail
     assert len(server.requests) == 2
 
 
+def test_an_unknown_key_is_looked_up_again_as_soon_as_fetches_work_again(server, clock, keys):
+    keys.start()
+    clock.wait()
+    fail(server)
+    with pytest.raises(IdentityUnavailable):
+        finds(keys, "second")
+    server.answer = None
+    clock.fire()
+    clock.wait()
+    server.serve("first", "second")
+    assert finds(keys, "second")
+
+
 def test_without_a_set_lookups_do_not_ask_again_before_the_back_off_ends(server, clock, keys):
     fail(server)
     for _ in range(5):

@@ -7,10 +7,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from countersign_identity import AgreementKeys, IdentityUnavailable, NonceClaim, StaticKeys, Verifier
+from countersign_identity import AgreementKeys, IdentityUnavailable, NonceClaim, RequestHead, StaticKeys, Verifier
+from countersign_identity.testing import SigningGateway
 
 pytest.importorskip("redis")
 from countersign_identity.redis import AsyncRedisReplay, RedisReplay
@@ -133,7 +135,7 @@ class Clock:
 
 def test_while_redis_does_not_answer_claims_are_unavailable_and_one_in_200_ms_tries_again(tmp_path):
     server, clock = Redis(tmp_path), Clock()
-    replay = RedisReplay.from_url(server.url, clock=clock)
+    replay = RedisReplay.from_url(server.url, clock=clock, timeout_sec=2)
     replay.claim(claim())
     server.stop()
     with pytest.raises(IdentityUnavailable, match="does not answer"):
@@ -141,18 +143,60 @@ def test_while_redis_does_not_answer_claims_are_unavailable_and_one_in_200_ms_tr
     server.start()
     with pytest.raises(IdentityUnavailable, match="a moment ago"):
         replay.claim(claim("two"))
+    read = replace(claim("read", created=int(time.time()) + 2), is_read=True)
+    assert [replay.claim(read), replay.claim(read)] == ["fresh", "replayed"]
     clock.now += 0.2
     assert replay.claim(claim("three", created=int(time.time()) + 2)) == "fresh"
     assert replay.claim(claim("three", created=int(time.time()) + 2)) == "replayed"
+    assert replay.claim(read) == "replayed"
     server.stop()
+
+
+@pytest.mark.parametrize(
+    ("policy", "reads", "writes"),
+    [("reads", "fresh", None), ("memory", "fresh", "fresh"), ("refuse", None, None)],
+)
+@pytest.mark.parametrize("kind", [RedisReplay, AsyncRedisReplay])
+def test_what_is_accepted_while_redis_is_down(tmp_path, kind, policy, reads, writes):
+    replay = kind.from_url(f"unix://{tmp_path}/none.sock", on_unavailable=policy)
+
+    def outcome(nonce: str, is_read: bool) -> str | None:
+        later = replace(claim(nonce, created=int(time.time()) + 2), is_read=is_read)
+        try:
+            return replay.claim(later) if kind is RedisReplay else asyncio.run(replay.aclaim(later))
+        except IdentityUnavailable:
+            return None
+
+    assert [outcome("read", True), outcome("write", False)] == [reads, writes]
+    assert outcome("read", True) == "replayed"
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "is_read"),
+    [
+        ("GET", {}, True),
+        ("HEAD", {}, True),
+        ("GET", {"upgrade": "websocket"}, False),
+        ("OPTIONS", {}, False),
+        ("POST", {"x-http-method-override": "GET"}, False),
+        ("DELETE", {}, False),
+    ],
+)
+def test_the_signed_method_says_whether_it_is_a_read(method, more, is_read):
+    gateway = SigningGateway("a")
+    request = gateway.sign(method, "/x")
+    headers = list(request.headers.items())
+    verifier = gateway.verifier()
+    signed = verifier.verify_head(RequestHead(method, "/x", headers))
+    assert verifier._claim(replace(signed, headers={**signed.headers, **more}), b"").is_read is is_read
 
 
 def test_tasks_do_not_wait_for_a_redis_that_hangs(redis, request):
     async def ask() -> None:
-        replay = AsyncRedisReplay.from_url(redis.url, prefix=f"{request.node.name}:", timeout_sec=0.05)
+        replay = AsyncRedisReplay.from_url(redis.url, prefix=f"{request.node.name}:", timeout_sec=0.5)
         client = replay._script.registered_client
         await replay.aclaim(claim("before"))
-        await client.execute_command("CLIENT", "PAUSE", "300", "ALL")
+        await client.execute_command("CLIENT", "PAUSE", "3000", "ALL")
         try:
             with pytest.raises(IdentityUnavailable):
                 await replay.aclaim(claim())
@@ -162,7 +206,7 @@ def test_tasks_do_not_wait_for_a_redis_that_hangs(redis, request):
             await client.aclose()
 
     asyncio.run(ask())
-    unpaused = RedisReplay.from_url(redis.url, timeout_sec=5)
+    unpaused = RedisReplay.from_url(redis.url, timeout_sec=10)
     assert unpaused.claim(claim()) in ("fresh", "before_start")
 
 

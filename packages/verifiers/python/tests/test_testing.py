@@ -1,5 +1,8 @@
 """SigningGateway, with which services test themselves, and keys for agreement."""
 
+import json
+import os
+
 import pytest
 from countersign_identity import (
     Actor,
@@ -10,10 +13,13 @@ from countersign_identity import (
     GatewayIdentity,
     IdentityContext,
     IdentityRefused,
+    MemoryReplay,
     RequestHead,
     ServiceIdentity,
+    StaticKeys,
     UserClaims,
     UserIdentity,
+    Verifier,
     new_agreement_jwk,
 )
 from countersign_identity.testing import SigningGateway
@@ -85,6 +91,47 @@ def test_keys_for_agreement_are_all_accepted_and_the_first_is_published():
     assert keys.find("other") is None
     assert len(AgreementKeys(jwks, publish=2).published) == 2
     assert "d" not in keys.published[0]
+
+
+def verifier(agreement) -> Verifier:
+    return Verifier(audience="orders", keys=StaticKeys(), replay=MemoryReplay(), agreement=agreement)
+
+
+def test_processes_share_the_key_of_a_directory(tmp_path):
+    place = str(tmp_path / "keys")
+    one, other = verifier(place).agreement_keys, verifier(place).agreement_keys
+    assert one.published == other.published
+    assert one.published[0]["aud"] == "orders"
+    [path] = (tmp_path / "keys").iterdir()
+    assert (path.name, path.stat().st_mode & 0o777) == ("agreement-1.jwk.json", 0o600)
+    path.chmod(0o644)
+    with pytest.raises(ValueError, match="others may read"):
+        verifier(place)
+
+
+def test_keys_of_another_service_are_refused():
+    with pytest.raises(ValueError, match="another service"):
+        verifier(AgreementKeys([new_agreement_jwk("billing")]))
+    assert verifier(AgreementKeys([new_agreement_jwk()])).agreement_keys.published[0].get("aud") is None
+
+
+def test_a_fork_drops_the_key_in_memory():
+    keys = verifier("memory").agreement_keys
+    keys.published.append({"kid": "of-another-purpose"})
+    [kid, _] = [key["kid"] for key in keys.published]
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        state = [keys.find(kid) is None, *(key["kid"] for key in keys.published)]
+        os.write(writer, json.dumps(state).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    is_dropped, fresh, other = json.loads(os.read(reader, 1000))
+    os.close(reader)
+    os.close(writer)
+    assert is_dropped
+    assert fresh != kid
+    assert other == "of-another-purpose"
+    assert keys.find(kid)
 
 
 def test_other_keys_for_agreement_are_refused_without_quoting_them():

@@ -5,7 +5,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from countersign_identity import AgreementKeys, MemoryReplay, Verifier
+from countersign_identity import MemoryReplay, Verifier
 from countersign_identity.testing import SignedRequest, SigningGateway
 from countersign_identity.wsgi import IdentityMiddleware
 from resign import resigned
@@ -169,8 +169,47 @@ def test_several_processes_with_a_memory_each_are_a_fault():
         Server().ask(GATEWAY.sign("GET", "/"), **{"wsgi.multiprocess": True})
 
 
-def test_the_keys_for_agreement_are_published():
-    agreement = AgreementKeys()
-    verifier = Verifier(audience="my-service", keys=GATEWAY.keys, replay=MemoryReplay(), agreement=agreement)
-    status, _, body = Server(verifier).ask(SignedRequest("GET", "/.well-known/jwks.json", {}, b""))
-    assert (status, json.loads(body)) == (200, {"keys": agreement.published})
+def agreeing() -> Verifier:
+    return Verifier(audience="my-service", keys=GATEWAY.keys, replay=MemoryReplay(), agreement="memory")
+
+
+def answering(status: str, headers: list, body: bytes):
+    def app(environ, start_response):
+        start_response(status, headers)
+        yield body
+
+    return app
+
+
+KEY_SET = SignedRequest("GET", "/.well-known/jwks.json", {}, b"")
+
+
+def test_the_keys_for_agreement_replace_a_404():
+    server = Server(verifier := agreeing())
+    server.middleware.app = answering("404 Not Found", [("content-length", "2")], b"no")
+    status, headers, body = server.ask(KEY_SET)
+    assert (status, json.loads(body)) == (200, {"keys": verifier.agreement_keys.published})
+    assert headers["content-length"] == str(len(body))
+    assert server.ask(SignedRequest("HEAD", KEY_SET.target, {}, b""))[::2] == (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [
+        ("302 Found", {"location": "/keys"}, b""),
+        ("200 OK", {"content-type": "text/html"}, b"<p>"),
+        ("200 OK", {"content-type": "application/json"}, b'{"keys": []}'),
+        ("503 Service Unavailable", {"retry-after": "1"}, b"later"),
+    ],
+)
+def test_any_other_answer_at_the_path_of_the_key_set_stays_as_it_is(status, headers, body):
+    server = Server(agreeing())
+    server.middleware.app = answering(status, list(headers.items()), body)
+    assert server.ask(KEY_SET) == (int(status[:3]), headers, body)
+
+
+@pytest.mark.parametrize("path", ["/things", "/healthz"])
+def test_a_relayed_refusal_of_another_service_loses_its_reason(path):
+    server = Server()
+    server.middleware.app = answering("401 Unauthorized", [("X-Identity-Refused", "key_unknown"), ("a", "b")], b"")
+    assert server.ask(GATEWAY.sign("GET", path)) == (401, {"a": "b"}, b"")

@@ -17,7 +17,7 @@ JWKS, AGREEMENT, VERIFIER, REPLAY, KEYS = "_keys/jwks.py", "_keys/agreement.py",
 
 Weakening = tuple[str, str, str]
 MAC = "hmac.compare_digest(self.sign(base), signature)"
-CLAIM = "NonceClaim(self.audience, given.nonce, given.created, given.expires + 3 * self.tolerance_sec, now)"
+CLAIM = "NonceClaim(self.audience, given.nonce, given.created, keep_until, now, is_read)"
 
 WEAKENINGS: list[Weakening] = [
     # Signatures.
@@ -82,9 +82,9 @@ WEAKENINGS: list[Weakening] = [
     (VERIFIER, 'if has_body and headers.get("content-encoding"', 'if headers.get("content-encoding"'),
     (VERIFIER, "elif not head.stream and (has_body or", "elif (has_body or"),
     (VERIFIER, "elif not head.stream and (has_body or", "elif not head.stream and (False or"),
-    (VERIFIER, 'head.method not in ("GET", "HEAD")', 'head.method not in ("GET", "HEAD", "DELETE")'),
-    (VERIFIER, 'head.method not in ("GET", "HEAD")', 'head.method not in ("GET",)'),
-    (VERIFIER, "        if body:\n            _check_cover", "        if False:\n            _check_cover"),
+    (VERIFIER, 'head.method not in READ', 'head.method not in ("DELETE",) + READ'),
+    (VERIFIER, 'head.method not in READ_METHODS', 'head.method not in ("GET",)'),
+    (VERIFIER, "        if body:\n            check_cover", "        if False:\n            check_cover"),
     (VERIFIER, '"transfer-encoding" in headers or', "False or"),
     (VERIFIER, 'headers.get("content-length", "0") != "0"', 'int(headers.get("content-length", "0")) != 0'),
     # Replay.

@@ -1,5 +1,5 @@
 import { currentTenant, currentUser, rowSecurity } from '@countersign/database';
-import { roles } from '../../roles.ts';
+import { roles } from '../../transaction.ts';
 import { lockOnly, only } from '../policies.ts';
 
 const { login, app, self, accounts, factors, courier, operator } = roles;

@@ -1,5 +1,5 @@
 import { currentTenant, currentUser, rowSecurity } from '@countersign/database';
-import { roles } from '../../roles.ts';
+import { roles } from '../../transaction.ts';
 import { currentClient, only } from '../policies.ts';
 
 const { clients, app, self, accounts, operator, upkeep } = roles;

@@ -1,5 +1,5 @@
 import { currentTenant, rowSecurity } from '@countersign/database';
-import { roles } from '../../roles.ts';
+import { roles } from '../../transaction.ts';
 import { only } from '../policies.ts';
 
 const { accounts, courier, operator, upkeep } = roles;

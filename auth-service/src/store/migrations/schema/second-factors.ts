@@ -1,5 +1,5 @@
 import { currentUser, rowSecurity } from '@countersign/database';
-import { roles } from '../../roles.ts';
+import { roles } from '../../transaction.ts';
 import { only } from '../policies.ts';
 
 const { app, self, factors, keys, operator } = roles;

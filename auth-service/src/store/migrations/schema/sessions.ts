@@ -1,5 +1,5 @@
 import { currentTenant, currentUser, rowSecurity } from '@countersign/database';
-import { roles } from '../../roles.ts';
+import { roles } from '../../transaction.ts';
 import { only } from '../policies.ts';
 
 const { login, app, self, factors, operator, upkeep } = roles;

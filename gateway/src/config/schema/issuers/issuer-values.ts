@@ -25,6 +25,11 @@ export type SigningAlgorithm = (typeof signingAlgorithms)[number];
 export const tokenTypes = ['at+jwt', 'JWT', 'none', 'id-token'] as const;
 export type TokenType = (typeof tokenTypes)[number];
 
+export const audience = oneShape('string or list', 'a text, or a list of texts', [
+  text.transform((one) => [one]),
+  unique(text).min(1).max(32),
+]);
+
 /** The name of a claim, followed by names of members inside it. */
 export type ClaimPath = readonly string[];
 
@@ -86,7 +91,6 @@ export const tenantSource = oneShape(
   [...sourceShapes(id), fromIssuer],
 );
 
-/** Where the gateway reads a role or a tenant. */
 export type ValueSource = Immutable<z.output<typeof tenantSource>>;
 
 export const scalar = z.union([text, z.number(), z.boolean()], { error: 'must be a text, a number, true or false' });
@@ -117,7 +121,6 @@ const all = z
     Object.entries(claims).map(([claim, value]) => ({ claim, expected: value })),
   );
 
-/** Conditions on claims. In a list of maps, one map must hold. */
 export const conditions = oneShape(
   'map, or list of maps',
   'a map of claims and their accepted values, or a list of such maps (one of them must hold)',

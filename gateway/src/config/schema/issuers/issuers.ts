@@ -1,13 +1,12 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { type Preset, presetOf, providers } from '../../presets.ts';
-import type { Pieces } from '../cross-checks.ts';
 import { claimName, duration, id, name, role, seconds, text, unique } from '../values/scalars.ts';
-import { type Immutable, listOrAny, oneShape } from '../values/shapes.ts';
+import { type Immutable, listOrAny, oneShape, type Pieces } from '../values/shapes.ts';
 import { calledUrl, isFetched, issuerIdentifier, keySource } from '../values/urls.ts';
-import { events, resolveEvents } from './events.ts';
-import { introspection, resolveIntrospection } from './introspection.ts';
+import { events, introspection, resolveEvents, resolveIntrospection } from './events.ts';
 import {
+  audience,
   claimPath,
   conditions,
   roleSource,
@@ -18,11 +17,6 @@ import {
   tokenTypes,
   type ValueSource,
 } from './issuer-values.ts';
-
-const audience = oneShape('string or list', 'a text, or a list of texts', [
-  text.transform((one) => [one]),
-  unique(text).min(1).max(32),
-]);
 
 const variableValue = z
   .string()
@@ -39,9 +33,9 @@ const prefix = z
 const machines = oneShape('none, or map', 'none, or a map with `when`', [
   z.literal('none'),
   z.strictObject({
-    when: conditions.optional().describe('The claims that only machine tokens have. Presets define their own.'),
-    role: roleSource.optional().describe('The role that machines get. Default: none.'),
-    tenantId: tenantSource.optional().describe('The tenant that machines belong to. Default: none.'),
+    when: conditions.optional().describe('Claims that only tokens of OAuth clients have. Presets define their own.'),
+    role: roleSource.optional().describe('The role of these clients. Default: none.'),
+    tenantId: tenantSource.optional().describe('The tenant of these clients. Default: none.'),
   }),
 ]);
 
@@ -55,9 +49,7 @@ export const issuer = z.strictObject({
   template: template.optional().describe('The values of the variable (at most 100), or `any`, which requires `jwks`.'),
   audience: audience
     .optional()
-    .describe(
-      "The accepted audiences: `aud` must contain one of them. Required, unless the provider's tokens have no `aud`.",
-    ),
+    .describe("`aud` must contain one of these. Required, unless the provider's tokens have no `aud`."),
   clients: unique(text)
     .min(1)
     .max(100)
@@ -75,23 +67,17 @@ export const issuer = z.strictObject({
   types: unique(z.enum(tokenTypes))
     .min(1)
     .optional()
-    .describe(
-      'The accepted values of the `typ` header. `none` accepts tokens without `typ`. `id-token` cannot be combined with other values. Default: `at+jwt`.',
-    ),
+    .describe('The accepted `typ` headers; `none` means no `typ`. `id-token` must stand alone. Default: `at+jwt`.'),
   require: conditions
     .optional()
     .describe('Claims that a token must have. Without `provider`, this is required for every type but `at+jwt`.'),
   claims: z
     .strictObject({
       userId: claimPath.optional().describe("The claim with the user id. Default: `user_id`, or the provider's claim."),
-      role: roleSource
-        .optional()
-        .describe('Where to find the role. Default: the claim `role`; with `provider`, always the role `user`.'),
+      role: roleSource.optional().describe('Where to find the role. Default: `role`; with `provider`, always `user`.'),
       tenantId: tenantSource
         .optional()
-        .describe(
-          'Where to find the tenant. Default: the claim `tenant_id`; with `provider`, always the tenant `default`.',
-        ),
+        .describe('Where to find the tenant. Default: `tenant_id`; with `provider`, always `default`.'),
       sessionId: claimPath
         .optional()
         .describe("The claim with the session id. Default: `sid`, or the provider's claim."),
@@ -107,9 +93,7 @@ export const issuer = z.strictObject({
   subjectEncoding: z
     .enum(['none', 'base64url'])
     .prefault('none')
-    .describe(
-      '`base64url` encodes user ids, for issuers whose user ids contain characters that an id may not contain.',
-    ),
+    .describe('`base64url` encodes user ids, for issuers whose ids contain other characters than an id may.'),
   userPrefix: prefix.optional().describe('A prefix for each user id, so that two issuers can share a tenant.'),
   tenantPrefix: prefix
     .optional()
@@ -117,27 +101,21 @@ export const issuer = z.strictObject({
   sameSubjects: z
     .boolean()
     .default(false)
-    .describe(
-      'Whether a user id means the same person at every issuer that sets this key. Such issuers may share tenants.',
-    ),
+    .describe('Whether a user id means one person at all issuers with this key. They may share tenants.'),
   machines: machines
     .optional()
-    .describe('Accepts machine tokens. Default: they are refused. Required for types other than `at+jwt`.'),
+    .describe('Accepts tokens of OAuth clients without a user. Default: refused. Required for types but `at+jwt`.'),
   maxTokenLifetime: seconds({ min: '1m', max: '30d' })
     .prefault('24h')
     .describe('The longest accepted token lifetime, from `iat` to `exp`.'),
   tenants: unique(id)
     .min(1)
     .optional()
-    .describe(
-      "The tenants that the issuer's tokens may name. With two or more issuers, each needs a limited set of tenants.",
-    ),
+    .describe('The tenants that its tokens may name. With two or more issuers, each needs a limited set.'),
   roles: unique(role)
     .min(1)
     .optional()
-    .describe(
-      "The roles that the issuer's tokens may name. With two or more issuers, each needs a limited set of roles.",
-    ),
+    .describe('The roles that its tokens may name. With two or more issuers, each needs a limited set.'),
   revocations: z
     .strictObject({
       url: calledUrl.describe('The feed URL. The gateway signs its requests with `x-identity: gateway`.'),
@@ -182,7 +160,13 @@ export const mayLackAudience = (part: IssuerPieces): boolean =>
   presetOf(part.provider).mayLackAudience && !typesOf(part).includes('id-token');
 
 /** The scopes and claims that a route or a service uses. The gateway drops the others from a token. */
-export type KeptClaims = Readonly<{ scopes: ReadonlySet<string>; claims: readonly string[] }>;
+export type KeptClaims = Readonly<{
+  scopes: ReadonlySet<string>;
+  /** For routes' rules. */
+  claims: readonly string[];
+  /** For identity tokens. */
+  copied: readonly string[];
+}>;
 
 /** If `value` is undefined, the issuer may have any value, which is read from `iss`. */
 export type Template = Readonly<{ variable: string; value: string | undefined }> | undefined;
@@ -190,12 +174,8 @@ export type Template = Readonly<{ variable: string; value: string | undefined }>
 type ResolveOptions = Readonly<{
   directory: string;
   kept: KeptClaims;
-  /**
-   * Returns a string of the issuer's entry for operators, with variable names in place of values from the environment.
-   * Empty if the string has no variables.
-   */
+  /** Returns a string with variable names in place of their values. Empty if it has no variables. */
   redactedAt(...keys: readonly string[]): string;
-  /** The client secret of `introspection`. */
   clientSecret?: Uint8Array | undefined;
 }>;
 
@@ -264,7 +244,7 @@ function resolveOne(
   };
 }
 
-/** How to recognize a machine's token. A token whose subject equals its OAuth client always belongs to a machine. */
+/** How to recognize an OAuth client's token. A token whose subject equals its client is always one. */
 function machinesOf(machines: IssuerPart['machines'], { machines: known = [] }: Preset) {
   // Machines must still be recognized, so that none passes for a user.
   if (machines === 'none' || machines === undefined) {

@@ -116,17 +116,14 @@ export const name = matching(
 
 export const role = matching(rolePattern, 'a role: lower-case letters, digits, "_" and "-", at most 64');
 
-/** A user or tenant id, in the grammar of the identity contract. */
 export const id = matching(idPattern, 'an id: letters, digits and "._~:@|-", at most 128');
 
-/** A scope (RFC 6749 section 3.3). */
 export const scopeName = parsedText(
   'scope',
   'a scope: visible ASCII characters without quote and backslash, at most 128',
   (text) => (isScope(text) ? text : undefined),
 );
 
-/** The id of an OAuth client, or the `sub` of an actor. */
 export const partyName = parsedText(
   'text',
   'visible ASCII characters without quote and backslash, at most 255',
@@ -143,11 +140,20 @@ export const headerName = matching(token, 'the name of a header');
 
 export const cookieName = matching(token, 'the name of a cookie');
 
+export const text = matching(/^[^\0]+$/, 'a text');
+
 /** Refuses file content where a path belongs: a key would appear wherever the path is logged. */
 export const filePath = matching(
   /^[^\0\r\n{][^\0\r\n]*$/,
   'the path of a file or directory, not its content; relative paths start at the directory of this file',
 );
+
+/** The two keys for a secret: its text, which must come from a variable, or a file that contains it. */
+export const secretKeys = <Key extends string>(key: Key, meaning: string) =>
+  ({
+    [key]: text.optional().describe(meaning),
+    [`${key}File`]: filePath.optional().describe(`A file with the secret, instead of \`${key}\`.`),
+  }) as Record<Key | `${Key}File`, z.ZodOptional<z.ZodString>>;
 
 export const pathOnly = parsedText(
   'path',
@@ -163,8 +169,6 @@ export const hostName = matching(
   /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/,
   'a host name, such as "complaints.internal"',
 );
-
-export const text = matching(/^[^\0]+$/, 'a text');
 
 export function unique<Item extends z.ZodType>(item: Item) {
   return z

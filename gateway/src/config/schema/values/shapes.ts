@@ -16,6 +16,9 @@ export type JsonSchema = Partial<Record<'minimum' | 'maximum' | 'minItems' | 'ma
     anyOf?: readonly JsonSchema[];
   };
 
+/** A part of the file. Malformed keys are undefined, because zod has already reported them. */
+export type Pieces<Part> = { readonly [Key in keyof Part]?: Part[Key] | undefined };
+
 /** Makes the maps, lists and sets in a type read-only. */
 export type Immutable<T> = T extends string | number | boolean | undefined | Uint8Array
   ? T
@@ -56,7 +59,6 @@ export function oneShape<const Shapes extends readonly z.ZodType[]>(type: string
 export const listOrAny = <List extends z.ZodType>(items: string, list: List) =>
   oneShape('list, or any', `a list of ${items}, or any`, [z.literal('any'), list]);
 
-/** Returns the schema before its transforms. */
 const outlineOf = (schema: unknown): unknown => (schema instanceof z.ZodPipe ? outlineOf(schema.in) : schema);
 
 function fits(raw: unknown, outline: unknown): boolean {

@@ -23,8 +23,7 @@ var User = identity.Identity{
 	Kind: identity.KindUser, User: &identity.User{ID: "user-1", Role: "member", TenantID: "tenant-1"},
 }
 
-// Gateway signs requests for one service. Its keys exist in this process alone. As an [http.Handler], it serves its key
-// set.
+// Gateway signs requests for one service, with keys of this process. As an [http.Handler], it serves its key set.
 type Gateway struct {
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time

@@ -30,6 +30,8 @@ var (
 	IsAuthMethod = whole(`[A-Za-z0-9._:-]{1,64}`)
 	IsThumbprint = whole(`[A-Za-z0-9_-]{43}`)
 
+	IsNonce = whole(`[A-Za-z0-9_-]{16,64}`)
+
 	isTxnToken     = whole(`[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}`)
 	isContentType  = whole(`[!-~](?:[ -~]*[!-~])?`)
 	isProtocol     = whole("[A-Za-z0-9!#$%&'*+.^_`|~/-]{1,64}")
@@ -39,8 +41,7 @@ var (
 	isQuery        = whole(`(?:\?[A-Za-z0-9._~!$&()*+,;=:@/?\[\]%-]*)?`)
 	isWellKnown    = whole(`/\.well-known(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+`)
 
-	// A segment that is `.` or `..` without its parameters, or a first one that has only parameters. Servlet containers
-	// drop the parameters before they resolve dots.
+	// A dot segment without its parameters, which servlet containers drop, or a first segment of parameters alone.
 	dotSegment = regexp.MustCompile(`(?i)^/(?:;|%3b)|/(?:\.|%2e){1,2}(?:/|;|%3b|$)`)
 )
 
@@ -67,6 +68,9 @@ func Decode32(s string) (value [32]byte, ok bool) {
 	return value, copy(value[:], raw) == 32 && len(raw) == 32
 }
 
+// DecodeURL decodes canonical base64url without padding, or returns nil.
+func DecodeURL(s string) []byte { return decode(base64.RawURLEncoding, s) }
+
 // decode decodes canonical base64, or returns nil.
 func decode(encoding *base64.Encoding, s string) []byte {
 	raw, err := encoding.Strict().DecodeString(s)
@@ -83,8 +87,7 @@ func between(s, prefix, suffix string) (string, bool) {
 	return rest, begins && ends
 }
 
-// SplitTarget checks a method and a request target, and splits the target into path and query. The query begins with
-// its question mark, and is empty if there is none.
+// SplitTarget checks a method and a target, and splits it into path and query. The query has its question mark.
 func SplitTarget(method, target string) (path, query string, err error) {
 	path, _, _ = strings.Cut(target, "?")
 	query = target[len(path):]

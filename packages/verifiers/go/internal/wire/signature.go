@@ -140,8 +140,7 @@ func AgreementJWK(key *ecdh.PublicKey) map[string]string {
 	return map[string]string{"kty": "OKP", "crv": "X25519", "use": "enc", "alg": AgreedAlgorithm, "kid": Thumbprint(x), "x": x}
 }
 
-// Agree derives the HMAC secret of a gateway and a service. own is the private key of either, and other the public key
-// of the other side.
+// Agree derives the HMAC secret of a gateway and a service, from the private key of one and the public of the other.
 func Agree(own *ecdh.PrivateKey, other, gateway, service *ecdh.PublicKey, audience string) ([]byte, error) {
 	shared, err := own.ECDH(other) // Fails if all bytes are zero.
 	if err != nil {

@@ -32,11 +32,10 @@ class IdentityMiddleware(Protection[App]):
         target, lines = target_of(scope), header_lines(scope)
         head = self._head_of(scope.get("method", "GET"), target, lines)
         if scope["type"] == "http" and is_exempt(head.method, target):
-            if (keys := self._key_set(target)) is not None:
-                await _answer(keys, scope, send)
-                return
             scope["headers"] = [line for line in scope["headers"] if not is_identity_header(line[0].decode("latin-1"))]
-            await self.app(scope, receive, send)
+            keys = self._key_set(target)
+            replace = (lambda: None) if keys is None else (lambda: _answer(keys, scope, send))
+            await self.app(scope, receive, _without_identity(send, replace))
             return
         try:
             receive = await self._verify(head, scope, receive)
@@ -45,12 +44,12 @@ class IdentityMiddleware(Protection[App]):
         except IdentityError as error:
             await _answer(self._refusal(error, head), scope, send)
             return
-        started = False
+        started, passed = False, _without_identity(send)
 
         async def watched(message: Message) -> None:
             nonlocal started
             started = True
-            await send(message)
+            await passed(message)
 
         try:
             await self.app(scope, receive, watched)
@@ -70,6 +69,25 @@ class IdentityMiddleware(Protection[App]):
         body = await _read(receive, limit)
         scope[STATE_KEY] = Verified(await verifier.acomplete(signed, body))
         return _once_more(body, receive)
+
+
+def _without_identity(send: Send, replace: Callable[[], Awaitable[None] | None] = lambda: None) -> Send:
+    """Remove `x-identity-*` from answers: a relayed 401 of another service would make the gateway use ed25519.
+
+    `replace` sends another answer instead of a 404.
+    """
+    is_replaced = False
+
+    async def sent(message: Message) -> None:
+        nonlocal is_replaced
+        if message.get("status") == 404 and (replacing := replace()) is not None:
+            is_replaced = True
+            await replacing
+        elif not is_replaced:
+            kept = [line for line in message.get("headers", ()) if not line[0].lower().startswith(b"x-identity-")]
+            await send({**message, "headers": kept} if "headers" in message else message)
+
+    return sent
 
 
 def target_of(scope: Scope) -> str:

@@ -60,6 +60,8 @@ class Identity:
     request_id: str = field(default_factory=new_request_id)
     context: IdentityContext = IdentityContext()
     txn_token: str | None = field(default=None, repr=False)
+    # What gateway.yaml copies into identity tokens. None without a token.
+    claims: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,9 +70,9 @@ class KeySource:
 class StaticKeys(KeySource):
     """A key set that the service has already, or secrets alone (`algorithm: hmac-sha256`)."""
 
-    def __init__(self, document: object = None, *, secrets: Sequence[bytes] = ()) -> None:
+    def __init__(self, document: object = None, *, secrets: Sequence[bytes] = (), algorithm: str = "EdDSA") -> None:
         super().__init__(secrets)
-        parsed = ParsedKeys() if document is None else parse_jwks(document)
+        parsed = ParsedKeys() if document is None else parse_jwks(document, algorithm)
         if parsed is None:
             raise ValueError("it is not a JWK set of at most 100 entries")
         self.parsed = parsed
@@ -89,7 +89,8 @@ class GatewayKeys(KeySource):
 
     One fetch at a time, each in a thread of its own; the next one within 10 minutes, with a back-off after failures.
     Only a set with a usable key replaces the held one, which stays usable for `max_stale_sec` after the last fetch that
-    worked. Unknown keyids cause at most one fetch in `cooldown_sec`.
+    worked. Unknown keyids cause at most one fetch in `cooldown_sec`. The `algorithm` of the only keys to use is `ES256`
+    for identity tokens, `/.well-known/identity-token-jwks.json`.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class GatewayKeys(KeySource):
         url: str,
         *,
         secrets: Sequence[bytes] = (),
+        algorithm: str = "EdDSA",
         insecure_transport: bool = False,
         max_stale_sec: float = 3600.0,
         cooldown_sec: float = 30.0,
@@ -105,7 +107,7 @@ class GatewayKeys(KeySource):
     ) -> None:
         super().__init__(secrets)
         self._fetch = partial(fetch_document, checked_url(url, insecure_transport=insecure_transport))
-        self._max_stale, self._cooldown = max_stale_sec, cooldown_sec
+        self._max_stale, self._cooldown, self._algorithm = max_stale_sec, cooldown_sec, algorithm
         self._clock, self._later, self._lock = clock, later, threading.Lock()
         self._held_at = self._next_at = self._cooldown_from = -math.inf
         self._failures, self._started = 0, False
@@ -168,13 +170,14 @@ class GatewayKeys(KeySource):
     def _run(self, future: "Future[None]") -> None:
         parsed, failure = None, "the key set has no usable key"
         try:
-            parsed = parse_jwks(self._fetch())
+            parsed = parse_jwks(self._fetch(), self._algorithm)
         except Exception as error:  # Also a fault of ours: without it, nothing would try again.
             failure = str(error) or repr(error)
         with self._lock:
             if parsed is not None and parsed.signing:
                 if self._failures > 0:
                     logger.info("the gateway's keys can be fetched again")
+                    self._cooldown_from = -math.inf  # A fetch that failed did not show that a key does not exist.
                 self.parsed, self._held_at, self._failures = parsed, self._clock(), 0
                 delay = MAX_AGE_SEC * (0.75 + random.random() * 0.15)
             else:

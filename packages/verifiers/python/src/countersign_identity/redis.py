@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from importlib.resources import files
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, Literal, TypeVar, cast
 
 import redis
 import redis.asyncio
@@ -16,11 +16,19 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from .errors import IdentityUnavailable
-from .replay import NonceClaim, Verdict
+from .replay import MemoryReplay, NonceClaim, Verdict
 
 _CLAIM = files(__package__).joinpath("redis_claim.lua").read_text("ascii")
 
 _RETRY_AFTER_SEC = 0.2
+
+OnUnavailable = Literal["reads", "refuse", "memory"]
+
+_CONSEQUENCES: dict[OnUnavailable, str] = {
+    "reads": "a captured GET or HEAD can be replayed once in each other process, and other requests get 503",
+    "refuse": "requests get 503",
+    "memory": "a captured request can be replayed once in each other process",
+}
 
 R = TypeVar("R", bound="_Replay")
 
@@ -29,7 +37,11 @@ logger = logging.getLogger("countersign_identity")
 
 @dataclass(eq=False)
 class _Replay:
-    """While Redis does not answer, requests get 503, and one in 200 ms tries again.
+    """While Redis does not answer, one request in 200 ms tries again.
+
+    `on_unavailable` says what happens to the others, and to requests older than the nonces that Redis holds. `refuse`
+    answers 503. `memory` looks only at what this process accepted, so a captured request can be replayed once in each
+    other process until it expires. `reads` does that for GET and HEAD, and refuses the rest.
 
     `gateway_ahead_sec` is how far the gateway's clock may be ahead of that of Redis.
     """
@@ -38,8 +50,11 @@ class _Replay:
     _: KW_ONLY
     prefix: str = "countersign:replay:"
     gateway_ahead_sec: int = 0
+    on_unavailable: OnUnavailable = "reads"
     clock: Callable[[], float] = time.monotonic
     _failed_until: float | None = field(default=None, init=False)
+    # Receives every claim, so that this process accepts no nonce twice, also while Redis comes and goes.
+    _memory: MemoryReplay = field(default_factory=MemoryReplay, init=False)
     shared = True
     _library: ClassVar[Any]
 
@@ -52,6 +67,7 @@ class _Replay:
 
     def __post_init__(self) -> None:
         self._script = self.client.register_script(_CLAIM)
+        logger.info("Nonces are in Redis. While it does not answer, %s", _CONSEQUENCES[self.on_unavailable])
 
     def _arguments(self, claim: NonceClaim) -> dict[str, list[str | int]]:
         if self._failed_until is not None:
@@ -68,15 +84,23 @@ class _Replay:
             logger.info("Redis answers again")
         return cast(Verdict, reply.decode() if isinstance(reply, bytes) else reply)
 
+    def _decides_alone(self, claim: NonceClaim) -> bool:
+        return self.on_unavailable == "memory" or (self.on_unavailable == "reads" and claim.is_read)
+
     @contextmanager
-    def _failures_noted(self) -> Iterator[None]:
+    def _failures_noted(self, claim: NonceClaim) -> Iterator[None]:
+        """Raises IdentityUnavailable, unless this process decides alone."""
         try:
             yield
         except RedisError as error:
             if self._failed_until is None:
-                logger.warning("Redis does not answer, so requests are refused with 503: %s", error)
+                logger.warning("Redis does not answer, so %s: %s", _CONSEQUENCES[self.on_unavailable], error)
             self._failed_until = self.clock() + _RETRY_AFTER_SEC
-            raise IdentityUnavailable("replay_unavailable", "Redis does not answer") from error
+            if not self._decides_alone(claim):
+                raise IdentityUnavailable("replay_unavailable", "Redis does not answer") from error
+        except IdentityUnavailable:
+            if not self._decides_alone(claim):
+                raise
 
 
 class RedisReplay(_Replay):
@@ -85,8 +109,12 @@ class RedisReplay(_Replay):
     _library: ClassVar[Any] = redis
 
     def claim(self, claim: NonceClaim) -> Verdict:
-        with self._failures_noted():
-            return self._verdict(self._script(**self._arguments(claim)))
+        if (alone := self._memory.claim(claim)) == "replayed":
+            return alone
+        verdict: Verdict = "before_start"
+        with self._failures_noted(claim):
+            verdict = self._verdict(self._script(**self._arguments(claim)))
+        return alone if verdict == "before_start" and self._decides_alone(claim) else verdict
 
     async def aclaim(self, claim: NonceClaim) -> Verdict:
         return await asyncio.to_thread(self.claim, claim)
@@ -101,5 +129,9 @@ class AsyncRedisReplay(_Replay):
         raise TypeError("AsyncRedisReplay is for asyncio: use RedisReplay")
 
     async def aclaim(self, claim: NonceClaim) -> Verdict:
-        with self._failures_noted():
-            return self._verdict(await self._script(**self._arguments(claim)))
+        if (alone := self._memory.claim(claim)) == "replayed":
+            return alone
+        verdict: Verdict = "before_start"
+        with self._failures_noted(claim):
+            verdict = self._verdict(await self._script(**self._arguments(claim)))
+        return alone if verdict == "before_start" and self._decides_alone(claim) else verdict

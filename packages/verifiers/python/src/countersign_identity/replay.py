@@ -23,6 +23,9 @@ class NonceClaim:
     # The last second in which any instance could accept the request.
     keep_until: int
     now: int
+    # The signed method is GET or HEAD, without an upgrade: messages of a WebSocket may write. A store may decide about
+    # reads with less certainty.
+    is_read: bool = False
 
 
 class ReplayStore(Protocol):

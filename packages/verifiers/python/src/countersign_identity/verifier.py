@@ -16,6 +16,7 @@ from .keys import KeySource
 from .replay import NonceClaim, ReplayStore, Verdict
 
 TAG = "countersign-v1"
+READ_METHODS = ("GET", "HEAD")
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,12 @@ class SignedHead:
     head: RequestHead
     headers: Headers
     given: rfc9421.SignatureInput
-    _identity: Identity = field(repr=False)
+    identity: Identity = field(repr=False)
 
     @property
     def needs_body(self) -> bool:
         """Whether `complete` needs the whole body: to hash it, or because none may come (HTTP/2 announces none)."""
         return "content-digest" in self.headers or not self.head.stream
-
-    def accepted(self, verdict: Verdict) -> Identity:
-        if verdict == "fresh":
-            return self._identity
-        raise IdentityRefused("created_before_start" if verdict == "before_start" else "replayed")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -56,15 +52,19 @@ class Verifier:
     """Verifies that the gateway signed a request for this service, recently, and that it is no replay.
 
     Its methods raise IdentityRefused and IdentityUnavailable. Those whose names begin with `a` are for asyncio.
+
+    `agreement`: the keys for `algorithm: agreed` in gateway.yaml. `memory` is for a service with one process, and the
+    path of a directory for several.
     """
 
     audience: str
     keys: KeySource
     replay: ReplayStore
-    agreement: AgreementKeys | None = None
+    agreement: AgreementKeys | str | None = None
     tolerance_sec: int = 5
     max_lifetime_sec: int = 60
     clock: Callable[[], float] = time.time
+    agreement_keys: AgreementKeys | None = field(default=None, init=False, repr=False)
     _agreed: dict[str, rfc9421.HmacKey] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -72,7 +72,11 @@ class Verifier:
             raise ValueError("audience is not a valid service name")
         if not (0 <= self.tolerance_sec <= 60 and 1 <= self.max_lifetime_sec <= 300):
             raise ValueError("tolerance_sec must be 0 to 60, and max_lifetime_sec 1 to 300")
-        if self.agreement is not None and self.agreement.in_memory and self.replay.shared:
+        given = self.agreement
+        own = self.agreement_keys = AgreementKeys.open(given, self.audience) if isinstance(given, str) else given
+        if own is not None and any(audience != self.audience for audience in own.audiences):
+            raise ValueError("a key for agreement is another service's: its aud is not this audience")
+        if own is not None and own.in_memory and self.replay.shared:
             raise ValueError("a key for agreement in memory is for one process, but several share this replay store")
 
     def verify(self, head: RequestHead, body: bytes = b"") -> Identity:
@@ -90,10 +94,10 @@ class Verifier:
 
     def complete(self, signed: SignedHead, body: bytes = b"") -> Identity:
         """Rows 10 to 12: the body's digest, then the nonce."""
-        return signed.accepted(self.replay.claim(self._claim(signed, body)))
+        return accepted(signed.identity, self.replay.claim(self._claim(signed, body)))
 
     async def acomplete(self, signed: SignedHead, body: bytes = b"") -> Identity:
-        return signed.accepted(await self.replay.aclaim(self._claim(signed, body)))
+        return accepted(signed.identity, await self.replay.aclaim(self._claim(signed, body)))
 
     def _head(self, head: RequestHead) -> Steps[SignedHead]:
         target = rfc9421.split_target(head.method, head.target)
@@ -109,8 +113,7 @@ class Verifier:
         if headers["x-identity-audience"] != self.audience:
             raise IdentityRefused("audience_mismatch")
         rfc9421.check_lifetime(given, int(self.clock()), self.tolerance_sec, self.max_lifetime_sec)
-        is_announced = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
-        _check_cover(head, headers, has_body=is_announced)
+        check_cover(head, headers, has_body=announces_body(headers))
         key = yield from self._find_key(given.keyid)
         base = rfc9421.signature_base(target, [(name, headers[name]) for name in covered], given.raw)
         rfc9421.check_signature(key, given, base, signature)
@@ -119,7 +122,7 @@ class Verifier:
     def _find_key(self, keyid: str) -> Steps[rfc9421.VerifyingKey | None]:
         if (agreed := AGREED_KEYID.fullmatch(keyid)) is None:
             return (yield from self.keys.lookup(keyid))
-        private = None if self.agreement is None else self.agreement.find(agreed[2])
+        private = None if self.agreement_keys is None else self.agreement_keys.find(agreed[2])
         gateway = None if private is None else (yield from self.keys.lookup_agreement(agreed[1]))
         if private is None or gateway is None:
             return None
@@ -132,17 +135,29 @@ class Verifier:
     def _claim(self, signed: SignedHead, body: bytes) -> NonceClaim:
         headers, given, now = signed.headers, signed.given, int(self.clock())
         if body:
-            _check_cover(signed.head, headers, has_body=True)
+            check_cover(signed.head, headers, has_body=True)
         if "content-digest" in headers and headers["content-digest"] != rfc9421.content_digest(body):
             raise IdentityRefused("content_digest_mismatch")
         rfc9421.check_lifetime(given, now, self.tolerance_sec, self.max_lifetime_sec)
-        return NonceClaim(self.audience, given.nonce, given.created, given.expires + 3 * self.tolerance_sec, now)
+        is_read = signed.head.method in READ_METHODS and "upgrade" not in headers
+        keep_until = given.expires + 3 * self.tolerance_sec
+        return NonceClaim(self.audience, given.nonce, given.created, keep_until, now, is_read)
 
 
-def _check_cover(head: RequestHead, headers: Headers, *, has_body: bool) -> None:
+def accepted(identity: Identity, verdict: Verdict) -> Identity:
+    if verdict == "fresh":
+        return identity
+    raise IdentityRefused("created_before_start" if verdict == "before_start" else "replayed")
+
+
+def announces_body(headers: Headers) -> bool:
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+
+
+def check_cover(head: RequestHead, headers: Headers, *, has_body: bool) -> None:
     if "content-digest" in headers:
         # The digest covers the encoded bytes, but not the name of the encoding.
         if has_body and headers.get("content-encoding", "identity").lower() != "identity":
             raise IdentityRefused("header_malformed", "content-encoding")
-    elif not head.stream and (has_body or head.method not in ("GET", "HEAD")):
+    elif not head.stream and (has_body or head.method not in READ_METHODS):
         raise IdentityRefused("content_digest_missing")

@@ -4,7 +4,7 @@ A WSGI server joins repeated headers and reads `X_User_Id` as `X-User-Id`. So th
 application sees, and a value that was joined or replaced does not match it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
@@ -40,18 +40,36 @@ class IdentityMiddleware(Protection["WSGIApplication"]):
         head = self._head_of(environ["REQUEST_METHOD"], target, lines)
         is_routed_so = self._is_routed_as_received(target, environ)
         if is_routed_so and is_exempt(head.method, target):
-            if (keys := self._key_set(target)) is not None:
-                return _answer(keys, head.method, start_response)
             for name in [name for name in environ if name.startswith("HTTP_") and is_identity_header(_header(name))]:
                 del environ[name]
-            return self.app(environ, start_response)
+            if (keys := self._key_set(target)) is not None:
+                return self._publish(keys, environ, start_response)
+            return self.app(environ, _without_identity(start_response))
         try:
             if not is_routed_so:
                 raise IdentityRefused("target_malformed", f"SCRIPT_NAME is {environ.get('SCRIPT_NAME')!r}")
             environ[STATE_KEY] = Verified(self._verify(head, environ))
         except IdentityError as error:
             return _answer(self._refusal(error, head), head.method, start_response)
-        return self.app(environ, start_response)
+        return self.app(environ, _without_identity(start_response))
+
+    def _publish(self, keys: Answer, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
+        started: list[Any] = []
+        written: list[bytes] = []
+
+        def start(*args: Any) -> Callable[[bytes], None]:
+            started[:] = args[:2]
+            return written.append
+
+        chunks = self.app(environ, start)
+        try:
+            written += chunks
+        finally:
+            getattr(chunks, "close", bool)()
+        if started[0].startswith("404"):
+            return _answer(keys, environ["REQUEST_METHOD"], start_response)
+        _without_identity(start_response)(*started)
+        return written
 
     def _is_routed_as_received(self, target: str, environ: Environ) -> bool:
         path, _, query = target.partition("?")
@@ -61,7 +79,9 @@ class IdentityMiddleware(Protection["WSGIApplication"]):
 
     def _verify(self, head: RequestHead, environ: Environ) -> Identity:
         verifier = self.verifier
-        has_own_memory = not verifier.replay.shared or (verifier.agreement is not None and verifier.agreement.in_memory)
+        has_own_memory = not verifier.replay.shared or (
+            verifier.agreement_keys is not None and verifier.agreement_keys.in_memory
+        )
         if environ.get("wsgi.multiprocess") and has_own_memory:
             raise RuntimeError("several processes serve this application: use RedisReplay, and keys that they share")
         signed = verifier.verify_head(head)
@@ -84,6 +104,16 @@ def target_of(environ: Environ) -> str:
         return str(raw)
     path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}".replace("%", " ")
     return f"{path}?{environ['QUERY_STRING']}" if environ.get("QUERY_STRING") else path
+
+
+def _without_identity(start_response: "StartResponse") -> Any:
+    """Remove `x-identity-*` from answers: a relayed 401 of another service would make the gateway use ed25519."""
+
+    def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+        kept = [line for line in headers if not line[0].lower().startswith("x-identity-")]
+        return start_response(status, kept, *exc_info)
+
+    return start
 
 
 def _header(key: str) -> str:

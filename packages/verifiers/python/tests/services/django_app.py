@@ -19,7 +19,7 @@ django.setup()
 
 
 def metrics(request: HttpRequest) -> JsonResponse:
-    return JsonResponse({"reached": service.reached, "headers": dict(request.headers)})
+    return JsonResponse({"handled": service.handled, "headers": dict(request.headers)})
 
 
 @require_identity(*service.EVERY_KIND)

@@ -11,7 +11,7 @@ from countersign_identity.fastapi import CurrentUser, IdentityMiddleware, requir
 from countersign_identity.httpx import ServiceAuth
 from countersign_identity.nested import service_key
 from countersign_identity.redis import AsyncRedisReplay
-from fastapi import Depends, FastAPI, Request, WebSocket
+from fastapi import Depends, FastAPI, HTTPException, Request, WebSocket
 
 app = FastAPI()
 REDIS_URL = os.environ.get("REDIS_URL")
@@ -19,7 +19,7 @@ REDIS_URL = os.environ.get("REDIS_URL")
 
 @app.get("/metrics")
 def metrics(request: Request) -> Any:
-    return {"reached": service.reached, "headers": dict(request.headers)}
+    return {"handled": service.handled, "headers": dict(request.headers)}
 
 
 @app.get("/v1/things/nested")
@@ -28,6 +28,14 @@ async def nested(user: CurrentUser) -> Any:
     async with httpx.AsyncClient(base_url=os.environ["INTERNAL_URL"], trust_env=False) as client:
         answer = await client.post("/internal/lookup/7?a=b", json={"a": 1}, auth=ServiceAuth(key, user))
         return [answer.status_code, answer.json()]
+
+
+if service.AGREEMENT_KEY:
+
+    @app.get("/.well-known/jwks.json")
+    def no_own_keys() -> Any:
+        # The middleware publishes its keys only in place of a 404, and the next route would answer 401.
+        raise HTTPException(404)
 
 
 @app.api_route("/{path:path}", methods=service.METHODS)

@@ -6,7 +6,7 @@ from typing import Any
 import service
 from countersign_identity.flask import IdentityMiddleware, current_identity, require_identity
 from countersign_identity.redis import RedisReplay
-from flask import Flask, request
+from flask import Flask, abort, request
 
 app = Flask(__name__)
 REDIS_URL = os.environ.get("REDIS_URL")
@@ -14,7 +14,15 @@ REDIS_URL = os.environ.get("REDIS_URL")
 
 @app.get("/metrics")
 def metrics() -> Any:
-    return {"reached": service.reached, "headers": dict(request.headers)}
+    return {"handled": service.handled, "headers": dict(request.headers)}
+
+
+if service.AGREEMENT_KEY:
+
+    @app.get("/.well-known/jwks.json")
+    def no_own_keys() -> Any:
+        # The middleware publishes its keys only in place of a 404, and the next route would answer 401.
+        abort(404)
 
 
 @app.route("/", defaults={"path": ""}, methods=service.METHODS)

@@ -27,7 +27,7 @@ EVERY_KIND = (UserIdentity, ClientIdentity, AnonymousIdentity, ServiceIdentity, 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 AGREEMENT_KEY = os.environ.get("AGREEMENT_KEY")
 # How many requests reached a handler of this process. /metrics shows it.
-reached = 0
+handled = 0
 
 
 def is_stream(method: str, path: str) -> bool:
@@ -43,7 +43,7 @@ def verifier(replay: Any = None) -> Verifier:
 
 
 def echo(identity: Identity, method: str, target: str, body: bytes) -> dict[str, Any]:
-    global reached
-    reached += 1
+    global handled
+    handled += 1
     caller = {"kind": identity.kind, **dataclasses.asdict(identity)}
     return {"caller": caller, "method": method, "target": target, "body": hashlib.sha256(body).hexdigest()}

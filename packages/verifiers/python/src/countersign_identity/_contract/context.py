@@ -70,12 +70,18 @@ def _serialize(value: object) -> str:
     return str(value) if isinstance(value, int) else f'"{value}"'
 
 
-def serialize_context(context: IdentityContext) -> str:
-    """Return the header's value. Raise ValueError for a value outside the contract."""
+def context_members(context: IdentityContext) -> list[str]:
+    """Return the members of the header's value. Raise ValueError for a value outside the contract."""
     values = [(field.name.replace("_", "-"), getattr(context, field.name)) for field in fields(context)]
     members = [f"{name}={_serialize(value)}" for name, value in values if value is not None]
-    text = ", ".join(members)
-    without_ip = ", ".join(member for member in members if not member.startswith("ip="))
-    if parse_context(text) != context or len(without_ip) > _LONGEST_WITHOUT_IP:
+    if parse_context(", ".join(members)) != context:
         raise ValueError("the context is outside the identity contract")
-    return text
+    return members
+
+
+def serialize_context(context: IdentityContext) -> str:
+    """Return the header's value. Raise ValueError for a value outside the contract."""
+    members = context_members(context)
+    if len(", ".join(member for member in members if not member.startswith("ip="))) > _LONGEST_WITHOUT_IP:
+        raise ValueError("the context is outside the identity contract: it is too long")
+    return ", ".join(members)

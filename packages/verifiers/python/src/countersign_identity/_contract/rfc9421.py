@@ -11,7 +11,10 @@ from functools import lru_cache
 from typing import ClassVar
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from ..errors import IdentityRefused
 from .headers import Headers
@@ -30,6 +33,7 @@ _QUERY = re.compile(r"(?:\?[A-Za-z0-9._~!$&()*+,;=:@/?\[\]%-]*)?")
 _DOT_SEGMENT = re.compile(r"\A/(?:;|%3[bB])|/(?:\.|%2[eE]){1,2}(?:/|;|%3[bB]|\Z)")
 _MAX_TARGET = 16_384
 _BASE64URL_32 = re.compile(r"[A-Za-z0-9_-]{43}")
+is_nonce = re.compile(r"[A-Za-z0-9_-]{16,64}").fullmatch
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,22 @@ class Ed25519Key:
         except InvalidSignature:
             return False
         return True
+
+
+@dataclass(frozen=True)
+class Es256Key:
+    """A public key of the gateway for identity tokens, whose signatures have 64 bytes (RFC 7518 section 3.4)."""
+
+    algorithm: ClassVar[str] = "ES256"
+    public: EllipticCurvePublicKey
+
+    def verify(self, base: bytes, signature: bytes) -> bool:
+        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+        try:
+            self.public.verify(encode_dss_signature(r, s), base, ECDSA(SHA256()))
+        except InvalidSignature:
+            return False
+        return len(signature) == 64
 
 
 @dataclass(frozen=True)
@@ -72,7 +92,7 @@ class HmacKey:
         return hmac.compare_digest(self.sign(base), signature)
 
 
-VerifyingKey = Ed25519Key | HmacKey
+VerifyingKey = Ed25519Key | Es256Key | HmacKey
 SigningKey = Ed25519Signer | HmacKey
 Target = tuple[str, str, str]
 

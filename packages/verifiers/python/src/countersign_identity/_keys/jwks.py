@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicNumbers
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
-from .._contract.rfc9421 import Ed25519Key, base64url, bytes32
+from .._contract.rfc9421 import Ed25519Key, Es256Key, base64url, bytes32
 
 Jwk = Mapping[str, object]
 
@@ -28,7 +29,7 @@ _LOW_ORDER |= {0x57119FD0DD4E22D8868E1C58C45C44045BEF839C55B1D0B1248C50A3BC959C5
 
 @dataclass(frozen=True)
 class ParsedKeys:
-    signing: dict[str, Ed25519Key] = field(default_factory=dict)
+    signing: dict[str, Ed25519Key | Es256Key] = field(default_factory=dict)
     agreement: dict[str, X25519PublicKey] = field(default_factory=dict)
     # Of every entry, usable or not.
     kids: frozenset[str] = frozenset()
@@ -43,11 +44,28 @@ def _has(jwk: Jwk, **members: str) -> bool:
     return members.items() <= jwk.items()
 
 
-def signing_key(jwk: Jwk) -> Ed25519Key | None:
-    operations, raw = jwk.get("key_ops", ["verify"]), bytes32(jwk.get("x"))
+def _may_verify(jwk: Jwk) -> bool:
+    operations = jwk.get("key_ops", ["verify"])
     may_verify = isinstance(operations, list) and "verify" in operations and jwk.get("use", "sig") == "sig"
+    return may_verify and not _PRIVATE & jwk.keys() and not is_published(jwk)
+
+
+def token_key(jwk: Jwk) -> Es256Key | None:
+    x, y = bytes32(jwk.get("x")), bytes32(jwk.get("y"))
+    is_es256 = _has(jwk, kty="EC", crv="P-256") and jwk.get("alg", "ES256") == "ES256"
+    if x is None or y is None or not is_es256 or not _may_verify(jwk):
+        return None
+    try:
+        point = EllipticCurvePublicNumbers(int.from_bytes(x, "big"), int.from_bytes(y, "big"), SECP256R1())
+        return Es256Key(point.public_key())
+    except ValueError:  # The point is not on the curve.
+        return None
+
+
+def signing_key(jwk: Jwk) -> Ed25519Key | None:
+    raw = bytes32(jwk.get("x"))
     is_ed25519 = _has(jwk, kty="OKP", crv="Ed25519") and jwk.get("alg", "EdDSA") in ("EdDSA", "Ed25519")
-    if raw is None or not may_verify or not is_ed25519 or _PRIVATE & jwk.keys() or is_published(jwk):
+    if raw is None or not is_ed25519 or not _may_verify(jwk):
         return None
     y = int.from_bytes(raw, "little") % 2**255
     return None if y >= _PRIME or y in _SMALL_ORDER else Ed25519Key(Ed25519PublicKey.from_public_bytes(raw))
@@ -62,7 +80,7 @@ def agreement_key(jwk: Jwk) -> X25519PublicKey | None:
     return X25519PublicKey.from_public_bytes(raw) if is_usable else None
 
 
-def parse_jwks(document: object) -> ParsedKeys | None:
+def parse_jwks(document: object, algorithm: str = "EdDSA") -> ParsedKeys | None:
     """Return the usable keys of a key set, or None if it is not a key set. Neither of two keys with one kid is used."""
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list) or len(entries) > 100:
@@ -70,13 +88,14 @@ def parse_jwks(document: object) -> ParsedKeys | None:
     jwks = [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("kid"), str)]
     kids = [jwk["kid"] for jwk in jwks]
     once = [jwk for jwk in jwks if kids.count(jwk["kid"]) == 1 and not AGREED_KEYID.fullmatch(jwk["kid"])]
-    signing = {jwk["kid"]: signs for jwk in once if (signs := signing_key(jwk)) is not None}
+    import_key = token_key if algorithm == "ES256" else signing_key
+    signing = {jwk["kid"]: signs for jwk in once if (signs := import_key(jwk)) is not None}
     agreement = {jwk["kid"]: agrees for jwk in once if (agrees := agreement_key(jwk)) is not None}
     return ParsedKeys(signing, agreement, frozenset(kids))
 
 
 # Keys whose private halves everybody has, `published` of vectors.json: public keys, keyids of secrets, kids.
-PUBLISHED = frozenset(files(__package__).joinpath("published.txt").read_text("ascii").split())
+PUBLISHED = frozenset(files(__package__).joinpath("published.txt").read_text("ascii").splitlines())
 
 
 def is_published(jwk: Mapping[str, object]) -> bool:

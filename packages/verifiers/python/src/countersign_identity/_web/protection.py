@@ -43,11 +43,12 @@ class Protection(Generic[App]):
         return RequestHead(method, target, lines, self.stream(method, target.partition("?")[0]))
 
     def _key_set(self, target: str) -> Answer | None:
-        """Return the answer at the place where the gateway looks for this service's keys for agreement."""
-        if self.verifier.agreement is None or target.partition("?")[0] != "/.well-known/jwks.json":
+        """Return what replaces the application's 404 where the gateway looks for this service's keys for agreement."""
+        own = self.verifier.agreement_keys
+        if own is None or target.partition("?")[0] != "/.well-known/jwks.json":
             return None
         headers = {"content-type": "application/jwk-set+json", "cache-control": "public, max-age=60"}
-        return Answer(200, headers, json.dumps({"keys": self.verifier.agreement.published}).encode())
+        return Answer(200, headers, json.dumps({"keys": own.published}).encode())
 
     def _refusal(self, error: IdentityError, head: RequestHead) -> Answer:
         logger.warning("refused %s %r: %s", head.method, head.target.partition("?")[0], error)

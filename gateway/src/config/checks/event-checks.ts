@@ -1,0 +1,34 @@
+import { eventPresetOf } from '@countersign/signals';
+import { presetOf } from '../presets.ts';
+import type { IssuerPieces } from '../schema/issuers/issuers.ts';
+import type { Refuse } from './cross-checks.ts';
+
+export function checkEvents(issuer: IssuerPieces, refuse: Refuse): void {
+  const { name, provider, template, claims, revocations, events } = issuer;
+  if (events === undefined) return;
+  const { backchannelLogout, sharedSignals: signals } = events;
+  if (name === undefined) {
+    const message = '"name" is required with events: it is part of the URL that the provider calls';
+    refuse([], message, { absent: 'name' });
+  }
+  if (revocations !== undefined) {
+    const message = 'cannot be combined with revocations: an issuer may have only one source';
+    refuse(['events'], message, { other: ['revocations'] });
+  }
+  if (!backchannelLogout && signals === undefined)
+    refuse(['events'], 'receives nothing: set backchannelLogout: true, or sharedSignals');
+  const userId = claims?.userId ?? presetOf(provider).claims.userId;
+  const subject = events.subject ?? eventPresetOf(provider).subject;
+  if (userId.length !== 1 || userId[0] !== subject) {
+    const wanted = `must be "${subject}", because events name users by it`;
+    refuse(['claims', 'userId'], `${wanted}; or set events.subject`);
+  }
+  const [values] = Object.values(template ?? {});
+  if (values === 'any') {
+    const message = 'needs a template with a list of values, because keys would otherwise be fetched for any issuer';
+    refuse(['events'], message);
+  } else if (values !== undefined && values.length > 1 && (signals ?? events.subjectIssuer) !== undefined) {
+    const key = signals === undefined ? 'subjectIssuer' : 'sharedSignals';
+    refuse(['events', key], 'needs a separate entry for each template value, because each has its own transmitter');
+  }
+}

@@ -1,0 +1,131 @@
+import { describe, expect, test } from '@jest/globals';
+import { problemsOf } from '../../../test/kit/problems-of.ts';
+import { type LoadContext, parseConfig } from '../load.ts';
+
+const secret = 'Zr4u7x-A%D*G-KaPdSgVkYp3s6v9y-B&E(H+MbQeThWmZq4t';
+const env = { SSF_SECRET: secret };
+
+type Parts = Readonly<{ issuer?: string; events?: string; more?: string; provider?: string }>;
+
+const fileOf = ({
+  provider = 'provider: keycloak, issuer: https://sso.test/realms/acme, audience: orders',
+  issuer = ', name: sso',
+  events = '{ audience: gateway, backchannelLogout: true }',
+  more = 'journal: /var/lib/countersign',
+}: Parts) => `version: 1
+issuers: [{ ${provider}${issuer}, events: ${events} }]
+${more}
+identity: { keys: ./gateway-keys }
+upstreams: { api: { targets: ["http://127.0.0.1:8082"] } }
+routes: [{ name: a, path: /a, methods: [GET], upstream: api, auth: required }]
+`;
+const problems = (parts: Parts, context: LoadContext = {}) =>
+  problemsOf(fileOf(parts), env, context).map((problem) => problem.replace(/^gateway\.yaml:\d+:\d+: /, ''));
+const eventsOf = (parts: Parts) =>
+  parseConfig(fileOf(parts), { file: '/etc/countersign/gateway.yaml', env }).issuers.map(({ events }) => events);
+
+const signals = `{ audience: gateway, sharedSignals: { secret: "\${SSF_SECRET}" } }`;
+const okta = 'provider: okta, issuer: https://acme.okta.test/oauth2/default, audience: api';
+
+describe('events of an issuer', () => {
+  test('need only an audience, something to receive, a name and a journal', () => {
+    expect(problems({})).toEqual([]);
+    expect(problems({ events: signals })).toEqual([]);
+    expect(problems({ events: signals, provider: okta })).toEqual([]);
+  });
+
+  test('default to the realm for Keycloak', () => {
+    expect(eventsOf({ events: signals })[0]).toMatchObject({
+      subjectIssuer: 'https://sso.test/realms/acme',
+      sessions: true,
+      logoutTypes: ['logout+jwt', 'jwt'],
+      sharedSignals: { transmitter: 'https://sso.test/realms/acme', jwks: undefined, timestamps: 'seconds' },
+    });
+  });
+
+  test('default to the org for Okta', () => {
+    expect(eventsOf({ events: signals, provider: okta })[0]).toMatchObject({
+      subjectIssuer: 'https://acme.okta.test',
+      sessions: false,
+      sharedSignals: {
+        transmitter: 'https://acme.okta.test',
+        jwks: 'https://acme.okta.test/oauth2/v1/keys',
+        timestamps: 'milliseconds',
+      },
+    });
+  });
+
+  test('are resolved for each template value', () => {
+    const provider =
+      'provider: keycloak, issuer: "https://sso.test/realms/{realm}", template: { realm: [a, b] }, audience: orders, claims: { tenantId: { fromIssuer: realm } }';
+    expect(eventsOf({ provider }).map((events) => events?.subjectIssuer)).toEqual([
+      'https://sso.test/realms/a',
+      'https://sso.test/realms/b',
+    ]);
+    expect(problems({ provider, events: signals })).toEqual([expect.stringContaining('each has its own transmitter')]);
+  });
+
+  test.each<readonly [string, Parts, string]>([
+    ['without a name', { issuer: '' }, '"name" is required with events'],
+    ['without a journal', { more: '' }, '"journal" is required with events'],
+    ['without an audience', { events: '{ backchannelLogout: true }' }, 'audience'],
+    ['that receive nothing', { events: '{ audience: gateway }' }, 'receives nothing'],
+    [
+      'and a feed',
+      { issuer: ', name: sso, revocations: { url: "http://127.0.0.1:8082/feed" }' },
+      'cannot be combined with revocations',
+    ],
+    [
+      'whose users have other names',
+      { issuer: ', name: sso, claims: { userId: employee_id }' },
+      'must be "sub", because events name users by it',
+    ],
+    [
+      'without a secret',
+      { events: '{ audience: gateway, sharedSignals: {} }' },
+      '"secret" or "secretFile" is required',
+    ],
+    [
+      'with a secret in the file',
+      { events: `{ audience: gateway, sharedSignals: { secret: "${secret}" } }` },
+      'from a variable',
+    ],
+    ['by polling', { events: signals.replace('secret:', 'delivery: poll, secret:') }, 'push'],
+    [
+      'with keys over plain http',
+      { events: signals.replace('secret:', 'jwks: "http://a.test/keys", secret:') },
+      'http',
+    ],
+    [
+      'with a key file that does not exist',
+      { events: signals.replace('secret:', 'jwks: nothing.json, secret:') },
+      'is a file that cannot be read',
+    ],
+    ['whose journal is in memory', { more: 'journal: /dev/shm/countersign/journal' }, 'is in memory (tmpfs)'],
+    [
+      'of many gateways without Redis',
+      { more: 'journal: /var/lib/countersign\ninstances: many' },
+      '"redis" is required with instances: many: each process would know only some events from sso',
+    ],
+  ])('%s are refused', (_name, parts, expected) => {
+    expect(problems(parts)).toContainEqual(expect.stringContaining(expected));
+  });
+
+  test('of several workers need Redis', () => {
+    expect(problems({}, { workers: 2 })).toEqual([expect.stringContaining('know only some events from sso')]);
+    const redis = 'journal: /var/lib/countersign\nredis: redis://127.0.0.1:6379';
+    expect(problems({ more: redis }, { workers: 2 })).toEqual([]);
+  });
+
+  test('an event listener without events is refused', () => {
+    const text = fileOf({ more: 'listen: { events: "127.0.0.1:8092" }' }).replace(/, events: .*$/m, ' }]');
+    expect(problemsOf(text)).toEqual([expect.stringContaining('listen.events: receives nothing')]);
+  });
+
+  test('neither the redacted configuration nor the issuer contains a secret', () => {
+    const config = parseConfig(fileOf({ events: signals }), { file: '/etc/countersign/gateway.yaml', env });
+    expect(config.redacted).not.toContain(secret);
+    expect(JSON.stringify(config.issuers)).not.toContain(secret);
+    expect(config.eventSecrets.get('sso')).toEqual([new Uint8Array(Buffer.from(secret))]);
+  });
+});

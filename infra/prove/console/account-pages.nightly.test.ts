@@ -1,0 +1,230 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { eventually, type StartedProcess } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { totpCode, totpStep } from '../../../auth-service/src/domain/second-factor/totp.ts';
+import { base32Bytes } from '../../../auth-service/test/support/totp.ts';
+import { accessibilityProblems, openBrowser, overflow, sizes, unreached, watchPage } from '../../stacks/browser.ts';
+import { call, logIn, password } from '../../stacks/client.ts';
+import { makePlace, type Place, startEverything } from '../../stacks/stack.ts';
+
+const acme = '01936f00-0000-7000-8000-000000000001';
+const chosen = 'a walrus on the gramophone';
+
+/** Chromium reports the status of a refused form as a console error. */
+const isStatus = (text: string) => /^Failed to load resource: .* status of 4\d\d/.test(text);
+
+const pictureOf = (scheme: string, width: number, what: string): string =>
+  join(process.env.SCREENSHOTS ?? '', `${scheme}-${width}-${what.replaceAll(/\W+/g, '-').slice(0, 60)}.png`);
+
+describe('the account pages in Chromium', () => {
+  let place: Place;
+  let everything: StartedProcess;
+  let browser: Browser;
+  let gateway: string;
+  /** A member of two tenants, and a user with a second factor. */
+  const [two, factor] = ['two@pages.test', 'factor@pages.test'];
+  let recoveryCodes: string[];
+  beforeAll(async () => {
+    place = await makePlace({ databaseUrl: undefined, redisUrl: undefined });
+    everything = await startEverything(place);
+    gateway = `http://127.0.0.1:${place.ports.gateway}`;
+    browser = await openBrowser();
+    for (const email of [two, factor]) {
+      await call(`${gateway}/v1/auth/register`, { body: { email } });
+      const token = new URL(await linkTo(email)).searchParams.get('token');
+      await call(`${gateway}/v1/auth/email/verify`, { body: { token, password } });
+    }
+    const globex = await logIn(gateway, 'admin@globex.test');
+    const { tenant } = (await call(`${gateway}/v1/auth/login`, { body: { email: 'admin@globex.test', password } }))
+      .body;
+    const body = { email: two, role: 'agent' };
+    const tenantId = (tenant as { id: string }).id;
+    await call(`${gateway}/v1/auth/tenants/${tenantId}/invitations`, { token: globex.token, body });
+    const invitation = new URL(await linkTo(two, 'accept-invitation')).searchParams.get('token');
+    await call(`${gateway}/v1/auth/invitations/accept`, { body: { token: invitation, password } });
+    const { token } = await logIn(gateway, factor);
+    const { secret } = (await call(`${gateway}/v1/auth/mfa/totp`, { token, method: 'POST' })).body;
+    const code = totpCode(base32Bytes(String(secret)), totpStep(new Date()));
+    const confirmed = await call(`${gateway}/v1/auth/mfa/totp/confirm`, { token, body: { code } });
+    recoveryCodes = confirmed.body.recovery_codes as string[];
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await everything?.stop();
+    await place?.remove();
+  });
+
+  /** The newest link that `npm start` printed for this address. */
+  const linkTo = (email: string, page = '') =>
+    eventually(() => {
+      const found = [...everything.output().matchAll(new RegExp(`An email to ${email}: (\\S+/${page}\\S+)`, 'g'))];
+      const [, link] = found.at(-1) ?? [];
+      if (link === undefined) throw new Error(`no link to ${email}`);
+      return link;
+    });
+  const resetLink = async (email: string) => {
+    await call(`${gateway}/v1/auth/password/forgot`, { body: { email } });
+    return linkTo(email, 'reset-password');
+  };
+  const invitationLink = async (email: string) => {
+    const { token } = await logIn(gateway, 'admin@acme.test');
+    await call(`${gateway}/v1/auth/tenants/${acme}/invitations`, { token, body: { email, role: 'agent' } });
+    return linkTo(email, 'accept-invitation');
+  };
+
+  /** Opens a page, and checks it for errors afterwards. */
+  async function onPage(options: BrowserContextOptions, use: (page: Page) => Promise<void>): Promise<void> {
+    const context = await browser.newContext(options);
+    const page = await context.newPage();
+    const complaints = watchPage(page, gateway);
+    await use(page);
+    expect(complaints.filter((text) => !isStatus(text))).toEqual([]);
+    await context.close();
+  }
+  async function enter(page: Page, email: string, secret: string): Promise<void> {
+    await page.goto(`${gateway}/login`);
+    await page.locator('#email').fill(email);
+    await page.locator('#password').fill(secret);
+    await page.locator('main button').click();
+  }
+
+  describe.each(sizes)('at $width by $height', (viewport) => {
+    test.each([
+      ['light', 'en-US'],
+      ['dark', 'de-DE'],
+    ] as const)(
+      '%s, %s: axe finds nothing, nothing is wider than the screen, and the keyboard reaches everything',
+      async (scheme, locale) => {
+        const invited = `${scheme}-${viewport.width}@pages.test`;
+        const links = [await resetLink('agent@globex.test'), await invitationLink(invited)];
+        // The policy is bypassed only for axe, which the test injects into the page.
+        await onPage({ viewport, colorScheme: scheme, locale, bypassCSP: true }, async (page) => {
+          const check = async (what: string) => {
+            if (process.env.SCREENSHOTS) await page.screenshot({ path: pictureOf(scheme, viewport.width, what) });
+            expect([what, await accessibilityProblems(page), await overflow(page), await unreached(page)]).toEqual([
+              what,
+              [],
+              0,
+              [],
+            ]);
+          };
+          const paths = [
+            '/login',
+            '/login?notice=logged_out',
+            '/login/nothing',
+            '/register',
+            '/forgot-password',
+            '/logout',
+          ];
+          for (const path of [...paths, '/verify-email', '/reset-password', '/accept-invitation']) {
+            await page.goto(gateway + path);
+            await check(path);
+          }
+          for (const link of links) {
+            await page.goto(link);
+            await check(link);
+            await page.locator('#password').fill('short');
+            await page.locator('main button').click();
+            await check('a refused password');
+          }
+          await enter(page, 'agent@acme.test', 'not the password');
+          await check('a refused login');
+          await enter(page, two, password);
+          await page.locator('main button').first().waitFor();
+          await check('the choice of a tenant');
+          await enter(page, factor, password);
+          await page.locator('#code').waitFor();
+          await check('the second factor');
+        });
+      },
+    );
+  });
+
+  test('an error message gets the focus, and its link leads to the field', async () => {
+    await onPage({ viewport: sizes[0] }, async (page) => {
+      await enter(page, 'agent@acme.test', 'not the password');
+      await page.getByRole('alert').waitFor();
+      expect(await page.evaluate('document.activeElement.role')).toBe('alert');
+      await page.keyboard.press('Tab');
+      await page.keyboard.press('Enter');
+      expect(await page.evaluate('document.activeElement.id')).toBe('password');
+      expect(await page.locator('#email').inputValue()).toBe('agent@acme.test');
+    });
+  });
+
+  test('registration, login, tenant choice, second factor and logout work without JavaScript', async () => {
+    await onPage({ viewport: sizes[0], javaScriptEnabled: false }, async (page) => {
+      const email = 'noscript@pages.test';
+      await page.goto(`${gateway}/register`);
+      await page.getByLabel('Email address').fill(email);
+      await page.getByRole('button', { name: 'Send the link' }).click();
+      await page.getByRole('status').waitFor();
+      await page.goto(await linkTo(email));
+      await page.getByLabel('New password').fill(chosen);
+      await page.getByRole('button', { name: 'Create the account' }).click();
+      await page.waitForURL('**/login?notice=account_created');
+      await enter(page, email, chosen);
+      await page.waitForURL(`${gateway}/app/`);
+      const kept = (await page.context().cookies()).find(({ name }) => name === '__Host-rt');
+      expect(kept).toMatchObject({ httpOnly: true, secure: true, sameSite: 'Strict', path: '/' });
+      await page.goto(`${gateway}/logout`);
+      await page.getByRole('button', { name: 'Log out' }).click();
+      await page.getByText('You are logged out.').waitFor();
+      expect((await page.context().cookies()).some(({ name }) => name === '__Host-rt')).toBe(false);
+      await enter(page, two, password);
+      await page.getByRole('button', { name: 'Globex' }).click();
+      await page.waitForURL(`${gateway}/app/`);
+      await enter(page, factor, password);
+      await page.getByLabel('Code').fill(recoveryCodes[0] ?? '');
+      await page.getByRole('button', { name: 'Continue' }).click();
+      await page.waitForURL(`${gateway}/app/`);
+    });
+  });
+
+  test('only the page’s form sends the token of a link, and only to the exact origin', async () => {
+    const link = await resetLink('agent@acme.test');
+    const sent: Readonly<{ method: string; headers: Record<string, string> }>[] = [];
+    await onPage({ viewport: sizes[2] }, async (page) => {
+      await page.goto(link);
+      page.on('request', (request) => {
+        void request.allHeaders().then((headers) => sent.push({ method: request.method(), headers }));
+      });
+      await page.getByLabel('New password').fill('short');
+      await page.getByRole('button', { name: 'Save the password' }).click();
+      await page.getByRole('alert').waitFor();
+    });
+    await eventually(() => expect(sent.map(({ method }) => method)).toContain('POST'));
+    expect(sent.find(({ method }) => method === 'POST')?.headers.origin).toBe(gateway);
+    expect(new Set(sent.map(({ headers }) => headers.referer))).toEqual(new Set([`${gateway}/`]));
+  });
+
+  test('a page of another site can neither frame the pages nor submit their forms', async () => {
+    const site = createServer((_request, response) => response.end('<!doctype html><title>evil</title>'));
+    site.listen(0, '127.0.0.1');
+    await once(site, 'listening');
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.goto(`${gateway}/login`);
+    const before = await context.cookies();
+    await page.goto(`http://localhost:${(site.address() as AddressInfo).port}`);
+    await page.evaluate(`new Promise((resolve) => {
+      const frame = document.body.appendChild(document.createElement('iframe'));
+      frame.onload = resolve;
+      frame.src = '${gateway}/login';
+    })`);
+    const framed = page.frames().find((frame) => frame !== page.mainFrame());
+    expect(await framed?.locator('form').count()).toBe(0);
+    await page.evaluate(`(() => {
+      document.body.innerHTML = '<form method="post" action="${gateway}/login"><input name="email" value="agent@acme.test"><input name="password" value="${password}"></form>';
+      document.forms[0].submit();
+    })()`);
+    await page.locator('[data-code=cross_site_refused]').waitFor();
+    expect(await context.cookies()).toEqual(before);
+    await context.close();
+    site.close();
+  });
+});

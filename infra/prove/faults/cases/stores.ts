@@ -1,0 +1,67 @@
+import { execFileSync } from 'node:child_process';
+import type { Fault } from '../measure.ts';
+import type { Sent } from '../traffic.ts';
+
+/** Services respond 503 to every request but GET and HEAD while Redis is down, which counts as their failure. */
+const withoutReplayMemory = {
+  fails: ({ result }: Sent) => !result.isRead,
+  alerts: ['IdentityUnavailable', 'ReplayNotShared', 'ServiceErrors', 'TargetUnhealthy'],
+  // The gateway refuses nested calls that write.
+  mayFire: ['InternalFault'],
+} as const;
+
+/** Faults in Redis and PostgreSQL. */
+export const storeFaults: readonly Fault[] = [
+  {
+    name: 'Redis killed',
+    ...withoutReplayMemory,
+    alerts: ['RedisDown', ...withoutReplayMemory.alerts],
+    async run({ redis, hold }) {
+      await redis.kill();
+      await hold(15_000);
+      await redis.start();
+    },
+  },
+  {
+    name: 'Redis hung',
+    ...withoutReplayMemory,
+    alerts: ['RedisDown', ...withoutReplayMemory.alerts],
+    async run({ redis, hold }) {
+      process.kill(redis.pid(), 'SIGSTOP');
+      await hold(15_000);
+      process.kill(redis.pid(), 'SIGCONT');
+    },
+  },
+  {
+    name: 'Redis gets no more memory',
+    ...withoutReplayMemory,
+    async run({ redis, hold }) {
+      redisCommand(redis.url, 'config', 'set', 'maxmemory', '1');
+      await hold(8_000);
+      redisCommand(redis.url, 'config', 'set', 'maxmemory', '0');
+    },
+  },
+  {
+    name: 'PostgreSQL killed',
+    fails: 'all',
+    alerts: ['ServiceErrors', 'RevocationsStale'],
+    async run({ postgres, hold }) {
+      await postgres.kill();
+      await hold(8_000);
+      await postgres.start();
+    },
+  },
+  {
+    name: 'PostgreSQL hung',
+    fails: 'all',
+    alerts: ['ServiceErrors', 'RevocationsStale'],
+    async run({ postgres, hold }) {
+      const pids = postgres.pids();
+      for (const pid of pids) process.kill(pid, 'SIGSTOP');
+      await hold(15_000);
+      for (const pid of pids) process.kill(pid, 'SIGCONT');
+    },
+  },
+];
+
+const redisCommand = (url: string, ...args: readonly string[]) => execFileSync('redis-cli', ['-u', url, ...args]);

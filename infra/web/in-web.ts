@@ -1,8 +1,0 @@
-import { runInWeb } from './web-package.ts';
-
-// `npm run build:web` and `npm run types:web`: web/ has its own lock file, so that `npm ci` does not install its
-// dependencies.
-
-const [script] = process.argv.slice(2);
-if (script !== 'build' && script !== 'types') throw new Error('usage: node infra/web/in-web.ts build|types');
-await runInWeb(script);

@@ -1,0 +1,40 @@
+/**
+ * Parses a JSON object and refuses repeated names at any depth. `JSON.parse` keeps the last of two values, and other
+ * parsers the first, so two readers could see different claims (RFC 8725 section 2.4, RFC 7519 section 4).
+ *
+ * @param bytes UTF-8. Invalid sequences are refused, never replaced.
+ * @throws SyntaxError or TypeError if the bytes are not such an object.
+ */
+export function parseStrictObject(bytes: Uint8Array): Record<string, unknown> {
+  const text = utf8.decode(bytes);
+  const value: unknown = JSON.parse(text);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new SyntaxError('not a JSON object');
+  refuseRepeatedNames(text, value);
+  return value as Record<string, unknown>;
+}
+
+// `ignoreBOM` keeps a byte order mark in the text, so that JSON.parse refuses it.
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const strings = /"(?:[^"\\]|\\.)*"/g;
+
+/**
+ * The value has one key for each different name, so more names than keys mean that one is repeated.
+ *
+ * @param text Valid JSON, so a colon outside of strings follows a name.
+ */
+function refuseRepeatedNames(text: string, value: object): void {
+  const names = text.replaceAll(strings, '').split(':').length - 1;
+  if (names !== keysIn(value)) throw new SyntaxError('a name is repeated');
+}
+
+function keysIn(value: object): number {
+  let keys = 0;
+  const open: unknown[] = [value];
+  for (const one of open) {
+    if (typeof one !== 'object' || one === null) continue;
+    const values = Object.values(one);
+    if (!Array.isArray(one)) keys += values.length;
+    for (const inner of values) open.push(inner);
+  }
+  return keys;
+}

@@ -61,8 +61,8 @@ describe('countersign', () => {
     expect(checked).toMatchObject({ code: 0, err: '' });
     // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of gateway.yaml
     expect(checked.out).toContain('  not read: ${KEY}, ./gateway-keys');
-    writeFileSync(file, withSecret + exampleRoutes.replace('upstream: users-service', 'upstream: nobody'));
-    expect((await run('check', file, '--without-keys')).err).toContain('"nobody" is not an upstream');
+    writeFileSync(file, withSecret + exampleRoutes.replace('upstream: users-service', 'upstream: absent'));
+    expect((await run('check', file, '--without-keys')).err).toContain('"absent" is not an upstream');
     expect((await run('check', file, '--without-keys', '--services')).code).toBe(2);
   });
 

@@ -145,6 +145,11 @@ test.each([
   [['check', '--config'], 'check: --config needs a value'],
   [['check', '-c', '--workers', '2'], 'check: -c needs a value; if it begins with "-", write --config=VALUE'],
   [['serve', '--check-only=yes'], 'serve: --check-only takes no value'],
+  [['explain', 'GET', '/', '--payload', '[]'], 'explain: --payload must be a JSON object'],
+  [
+    ['explain', 'GET', '/', '--payload', '{}', '--role', 'agent'],
+    'explain: --payload already identifies the caller: omit --role',
+  ],
   [['serve', '--log-format', 'xml'], 'serve: --log-format must be json or text'],
 ])("%j is refused with our own message, not Node's", async ([name = '', ...args], problem) => {
   expect(await run(name, ...args)).toEqual({

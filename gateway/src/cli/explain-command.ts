@@ -22,6 +22,7 @@ export const explain: Command = {
     ['--issuer ISSUER', "the token's issuer, by its URL or name; default: the first issuer"],
     ['--bound', 'bind the token to a key (DPoP) and assume a valid proof'],
     ['--token FILE', 'verify the token in this file and use it; - reads standard input'],
+    ['--payload JSON', "the token's claims as the issuer writes them; claims that every token has are filled in"],
     ['--service NAME', 'call the internal listener as this service'],
     ['-H, --header "N: V"', 'add a request header; can be repeated', 'repeats'],
     jsonOption,

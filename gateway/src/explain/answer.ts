@@ -3,9 +3,10 @@ import type { GatewayConfig, Route, Upstream } from '../config/config.ts';
 import { type Code, errorTable } from '../errors.ts';
 import type { Caller } from '../pipeline/exchange.ts';
 import { claimsOf } from '../routing/policy.ts';
+import { assumeClaims } from './assumed-claims.ts';
 import { callerOf, callerText, identityOf } from './callers.ts';
 import { createDryRun, type DryRun, type ExplainedRefusal, stageNames } from './dry-run.ts';
-import { type ExplainQuestion, headersOf, requesterOf, unverified } from './question.ts';
+import { type ExplainQuestion, headersOf, payloadIn, requesterOf, unverified } from './question.ts';
 import { inheritedText, limitText, tokenText } from './route-text.ts';
 import { type ReportOptions, reportToken } from './token-report.ts';
 
@@ -31,10 +32,13 @@ export async function explain(asked: ExplainQuestion, sources: ExplainSources): 
   const headers = headersOf(asked);
   const examined = asked.token === undefined ? undefined : await reportToken(config, asked.token, sources);
   const accepted = examined?.accepted;
-  const requester = accepted === undefined ? requesterOf(asked, config.issuers, nowMs) : { token: accepted };
+  const assumed = asked.payload === undefined ? undefined : assumeClaims(payloadIn(asked.payload) ?? {}, config, nowMs);
+  const described =
+    assumed === undefined ? requesterOf(asked, config.issuers, nowMs) : { ...assumed, service: asked.service };
+  const requester = accepted === undefined ? described : { token: accepted };
   const caller = callerOf(requester);
   const refusedToken = examined && accepted === undefined ? refusalOf(examined.report) : undefined;
-  const request = { ...requester, method, requestTarget: asked.path, headers, refusedToken };
+  const request = { refusedToken, ...requester, method, requestTarget: asked.path, headers };
   const run = await createDryRun(config, () => nowMs)(request);
   const isVerified = run.route?.auth === 'required' || run.route?.auth === 'optional';
   const hasAuthorization = headers.some(([name]) => name.toLowerCase() === 'authorization');
@@ -52,7 +56,10 @@ export async function explain(asked: ExplainQuestion, sources: ExplainSources): 
   return {
     method,
     path: asked.path,
-    caller: caller.kind === 'anonymous' && report !== null ? 'a caller with a refused token' : callerText(caller),
+    caller:
+      caller.kind === 'anonymous' && (report !== null || assumed !== undefined)
+        ? 'a caller with a refused token'
+        : callerText(caller),
     identity: identityOf(caller),
     issuer: claimsOf(caller)?.issuer || null,
     service: caller.kind === 'service' ? caller.serviceId : null,

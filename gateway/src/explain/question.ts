@@ -2,6 +2,7 @@ import { tokenCharacters } from '@countersign/http1-client';
 import { z } from 'zod';
 import type { Issuer, Scalar, TestCaller } from '../config/config.ts';
 import { id, partyName, role, scopeName } from '../config/schema/values/scalars.ts';
+import { isMap } from '../config/schema/values/shapes.ts';
 import { assumedToken, issuerNamed, type Requester } from './callers.ts';
 import type { Header } from './dry-run.ts';
 
@@ -41,6 +42,11 @@ const question = z.object({
   path: required(8192, 'a path, such as /v1/users?page=2').describe('The path with the query, as a client sends it.'),
   headers: several(16_384, headerLines, (line) => headerLine.test(line)),
   token: optional(textUpTo(16_384, 'an access token')).describe('Verified, and neither stored nor logged.'),
+  payload: optional(
+    textUpTo(16_384, 'the claims of a token, as JSON').refine((text) => payloadIn(text) !== undefined, {
+      error: 'must be a JSON object',
+    }),
+  ).describe("A token's claims, as its issuer writes them, in JSON. An alternative to `token`: assumed, not verified."),
   role: optional(role).describe('The role in an assumed valid token, as an alternative to `token`.'),
   tenant: optional(id),
   user: optional(id),
@@ -84,11 +90,15 @@ const refusal = (field: keyof ExplainQuestion, message: string, option: string) 
 
 function callerIssues(asked: ExplainQuestion) {
   const described = tokenFields.find((field) => asked[field] !== undefined);
-  const other = described ?? (asked.service === undefined ? undefined : 'service');
+  const other = described ?? (['payload', 'service'] as const).find((field) => asked[field] !== undefined);
   if (asked.token !== undefined) {
     if (other === undefined) return [];
     const option = `--token already identifies the caller: omit ${optionOf(other)}`;
     return [refusal(other, 'must be empty: the token already identifies the caller', option)];
+  }
+  if (asked.payload !== undefined && described !== undefined) {
+    const option = `--payload already identifies the caller: omit ${optionOf(described)}`;
+    return [refusal(described, 'must be empty: the claims already identify the caller', option)];
   }
   if (asked.role !== undefined || described === undefined) return [];
   if (asked.client === undefined) {
@@ -139,6 +149,16 @@ export function requesterOf(asked: ExplainQuestion, issuers: readonly Issuer[], 
   }
   const hasToken = issuer !== undefined && (asked.role !== undefined || asked.client !== undefined);
   return { token: hasToken ? assumedToken(tokenOf(asked), issuer, nowMs) : undefined, service };
+}
+
+/** Undefined if the text is not a JSON object. */
+export function payloadIn(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isMap(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function tokenOf(asked: ExplainQuestion): TestCaller {

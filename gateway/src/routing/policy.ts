@@ -27,8 +27,13 @@ export type PolicyCaller =
   /** `principal` is the user or OAuth client that the service acts for. */
   | Readonly<{ kind: 'service'; serviceId: string; principal?: PolicyPrincipal | undefined }>;
 
+/** What of the caller a rule reads. `caller` is its kind, its actor and the service. Claims have a `claim:` before. */
+export type RuleInput = 'caller' | 'binding' | Exclude<keyof Allow, 'claims'> | `claim:${string}`;
+
 export type Rule = Readonly<{
   text: string;
+  /** Nothing else changes the result, so `countersign diff` compares each input by itself. */
+  reads: RuleInput;
   /** @returns The refusal's code. Undefined if the rule passes. Called for every request. */
   refusal(caller: PolicyCaller, params: Params): Code | undefined;
   /** Explains the result to operators. Called for refusals, `countersign test` and `countersign explain`. */
@@ -96,6 +101,7 @@ function unaskedFor(
 
 const authRule = (auth: Exclude<Route['auth'], 'service'>, allow: Allow): Rule => ({
   text: `auth: ${auth}`,
+  reads: 'caller',
   refusal(caller) {
     if (caller.kind === 'anonymous') return auth === 'required' ? 'token_missing' : undefined;
     return unaskedFor(claimsOf(caller), allow)?.code;
@@ -105,6 +111,7 @@ const authRule = (auth: Exclude<Route['auth'], 'service'>, allow: Allow): Rule =
 
 const callersRule = (callers: ReadonlySet<string>, allow: Allow): Rule => ({
   text: `callers: ${[...callers].join(', ')}`,
+  reads: 'caller',
   refusal(caller) {
     if (caller.kind !== 'service') return 'caller_missing';
     if (!callers.has(caller.serviceId)) return 'caller_not_allowed';
@@ -120,6 +127,7 @@ const callersRule = (callers: ReadonlySet<string>, allow: Allow): Rule => ({
 /** An anonymous caller has no token to bind. `auth` decides whether anonymous callers are allowed. */
 const bindingRule: Rule = {
   text: 'senderConstrained: required',
+  reads: 'binding',
   refusal: (caller) => ('bound' in caller && !caller.bound ? 'token_unbound' : undefined),
   why(caller) {
     if (!('bound' in caller)) return 'there is no token';
@@ -128,12 +136,14 @@ const bindingRule: Rule = {
 };
 
 const claimsRule = (
+  reads: RuleInput,
   text: string,
   code: Code,
   passes: (claims: Grant | undefined, params: Params) => boolean,
   why: (claims: Grant | undefined, params: Params) => string,
 ): Rule => ({
   text,
+  reads,
   refusal: (caller, params) => (passes(claimsOf(caller), params) ? undefined : code),
   why: (caller, params) => why(claimsOf(caller), params),
 });
@@ -141,6 +151,7 @@ const claimsRule = (
 function actorsRule(actors: readonly AllowedParty[]): Rule {
   const allows = compileParties(actors);
   return claimsRule(
+    'actors',
     `allow.actors: ${actors.map(partyText).join(', ')}`,
     'actor_not_allowed',
     (claims) => claims?.act === undefined || allows(claims.act.sub, claims.act.iss, claims.issuer),
@@ -154,6 +165,7 @@ function actorsRule(actors: readonly AllowedParty[]): Rule {
 function clientsRule(clients: 'any' | readonly AllowedParty[]): Rule {
   const allows = clients === 'any' ? () => true : compileParties(clients);
   return claimsRule(
+    'clients',
     `allow.clients: ${clients === 'any' ? 'any' : clients.map(partyText).join(', ')}`,
     'client_not_allowed',
     (claims) => {
@@ -188,6 +200,7 @@ function compileParties(parties: readonly AllowedParty[]): (name: string, issuer
 function scopesRule(scopes: readonly string[]): Rule {
   const missingOf = (claims: Grant | undefined) => scopes.find((scope) => claims?.scope.includes(scope) !== true);
   return claimsRule(
+    'scopes',
     `allow.scopes: ${scopes.join(' ')}`,
     'insufficient_scope',
     (claims) => missingOf(claims) === undefined,
@@ -200,6 +213,7 @@ function scopesRule(scopes: readonly string[]): Rule {
 
 const roleRule = (roles: ReadonlySet<string>): Rule =>
   claimsRule(
+    'roles',
     `allow.roles: ${[...roles].join(', ')}`,
     'insufficient_role',
     (claims) => claims?.role !== undefined && roles.has(claims.role),
@@ -208,6 +222,7 @@ const roleRule = (roles: ReadonlySet<string>): Rule =>
 
 const tenantRule = (param: string): Rule =>
   claimsRule(
+    'tenant',
     `allow.tenant: :${param}`,
     'tenant_mismatch',
     (claims, params) => claims?.tenantId !== undefined && params[param] === claims.tenantId,
@@ -220,6 +235,7 @@ const tenantRule = (param: string): Rule =>
 
 const claimRule = (claim: string, accepted: ReadonlySet<Scalar>): Rule =>
   claimsRule(
+    `claim:${claim}`,
     `allow.claims.${claim}: ${[...accepted].join(', ')}`,
     'claim_not_allowed',
     (claims) => claims?.kept.get(claim)?.some((value) => accepted.has(value)) === true,

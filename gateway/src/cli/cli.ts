@@ -1,9 +1,12 @@
 import { ConfigError, StartupError } from '@countersign/process-kit';
+import { z } from 'zod';
 import { editorSchema, referenceTable } from '../config/schema/json-schema.ts';
 import { version } from '../config/version.ts';
+import { diffReport } from '../diff/report-schema.ts';
 import { check } from './check.ts';
 import { type Command, helpOption, parseCommandLine, type Terminal, UsageError } from './command.ts';
 import { conformance } from './conformance.ts';
+import { diff } from './diff-command.ts';
 import { explain } from './explain-command.ts';
 import { init } from './init.ts';
 import { integrate } from './integrate.ts';
@@ -14,16 +17,31 @@ import { token } from './token.ts';
 
 const schema: Command = {
   name: 'schema',
-  usage: '',
-  summary: 'print the JSON Schema of the configuration, for editors',
+  usage: '[diff]',
+  summary: 'print the JSON Schema of the configuration, for editors, or of the output of `diff --json`',
   options: [['--table', 'print a Markdown table of every key instead']],
-  run(terminal, values) {
-    terminal.out(values.table === true ? referenceTable() : JSON.stringify(editorSchema(), null, 2));
+  run(terminal, values, [subject, ...more]) {
+    if (more.length > 0 || (subject !== undefined && subject !== 'diff'))
+      throw new UsageError('only `diff` is allowed');
+    const described = subject === undefined ? editorSchema() : z.toJSONSchema(diffReport);
+    terminal.out(values.table === true ? referenceTable() : JSON.stringify(described, null, 2));
     return 0;
   },
 };
 
-const commands: readonly Command[] = [init, serve, check, test, explain, token, schema, keys, integrate, conformance];
+const commands: readonly Command[] = [
+  init,
+  serve,
+  check,
+  diff,
+  test,
+  explain,
+  token,
+  schema,
+  keys,
+  integrate,
+  conformance,
+];
 
 /**
  * Runs one command line.

@@ -78,7 +78,7 @@ describe('loadWithoutFiles', () => {
     expect(load(whole).files).toEqual(files);
     for (const file of named) {
       rmSync(join(directory, file), { recursive: true });
-      // Whoever opens a pipe that nobody writes to waits forever.
+      // Opening a pipe without a writer never returns.
       execFileSync('mkfifo', [join(directory, file)]);
     }
     expect(load(whole).files).toEqual(files);

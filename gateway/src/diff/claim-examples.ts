@@ -1,0 +1,94 @@
+import type { ClaimPath, Issuer, Route, Scalar } from '../config/config.ts';
+import { freshFor } from './path-shapes.ts';
+import { type CallerKind, claimsReadBy, keyOf, mappedFrom } from './token-reading.ts';
+
+/** Thrown where an exact comparison would need too many examples. */
+export class Incomparable extends Error {}
+
+export type Reader = Readonly<{ issuer: Issuer; route: Route }>;
+
+const maxExamples = 20_000;
+
+// The example key of RFC 7638.
+const thumbprint = 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs';
+
+/**
+ * Returns values of one claim, one or more for each way in which the two configurations can read it: no value, each
+ * value that something compares, some other value, and lists of them.
+ *
+ * @param tenants Path segments that a tenant may have to equal.
+ */
+export function examplesOf(
+  path: ClaimPath,
+  readers: readonly Reader[],
+  kind: CallerKind,
+  tenants: readonly string[],
+): readonly unknown[] {
+  const key = keyOf(path);
+  if (key === 'act') return [undefined, ...actorsIn(readers), { sub: 'other-actor' }];
+  if (key === 'cnf') return [undefined, { jkt: thumbprint }];
+  const isClient = readers.some(({ issuer }) => keyOf(claimsReadBy(issuer, kind).client) === key);
+  const { ranked, alternatives, sets } = comparedWith(key, readers, kind, tenants);
+  // Two values that stand in the same lists are read alike, unless the order of a list matters.
+  const placeOf = (value: Scalar) =>
+    JSON.stringify([
+      ...ranked.map((list) => list.indexOf(value as string)),
+      ...[...alternatives, ...sets].map((list) => list.includes(value)),
+    ]);
+  const values = [...ranked, ...alternatives, ...sets].flat();
+  const distinct = [...new Map(values.toReversed().map((value) => [placeOf(value), value])).values()].toReversed();
+  const other = freshFor(new Set(values.map(String)), 'unlisted');
+  if (isClient) return [undefined, ...distinct, other];
+  const options = [...ranked, ...alternatives].map((list) =>
+    distinct.filter((value) => list.includes(value as string)).map((value) => [value]),
+  );
+  let lists: readonly (readonly Scalar[])[] = [[]];
+  for (const more of [...options, ...sets.map((set) => [set])]) {
+    const all = lists.flatMap((list) => [list, ...more.map((option) => [...new Set([...list, ...option])])]);
+    lists = [...new Map(all.map((list) => [JSON.stringify(list), list])).values()];
+    if (lists.length > maxExamples) throw new Incomparable(`too many values of ${key} are compared`);
+  }
+  return [undefined, ...distinct, other, ...lists];
+}
+
+/** The lists of values with which a claim is compared: ranked ones, alternatives, and sets that must be whole. */
+function comparedWith(key: string, readers: readonly Reader[], kind: CallerKind, tenants: readonly string[]) {
+  const ranked: (readonly string[])[] = [];
+  const alternatives: (readonly Scalar[])[] = [];
+  const sets: (readonly string[])[] = [];
+  for (const {
+    issuer,
+    route: { allow },
+  } of readers) {
+    const { role, tenant, scope, client } = claimsReadBy(issuer, kind);
+    const isAt = (path: ClaimPath | undefined) => path !== undefined && keyOf(path) === key;
+    const [roles, tenantIds] = [mappedFrom(issuer, kind, 'role'), mappedFrom(issuer, kind, 'tenantId')];
+    if (isAt(role)) {
+      if (roles !== undefined) ranked.push(roles);
+      alternatives.push(allow.roles ?? [], [...(issuer.roles ?? [])]);
+    }
+    if (isAt(tenant)) {
+      if (tenantIds !== undefined) ranked.push(tenantIds);
+      const { tenantPrefix } = issuer;
+      const wanted = [...(issuer.tenants ?? []), ...tenants].filter((one) => one.startsWith(tenantPrefix));
+      ranked.push(wanted.map((one) => one.slice(tenantPrefix.length)));
+    }
+    if (isAt(scope) && allow.scopes !== undefined && allow.scopes !== 'any') sets.push(allow.scopes);
+    if (isAt(client)) {
+      const parties = allow.clients === undefined || allow.clients === 'any' ? [] : allow.clients;
+      const isOwn = (iss: string | undefined) =>
+        iss === undefined || iss === issuer.issuer || issuer.template !== undefined;
+      alternatives.push(
+        parties.flatMap(({ name, issuer: iss }) => (isOwn(iss) ? [name] : [])),
+        issuer.clients ?? [],
+      );
+    }
+    if (Object.hasOwn(allow.claims ?? {}, key)) alternatives.push(allow.claims?.[key] ?? []);
+  }
+  return { ranked, alternatives, sets };
+}
+
+const actorsIn = (readers: readonly Reader[]): readonly unknown[] =>
+  readers.flatMap(({ route: { allow } }) =>
+    (allow.actors ?? []).map(({ name, issuer }) => ({ sub: name, ...(issuer !== undefined && { iss: issuer }) })),
+  );

@@ -157,6 +157,34 @@ describe('countersign diff', () => {
     expect((await run('diff', ...narrower)).code).toBe(1);
   });
 
+  test('finds the path that a new route closes because its upstream would read another path', async () => {
+    const before = base.replace(
+      /routes:\n[\s\S]*/,
+      `routes:
+  - name: api
+    path: /api/:name
+    methods: [GET]
+    upstream: orders
+    auth: required
+    rewrite: { prefix: { from: /api, to: / } }
+`,
+    );
+    const status = '  - { name: status, path: /status, methods: [GET], upstream: orders, auth: public }\n';
+    const { access } = await reportOf(before + status, before);
+    const narrower = access.filter(({ effect }) => effect === 'narrower');
+    expect(narrower.flatMap(({ paths }) => paths.map(({ path }) => path))).toEqual(['/api/status']);
+    expect(narrower[0]?.after).toEqual({ route: null, code: 'invalid_target', caller: null });
+  });
+
+  test('a list of what is trusted is narrower only if nothing was added', async () => {
+    const audience = (list: string) => base.replace('audience: orders', `audience: [${list}]`);
+    const effectOf = async (to: string) =>
+      (await reportOf(audience(to), audience('orders, one'))).settings.map(({ effect }) => effect);
+    expect(await effectOf('orders')).toEqual(['narrower']);
+    expect(await effectOf('orders, two')).toEqual(['wider']);
+    expect(await effectOf('one, orders')).toEqual([]);
+  });
+
   test('exits with 2 for a file that cannot be read or is refused, and for a wrong command line', async () => {
     const [old] = files(base);
     expect(await run('diff', old, join(directory, 'absent.yaml'))).toMatchObject({ code: 2, out: '' });

@@ -43,9 +43,11 @@ export function examplesOf(
     distinct.filter((value) => list.includes(value as string)).map((value) => [value]),
   );
   let lists: readonly (readonly Scalar[])[] = [[]];
-  for (const more of [...options, ...sets.map((set) => [set])]) {
-    const all = lists.flatMap((list) => [list, ...more.map((option) => [...new Set([...list, ...option])])]);
-    lists = [...new Map(all.map((list) => [JSON.stringify(list), list])).values()];
+  const all = [...options, ...sets.map((set) => [set])];
+  // A list that both sides have leads to the same results on both.
+  for (const more of new Map(all.map((one) => [JSON.stringify(one), one])).values()) {
+    const unions = lists.flatMap((list) => [list, ...more.map((option) => [...new Set([...list, ...option])])]);
+    lists = [...new Map(unions.map((list) => [JSON.stringify(list), list])).values()];
     if (lists.length > maxExamples) throw new Incomparable(`too many values of ${key} are compared`);
   }
   return [undefined, ...distinct, other, ...lists];
@@ -65,7 +67,7 @@ function comparedWith(key: string, readers: readonly Reader[], kind: CallerKind,
     const [roles, tenantIds] = [mappedFrom(issuer, kind, 'role'), mappedFrom(issuer, kind, 'tenantId')];
     if (isAt(role)) {
       if (roles !== undefined) ranked.push(roles);
-      alternatives.push(allow.roles ?? [], [...(issuer.roles ?? [])]);
+      else alternatives.push(allow.roles ?? [], [...(issuer.roles ?? [])]);
     }
     if (isAt(tenant)) {
       if (tenantIds !== undefined) ranked.push(tenantIds);

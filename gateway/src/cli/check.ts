@@ -1,4 +1,4 @@
-import { ConfigError, createLogger, StartupError } from '@countersign/process-kit';
+import { ConfigError, createLogger, printable, StartupError } from '@countersign/process-kit';
 import type { GatewayConfig, Issuer, Route, Upstream, ValueSource } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { servedMethods } from '../config/path-pattern.ts';
@@ -63,8 +63,8 @@ export async function checkGateway(
     return line === undefined ? [] : [`  ${upstream.name}: ${line}`];
   });
   for (const line of [...presetLines(config.issuers), ...eventLines(config.issuers), ...tokens])
-    terminal.out(terminal.paint('quiet', line));
-  if (values.routes === true) for (const line of routeLines(config.routes)) terminal.out(line);
+    terminal.out(terminal.paint('quiet', printable(line)));
+  if (values.routes === true) for (const line of routeLines(config.routes)) terminal.out(printable(line));
   return 0;
 }
 

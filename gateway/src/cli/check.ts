@@ -1,6 +1,6 @@
 import { ConfigError, createLogger, printable, StartupError } from '@countersign/process-kit';
 import type { GatewayConfig, Issuer, Route, Upstream, ValueSource } from '../config/config.ts';
-import { loadConfig } from '../config/load.ts';
+import { loadConfig, loadWithoutFiles, type Outline } from '../config/load.ts';
 import { servedMethods } from '../config/path-pattern.ts';
 import { limitText, tokenText } from '../explain/route-text.ts';
 import { readAgreementKeys } from '../keys/key-files.ts';
@@ -13,6 +13,7 @@ import {
   configOption,
   readServeSettings,
   type Terminal,
+  UsageError,
   type Values,
   workersOf,
   workersOption,
@@ -28,6 +29,7 @@ export const check: Command = {
   options: [
     configOption,
     workersOption,
+    ['--without-keys', 'read neither variables nor the files with secrets, certificates and keys, such as in CI'],
     ['--services', 'ask each service for its key set, and name those that could use `algorithm: agreed`'],
     ['--routes', 'print each route with its rules, including the keys it inherits from groups'],
     ...reportOptions,
@@ -43,7 +45,9 @@ export async function checkGateway(
 ): Promise<number> {
   const file = configFile(values, positionals);
   const format = formatOf(values);
-  const { config, problems, warnings } = await examine(file, terminal, values);
+  if (values['without-keys'] === true && values.services === true)
+    throw new UsageError('--without-keys asks no service: omit --services');
+  const { config, problems, warnings, outline } = await examine(file, terminal, values);
   if (format !== 'text') {
     const report = { problems: problems.map(entryOf), warnings: warnings.map(entryOf) };
     return printReport(terminal, 'check', format, report);
@@ -62,7 +66,8 @@ export async function checkGateway(
     const line = tokenText(upstream);
     return line === undefined ? [] : [`  ${upstream.name}: ${line}`];
   });
-  for (const line of [...presetLines(config.issuers), ...eventLines(config.issuers), ...tokens])
+  const unread = outline === undefined ? [] : unreadLines(outline);
+  for (const line of [...unread, ...presetLines(config.issuers), ...eventLines(config.issuers), ...tokens])
     terminal.out(terminal.paint('quiet', printable(line)));
   if (values.routes === true) for (const line of routeLines(config.routes)) terminal.out(printable(line));
   return 0;
@@ -81,9 +86,15 @@ async function examine(file: string, terminal: Terminal, values: Values) {
       return undefined;
     }
   };
-  await collect(() => readServeSettings(terminal.env));
   const onWarnings = (lines: readonly string[]) => void warnings.push(...lines);
-  const config = await collect(() => loadConfig(file, terminal.env, { workers: workersOf(values), onWarnings }));
+  const context = { workers: workersOf(values), onWarnings };
+  if (values['without-keys'] === true) {
+    const isProduction = terminal.env.NODE_ENV === 'production';
+    const outline = await collect(() => loadWithoutFiles(file, { ...context, isProduction }));
+    return { config: outline?.config, problems, warnings, outline };
+  }
+  await collect(() => readServeSettings(terminal.env));
+  const config = await collect(() => loadConfig(file, terminal.env, context));
   if (config !== undefined) {
     await collect(() => buildAndStop(config, terminal));
     const differences = await Promise.all([...config.upstreams.values()].map(differenceOf));
@@ -96,7 +107,13 @@ async function examine(file: string, terminal: Terminal, values: Values) {
     if (values.services === true)
       warnings.push(...(await Promise.all([...config.upstreams.values()].map(notesOf))).flat());
   }
-  return { config, problems, warnings };
+  return { config, problems, warnings, outline: undefined };
+}
+
+/** Lists what `--without-keys` leaves out. */
+export function unreadLines({ variables, files }: Outline): readonly string[] {
+  const names = [...variables.map((name) => `\${${name}}`), ...files];
+  return names.length === 0 ? [] : [`  not read: ${printable(names.join(', '))}`];
 }
 
 async function buildAndStop(config: GatewayConfig, { env, nowMs }: Terminal): Promise<void> {

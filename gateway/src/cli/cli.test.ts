@@ -52,6 +52,20 @@ describe('countersign', () => {
     expect((await run()).code).toBe(2);
   });
 
+  test('checks a file without its variables and keys', async () => {
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of gateway.yaml
+    const withSecret = exampleHead.replace('8082"]', '8082"], identity: { algorithm: hmac-sha256, secret: "${KEY}" }');
+    writeFileSync(file, withSecret + exampleRoutes);
+    expect((await run('check', file)).code).toBe(1);
+    const checked = await run('check', file, '--without-keys');
+    expect(checked).toMatchObject({ code: 0, err: '' });
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of gateway.yaml
+    expect(checked.out).toContain('  not read: ${KEY}, ./gateway-keys');
+    writeFileSync(file, withSecret + exampleRoutes.replace('upstream: users-service', 'upstream: absent'));
+    expect((await run('check', file, '--without-keys')).err).toContain('"absent" is not an upstream');
+    expect((await run('check', file, '--without-keys', '--services')).code).toBe(2);
+  });
+
   test('colors standard output only', async () => {
     const paint = (text: string) => `<${text}>`;
     writeFileSync(file, exampleHead + exampleRoutes);
@@ -118,15 +132,15 @@ test.each([
   [['serve', '--log-fromat=text'], 'serve: unknown option --log-fromat; did you mean --log-format?'],
   [
     ['check', '--fast'],
-    'check: unknown option --fast; known: --config, --workers, --services, --routes, --json, --junit, --help',
+    'check: unknown option --fast; known: --config, --workers, --without-keys, --services, --routes, --json, --junit, --help',
   ],
   [
     ['check', '-x'],
-    'check: unknown option -x; known: --config, --workers, --services, --routes, --json, --junit, --help',
+    'check: unknown option -x; known: --config, --workers, --without-keys, --services, --routes, --json, --junit, --help',
   ],
   [
     ['check', '--constructor'],
-    'check: unknown option --constructor; known: --config, --workers, --services, --routes, --json, --junit, --help',
+    'check: unknown option --constructor; known: --config, --workers, --without-keys, --services, --routes, --json, --junit, --help',
   ],
   [['check', '--config'], 'check: --config needs a value'],
   [['check', '-c', '--workers', '2'], 'check: -c needs a value; if it begins with "-", write --config=VALUE'],

@@ -125,14 +125,27 @@ export type ListenerCertificate = ReturnType<typeof readListenerCertificate>;
  * Reading them here lets `check` find a pair that does not match. A reload applies a renewed pair together with the
  * rest of the configuration, or not at all.
  */
-export function readListenerCertificate({ listen: { tls }, decision, directory }: CheckedFile, refuse: Refuse) {
+export function readListenerCertificate(file: CheckedFile, refuse: Refuse) {
+  const { tls } = file.listen;
+  const { decision, directory, unread } = file;
   if (tls === undefined) return { certificate: undefined, decisionCa: undefined, files: [] };
   const files: FileRead[] = [];
+  if (unread !== undefined) {
+    const { clients } = tls;
+    for (const path of [tls.cert, tls.key, clients?.ca, decision?.clientCa]) if (path !== undefined) unread.add(path);
+    const certificate: Certificate = {
+      cert: '',
+      key: '',
+      expiresAtMs: 0,
+      clients: clients && { ca: '', mode: clients.mode },
+    };
+    return { certificate, decisionCa: decision?.clientCa && '', files };
+  }
   const using = <T extends Readonly<{ text: string }>>(place: Path, path: string, read: (file: NamedFile) => T) => {
-    const file = { key: 'cert' as const, path: resolve(directory, path) };
+    const named = { key: 'cert' as const, path: resolve(directory, path) };
     try {
-      const content = read(file);
-      files.push({ path: file.path, hash: hashOf(content.text) });
+      const content = read(named);
+      files.push({ path: named.path, hash: hashOf(content.text) });
       return content;
     } catch (error) {
       if (!(error instanceof UnusableTlsFile)) throw error;

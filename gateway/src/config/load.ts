@@ -14,9 +14,10 @@ import { checkTests, namesIn } from './checks/test-checks.ts';
 import { checkUpstreams } from './checks/upstream-checks.ts';
 import { type GatewayConfig, type PolicyTest, resolveConfig } from './config.ts';
 import { hashOf, type ListenerCertificate, readConfigFile, readListenerCertificate } from './files.ts';
+import { Placeholders } from './placeholders.ts';
 import { flattenRoutes } from './route-groups.ts';
 import { plainMessages } from './schema/messages.ts';
-import { schema } from './schema/schema.ts';
+import { type Document, schema } from './schema/schema.ts';
 import { readSecrets, type Secrets } from './secrets.ts';
 import { warningsOf } from './warnings.ts';
 
@@ -44,12 +45,49 @@ export type LoadContext = Readonly<{
 type ParseOptions = LoadContext & Readonly<{ file: string; env: Environment }>;
 
 /** Like {@link loadConfig}, for text that has already been read. */
-export function parseConfig(text: string, { file, env, ...context }: ParseOptions): GatewayConfig {
-  const absolute = resolve(file);
-  const source = readYaml(text, env);
+export function parseConfig(text: string, { env, ...options }: ParseOptions): GatewayConfig {
+  const isProduction = env.NODE_ENV === 'production';
+  return configOf(text, readSource(readYaml(text, env), { ...options, isProduction, unread: undefined })).config;
+}
+
+/**
+ * Reads a gateway.yaml without its variables, secrets, certificates and keys: variables have their defaults or
+ * placeholders, and no file that the configuration names is opened.
+ *
+ * @throws ConfigError like {@link loadConfig}.
+ */
+export function loadWithoutFiles(file: string, context: WithoutFiles = {}): Outline {
+  const text = readConfigFile(file);
+  const placeholders = new Placeholders(text);
+  for (;;) {
+    const unread = new Set<string>();
+    const { isProduction = false } = context;
+    const read = readSource(readYaml(text, placeholders.env), { file, ...context, isProduction, unread });
+    const { parsed, source, flat } = read;
+    if (!parsed.success && placeholders.revise(parsed.error.issues, source, flat)) continue;
+    const { config, document } = configOf(text, read);
+    const { identity, services, journal } = document;
+    const later = [identity.keys, ...Object.values(services).map(({ keys }) => keys), journal ?? []].flat();
+    return { config, document, variables: [...placeholders.used].sort(), files: [...later, ...unread] };
+  }
+}
+
+export type WithoutFiles = Omit<LoadContext, 'running'> & Readonly<{ isProduction?: boolean }>;
+
+/** A configuration, the variables that it uses, and the files that it names, as they stand in it. Neither was read. */
+export type Outline = Readonly<{
+  config: GatewayConfig;
+  document: Document;
+  variables: readonly string[];
+  files: readonly string[];
+}>;
+
+type ReadOptions = Omit<ParseOptions, 'env'> & Pick<CheckedFile, 'isProduction' | 'unread'>;
+
+function readSource(source: Source, options: ReadOptions) {
+  const { file, running, workers = 1, isFips = getFips() === 1, isProduction, unread } = options;
   const flat = flattenRoutes(source);
-  const { running, workers = 1, isFips = getFips() === 1 } = context;
-  const known = { directory: dirname(absolute), running, workers, isFips, isProduction: env.NODE_ENV === 'production' };
+  const known = { directory: dirname(resolve(file)), running, workers, isFips, isProduction, unread };
   let secrets: Secrets | undefined;
   let certificate: ListenerCertificate | undefined;
   const checked = withCrossChecks(schema, (wellFormed, isMalformed, refuse) => {
@@ -59,13 +97,21 @@ export function parseConfig(text: string, { file, env, ...context }: ParseOption
     for (const check of checks) check(whole, refuse);
   });
   const parsed = checked.safeParse(flat.value, { error: plainMessages });
+  return { options, source, flat, parsed, secrets, certificate };
+}
+
+function configOf(
+  text: string,
+  { options, source, flat, parsed, secrets, certificate }: ReturnType<typeof readSource>,
+) {
+  const { file, onWarnings } = options;
   const problems = problemsIn(file, source, parsed.error, flat);
   if (problems.length > 0 || !parsed.success || secrets === undefined || certificate === undefined) {
     throw new ConfigError(problems);
   }
-  context.onWarnings?.(warningsIn(file, source, flat, warningsOf(parsed.data, flat.value)));
-  return resolveConfig(parsed.data, {
-    file: absolute,
+  onWarnings?.(warningsIn(file, source, flat, warningsOf(parsed.data, flat.value)));
+  const config = resolveConfig(parsed.data, {
+    file: resolve(file),
     hash: hashOf(text),
     source,
     flat,
@@ -73,6 +119,7 @@ export function parseConfig(text: string, { file, env, ...context }: ParseOption
     certificate,
     placeOf: (path) => placeIn(file, source, path),
   });
+  return { config, document: parsed.data };
 }
 
 const placeIn = (file: string, source: Source, path: Path): string =>

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { isPublishedSecret } from '@countersign/identity';
 import { whyUnreadable } from '@countersign/process-kit';
@@ -19,12 +20,12 @@ const minSecretBytes = 32;
  * each service could then impersonate callers to the other.
  */
 export function readSecrets(
-  { upstreams, dpop, decision, issuers, directory }: CheckedFile,
+  { upstreams, dpop, decision, issuers, directory, unread }: CheckedFile,
   source: Source,
   refuse: Refuse,
 ) {
   const files: FileRead[] = [];
-  const reader = { source, directory, owners: new Map<string, string>(), files, refuse };
+  const reader = { source, directory, owners: new Map<string, string>(), files, refuse, unread };
   const events = issuers.flatMap(({ name, events: { sharedSignals } = {} }, index) => {
     if (sharedSignals === undefined || name === undefined) return [];
     const path = ['issuers', index, 'events', 'sharedSignals'];
@@ -65,6 +66,7 @@ type Reader = Readonly<{
   owners: Map<string, string>;
   files: FileRead[];
   refuse: Refuse;
+  unread: Set<string> | undefined;
 }>;
 
 function identityOf(
@@ -128,6 +130,10 @@ function readText(place: Place, key: Key, reader: Reader): Buffer | undefined {
     return refuse(`"${key}" and "${key}File" are both set: remove one of them`);
   if (text !== undefined && reader.source.originOf(path) !== 'variable') {
     return refuse(`must come from a variable without a default, such as "\${COMPLAINT_SECRET}", or from "${key}File"`);
+  }
+  if (reader.unread !== undefined) {
+    if (file !== undefined) reader.unread.add(file);
+    return createHash('sha256').update(JSON.stringify(path)).digest();
   }
   const bytes = text === undefined ? readFile(file ?? '', reader) : Buffer.from(text);
   if (typeof bytes === 'string') return refuse(bytes);

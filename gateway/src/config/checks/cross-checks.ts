@@ -54,6 +54,8 @@ export type CheckedFile = WellFormed<Document> &
     workers: number;
     isFips: boolean;
     isProduction: boolean;
+    /** If set, no file that the configuration names is opened, and their names are added here. */
+    unread: Set<string> | undefined;
     /** The settings of the running gateway, if the file is read for a reload. */
     running: StartSettings | undefined;
   }>;

@@ -26,7 +26,7 @@ export const unresolved = {
 };
 
 export function checkIssuers(file: CheckedFile, refuse: Refuse): void {
-  const { issuers, directory, isMalformed } = file;
+  const { issuers, isMalformed } = file;
   for (const [index, part] of issuers.entries()) {
     const isBad: IsBad = (...keys) => keys.some((key) => isMalformed('issuers', index, key));
     const refuseHere = below(refuse, 'issuers', index);
@@ -36,7 +36,7 @@ export function checkIssuers(file: CheckedFile, refuse: Refuse): void {
     checkTemplate(part, isBad, refuseHere);
     checkIssuerClaims(part, refuseHere);
     checkUrls(part, file, refuseHere);
-    if (!isBad('algorithms')) checkKeyFiles(part, directory, refuseHere);
+    if (!isBad('algorithms')) checkKeyFiles(part, file, refuseHere);
     if (!isBad('events', 'name', 'provider', 'template', 'claims')) checkEvents(part, refuseHere);
     checkConflicts(part, issuers.slice(0, index), refuseHere);
     checkIntrospection(part, issuers.slice(0, index), isBad, refuseHere);
@@ -194,13 +194,17 @@ function isAtNoTarget(url: string, upstreams: UpstreamPieces): boolean {
 }
 
 /** Checks that key files are usable. A URL without a scheme counts as a missing file. */
-function checkKeyFiles(part: IssuerPieces, directory: string, refuse: Refuse): void {
+function checkKeyFiles(part: IssuerPieces, { directory, unread }: CheckedFile, refuse: Refuse): void {
   const sources = [
     [part.jwks, ['jwks']],
     [part.events?.sharedSignals?.jwks, ['events', 'sharedSignals', 'jwks']],
   ] as const;
   for (const [source, path] of sources) {
     if (source === undefined || isFetched(source)) continue;
+    if (unread !== undefined) {
+      unread.add(source);
+      continue;
+    }
     const why = whyNoIssuerKeys(resolve(directory, source), algorithmsOf(part));
     if (why !== undefined) refuse(path, `is a file that ${why}; a URL begins with http:// or https://`);
   }

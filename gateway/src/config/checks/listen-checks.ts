@@ -96,14 +96,15 @@ function reaches(target: string, address: Address): boolean {
 /** The types of in-memory file systems (statfs(2)): tmpfs and ramfs. A restart of the machine loses their files. */
 const inMemory: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 
-export function checkJournal({ journal, issuers, listen, directory, isMalformed }: CheckedFile, refuse: Refuse): void {
+export function checkJournal(file: CheckedFile, refuse: Refuse): void {
+  const { journal, issuers, listen, directory, isMalformed, unread } = file;
   if (isMalformed('journal')) return;
   const hasEvents = issuers.some(({ events }) => events !== undefined);
   if (listen.events !== undefined && !hasEvents) refuse(['listen', 'events'], 'receives nothing: no issuer has events');
   if (journal === undefined) {
     const message = '"journal" is required with events: name a directory to store them in';
     if (hasEvents) refuse([], message, { absent: 'journal' });
-  } else if (inMemory.has(fileSystemOf(resolve(directory, journal)))) {
+  } else if (unread === undefined && inMemory.has(fileSystemOf(resolve(directory, journal)))) {
     const message = 'is in memory (tmpfs), so a restart of the machine would lose acknowledged events: name a disk';
     refuse(['journal'], message);
   }

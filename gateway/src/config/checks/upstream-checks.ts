@@ -9,7 +9,7 @@ export function checkUpstreams(file: CheckedFile, refuse: Refuse): void {
   for (const [name, part] of Object.entries(file.upstreams)) {
     const refuseHere = below(refuse, 'upstreams', name);
     checkTargets(part, file, refuseHere);
-    checkTls(part, file.directory, refuseHere);
+    checkTls(part, file, refuseHere);
     // FIPS 140-3, SP 800-186.
     if (file.isFips && part.identity?.algorithm === 'agreed') {
       const message = 'agreed needs X25519, which Node does not offer in FIPS mode: use ed25519 or hmac-sha256';
@@ -38,11 +38,15 @@ function checkTargets(
   }
 }
 
-function checkTls({ tls, targets }: UpstreamPieces[string], directory: string, refuse: Refuse): void {
+function checkTls({ tls, targets }: UpstreamPieces[string], { directory, unread }: CheckedFile, refuse: Refuse): void {
   if (tls === undefined) return;
   if (targets?.some((target) => target.startsWith('http:'))) refuse(['tls'], 'works only with https targets');
   if ((tls.cert === undefined) !== (tls.key === undefined)) {
     refuse(['tls'], 'set both "cert" and "key", or neither');
+    return;
+  }
+  if (unread !== undefined) {
+    for (const path of [tls.ca, tls.cert, tls.key]) if (path !== undefined) unread.add(path);
     return;
   }
   try {

@@ -1,0 +1,78 @@
+import { hash } from 'node:crypto';
+import type { Issuer } from '../config/config.ts';
+import type { Claims, StatusClaims } from './claims.ts';
+import type { TokenStatus } from './verified-tokens.ts';
+
+/**
+ * What a route's rules read from a token besides the members that every log line has: `user_id`, `client_id`, `actor`
+ * and `tenant_id`. With it, `countersign replay` decides the request again.
+ */
+export type LoggedCaller = Readonly<{
+  iss: string;
+  role?: string | undefined;
+  /** The scopes that rules and services of the configuration know: those in the token, and the others. */
+  scope?: readonly string[] | undefined;
+  other_scope?: readonly string[] | undefined;
+  actor_iss?: string | undefined;
+  bound?: true | undefined;
+  /** By name, each claim that a rule of the configuration reads. Absent if the values are too long. */
+  claims?: Readonly<Record<string, readonly unknown[]>> | undefined;
+  /** See {@link mappingOf}. */
+  mapping: string;
+}>;
+
+/** A token can have hundreds of groups, and each of its requests has a line. */
+const maxClaimCharacters = 1024;
+
+/** The part of the log line that is the same for all requests with a token, as an object and as its JSON. */
+export type LoggedPart = Readonly<{ caller: LoggedCaller; json: string }>;
+
+const parts = new WeakMap<TokenStatus, LoggedPart>();
+
+/** Serializes the part once for each token. It has no id that the log line does not have otherwise. */
+export function loggedPartOf(token: TokenStatus): LoggedPart {
+  let part = parts.get(token);
+  if (part === undefined) {
+    const caller = loggedCaller(token.claims, token.issuer.config);
+    part = { caller, json: JSON.stringify({ caller }).slice(1, -1) };
+    parts.set(token, part);
+  }
+  return part;
+}
+
+function loggedCaller(claims: TokenStatus['claims'] & Bound, issuer: Issuer): LoggedCaller {
+  const { kind, role, scope, act, jkt, certificate } = claims;
+  const kept = Object.fromEntries(issuer.kept.claims.map((name) => [name, claims.kept.get(name) ?? []]));
+  const others = [...issuer.kept.scopes].filter((one) => !scope.includes(one));
+  return {
+    iss: claims.issuer,
+    role,
+    scope: scope.length === 0 ? undefined : scope,
+    other_scope: others.length === 0 ? undefined : others,
+    actor_iss: act?.iss,
+    bound: jkt !== undefined || certificate !== undefined ? true : undefined,
+    claims: JSON.stringify(kept).length > maxClaimCharacters ? undefined : kept,
+    mapping: mappingOf(issuer)[kind],
+  };
+}
+
+type Bound = Partial<Pick<Claims, 'jkt' | 'certificate'>>;
+
+const mappings = new WeakMap<Issuer, Readonly<Record<StatusClaims['kind'], string>>>();
+
+/**
+ * Returns hashes of the settings that turn a token into its OAuth client, role, tenant and scopes, in this order and
+ * separated by dots. If a hash differs between two configurations, they may read the value differently.
+ */
+export function mappingOf(issuer: Issuer): Readonly<Record<StatusClaims['kind'], string>> {
+  const known = mappings.get(issuer);
+  if (known !== undefined) return known;
+  const { claims, machines, tenantPrefix, template } = issuer;
+  const of = ({ role, tenantId }: Readonly<Partial<Record<'role' | 'tenantId', unknown>>>) =>
+    [[claims.client, machines.when], role, [tenantId, tenantPrefix, template], claims.scope]
+      .map((part) => hash('sha256', JSON.stringify(part ?? null), 'base64url').slice(0, 6))
+      .join('.');
+  const mapping = { user: of(claims), client: of(machines) };
+  mappings.set(issuer, mapping);
+  return mapping;
+}

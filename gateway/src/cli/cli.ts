@@ -8,6 +8,7 @@ import { explain } from './explain-command.ts';
 import { init } from './init.ts';
 import { integrate } from './integrate.ts';
 import { keys } from './keys.ts';
+import { replay } from './replay-command.ts';
 import { serve } from './serve.ts';
 import { test } from './test-command.ts';
 import { token } from './token.ts';
@@ -23,7 +24,19 @@ const schema: Command = {
   },
 };
 
-const commands: readonly Command[] = [init, serve, check, test, explain, token, schema, keys, integrate, conformance];
+const commands: readonly Command[] = [
+  init,
+  serve,
+  check,
+  test,
+  explain,
+  replay,
+  token,
+  schema,
+  keys,
+  integrate,
+  conformance,
+];
 
 /**
  * Runs one command line.

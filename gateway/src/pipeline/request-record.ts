@@ -9,6 +9,8 @@ import type { LoggedPart } from '../tokens/logged-caller.ts';
 /** Where clients find metadata about the path that refused them (RFC 9728 section 5.1). */
 export type ChallengeMetadata = Readonly<{ urlFor(host: string | undefined, path: string): string }>;
 
+export const maxLoggedPathLength = 1024;
+
 /**
  * What goes into the request's log line. Each stage adds its findings, so that the log line of a refusal has them too.
  * All fields exist from the start, because growing an object costs more than some stages do.

@@ -60,6 +60,7 @@ export const importRules: Readonly<Record<string, FolderRules>> = {
       ['reload', 'Opens the resources of a configuration, and replaces it with the next one.'],
       ['decision', 'Answers the auth requests of nginx, Caddy, HAProxy, Traefik and Envoy.'],
       ['listen', 'The public and the internal listener: the Express app, TLS, parse errors, pipelining.'],
+      ['replay', 'Decides the requests of a log again, by a changed configuration.'],
       ['explain', 'Says how a request would be handled: for the command line, the API, the pages and policy tests.'],
       [
         'pipeline',

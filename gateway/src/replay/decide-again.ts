@@ -1,0 +1,175 @@
+import type { GatewayConfig, Issuer, ValueSource } from '../config/config.ts';
+import { AppError } from '../errors.ts';
+import { maxLoggedPathLength } from '../pipeline/request-record.ts';
+import type { Grant, PolicyCaller } from '../routing/policy.ts';
+import { createRouteTable, parseRequestTarget, routesOn } from '../routing/route-table.ts';
+import { findIssuer } from '../tokens/claim-mapping/find-issuer.ts';
+import { mappingOf } from '../tokens/logged-caller.ts';
+import { type Decision, decisionOf, type LoggedCaller, type LogLine } from './log-line.ts';
+
+/**
+ * A recorded request, decided again. `unknown` names what the line lacks. `token` means that the gateway had refused
+ * the token, and that the route still reads one: whether the token is valid is not decided again.
+ */
+export type Outcome =
+  | Readonly<{ is: 'same' | 'token' | 'undecided' }>
+  | Readonly<{ is: 'changed'; before: Decision; after: Decision }>
+  | Readonly<{ is: 'unknown'; lacks: string }>;
+
+/** Thrown where a rule reads what the line does not have, so that nothing is guessed. */
+class Lacking extends Error {}
+
+function lack(what: string): never {
+  throw new Lacking(what);
+}
+
+const outcomes = { same: { is: 'same' }, token: { is: 'token' }, undecided: { is: 'undecided' } } as const;
+
+/** Creates the replay of a configuration. It uses the route tables and rules that serve requests. */
+export function createDecideAgain(config: GatewayConfig): (line: LogLine) => Outcome {
+  const tables = {
+    public: createRouteTable('public', routesOn('public', config)),
+    internal: createRouteTable('internal', routesOn('internal', config)),
+  };
+  const issuers = new Map(config.issuers.map((issuer) => [issuer.issuer, { config: issuer }]));
+
+  function matchAgain({ listener, method, path, upgrade }: LogLine) {
+    if (path.length >= maxLoggedPathLength) lack(`the path after ${maxLoggedPathLength} characters`);
+    try {
+      const matched = tables[listener ?? 'public'].match(method, parseRequestTarget(path).path);
+      return upgrade === true && !matched.route.websocket ? { ...matched, code: 'upgrade_not_allowed' } : matched;
+    } catch (error) {
+      if (error instanceof AppError) return { route: undefined, code: error.code as string };
+      throw error;
+    }
+  }
+
+  function decide(line: LogLine, before: Decision): Decision | 'token' {
+    // No configuration changes these.
+    if (before.code === 'uri_too_long' || line.detail?.part === 'query') return before;
+    const matched = matchAgain(line);
+    // An earlier version did not say whether the path or the query was at fault.
+    if (before.code === 'invalid_target' && matched.route !== undefined) lack('the part of the URL that was at fault');
+    if ('code' in matched) return { route: matched.route?.name, code: matched.code, kind: undefined };
+    const { route, policy, params } = matched;
+    const as = (code: string | undefined, kind?: Decision['kind']) => ({ route: route.name, code, kind });
+    // A public route ignores tokens.
+    if (route.auth === 'public') return as(undefined, 'anonymous');
+    if (line.identity === undefined && before.code !== 'upgrade_not_allowed' && before.route !== undefined)
+      return before.route === route.name ? 'token' : as(before.code);
+    const issuer = line.caller && findIssuer(issuers, line.caller.iss)?.config;
+    const code = line.caller && refusalByIssuer(line, line.caller, issuer);
+    if (code !== undefined) return as(code);
+    const caller = callerIn(line, issuer);
+    for (const rule of policy) {
+      const refusal = rule.refusal(caller, params);
+      if (refusal !== undefined) return as(refusal);
+    }
+    return as(undefined, caller.kind);
+  }
+
+  return (line) => {
+    const before = decisionOf(line);
+    if (before === undefined) return outcomes.undecided;
+    try {
+      const after = decide(line, before);
+      if (after === 'token') return outcomes.token;
+      const isSame = before.route === after.route && before.code === after.code && before.kind === after.kind;
+      return isSame ? outcomes.same : { is: 'changed', before, after };
+    } catch (error) {
+      if (error instanceof Lacking) return { is: 'unknown', lacks: error.message };
+      throw error;
+    }
+  };
+}
+
+/** Returns the refusal of a token whose values this configuration's issuer may not give. */
+function refusalByIssuer(line: LogLine, caller: LoggedCaller, issuer: Issuer | undefined): string | undefined {
+  // A service presents a txn-token, from which no claim is read again.
+  if (line.identity === 'service') return issuer === undefined ? 'txn_token_invalid' : undefined;
+  if (issuer === undefined) return 'token_issuer_unknown';
+  const { kind, clientId, role, tenantId } = lazily(line, caller, issuer);
+  if (issuer.clients !== undefined && !issuer.clients.includes(clientId ?? '')) return 'token_client_refused';
+  if (kind === 'client' && !issuer.machines.isAccepted) return 'token_machine_refused';
+  const isOutside = (allowed: ReadonlySet<string> | undefined, read: () => string | undefined) => {
+    const value = allowed && read();
+    return value !== undefined && allowed?.has(value) === false;
+  };
+  if (isOutside(issuer.tenants, tenantId)) return 'token_tenant_refused';
+  return isOutside(issuer.roles, role) ? 'token_role_refused' : undefined;
+}
+
+function callerIn(line: LogLine, issuer: Issuer | undefined): PolicyCaller {
+  const { identity, caller, rule, transaction_id: isForAnother } = line;
+  if (identity === 'service') {
+    const principal = isForAnother === undefined ? undefined : { token: { claims: grantIn(line, caller, issuer) } };
+    return { kind: 'service', serviceId: line.service_id ?? lack('the service'), principal };
+  }
+  if (identity === 'user' || identity === 'client') {
+    const claims = grantIn(line, caller, issuer);
+    return { kind: identity, token: { claims }, bound: caller?.bound === true };
+  }
+  // Only the last rule tells whether the gateway looked for a token.
+  if (identity === undefined || rule === undefined || rule === 'auth: public')
+    lack('the token, which the gateway did not read');
+  return { kind: 'anonymous' };
+}
+
+/** Reads what the configuration might read differently only when a rule asks for it. */
+function grantIn(line: LogLine, caller: LoggedCaller | undefined, issuer: Issuer | undefined): Grant {
+  if (caller === undefined || issuer === undefined) return lack('the caller: an earlier version wrote the line');
+  const { kind, clientId, role, tenantId, isScopeKnown } = lazily(line, caller, issuer);
+  const { scope = [], other_scope: others = [], claims } = caller;
+  const scopes = {
+    includes(one: string): boolean {
+      if (!isScopeKnown) lack('the scopes, which are read differently');
+      return scope.includes(one) || (others.includes(one) ? false : lack(`the scope ${one}`));
+    },
+  };
+  const kept = {
+    get: (name: string) => (claims && Object.hasOwn(claims, name) ? claims[name] : lack(`the claim ${name}`)),
+  };
+  return {
+    kind,
+    userId: line.user_id,
+    issuer: caller.iss,
+    clientId,
+    get role() {
+      return role();
+    },
+    get tenantId() {
+      return tenantId();
+    },
+    scope: scopes as unknown as Grant['scope'],
+    act: line.actor === undefined ? undefined : { sub: line.actor, iss: caller.actor_iss ?? lack('the actor') },
+    kept: kept as unknown as Grant['kept'],
+  };
+}
+
+function lazily(line: LogLine, caller: LoggedCaller, issuer: Issuer) {
+  const kind = line.user_id === undefined ? ('client' as const) : ('user' as const);
+  const [client, role, tenant, scope] = sameParts(caller.mapping, mappingOf(issuer)[kind]);
+  if (!client) lack('the OAuth client, which is read differently');
+  const sources = kind === 'user' ? issuer.claims : issuer.machines;
+  return {
+    kind,
+    clientId: line.client_id,
+    role: () => (role ? caller.role : otherwise(sources.role, 'the role')),
+    tenantId: () => (tenant ? line.tenant_id : otherwise(sources.tenantId, 'the tenant', issuer.tenantPrefix)),
+    isScopeKnown: scope === true,
+  };
+}
+
+function sameParts(recorded: string, own: string): readonly boolean[] {
+  if (recorded === own) return allSame;
+  const parts = recorded.split('.');
+  return own.split('.').map((part, at) => part === parts[at]);
+}
+
+const allSame = [true, true, true, true];
+
+/** Returns a value that is read differently, if every token has the same one. */
+function otherwise(source: ValueSource | undefined, what: string, prefix = ''): string | undefined {
+  if (source === undefined) return undefined;
+  return source.kind === 'constant' ? prefix + source.value : lack(`${what}, which is read differently`);
+}

@@ -5,7 +5,7 @@ import { loadWithoutFiles } from '../config/load.ts';
 import { createDecideAgain } from '../replay/decide-again.ts';
 import { type Decision, readLine } from '../replay/log-line.ts';
 import { readLines } from '../replay/read-log.ts';
-import { type ChangeGroup, Summary, type UnknownGroup } from '../replay/summary.ts';
+import { type Group, Summary } from '../replay/summary.ts';
 import { type Command, jsonOption, type Terminal, text, UsageError } from './command.ts';
 import { jsonText } from './report.ts';
 
@@ -67,7 +67,7 @@ async function replayLog(
       number += 1;
       const line = readLine(written);
       if (line === 'broken') summary.addBroken(`${log}:${number}`);
-      else if (line === 'other') summary.otherLines += 1;
+      else if (line === 'other') summary.lines.other += 1;
       else summary.add(line, decideAgain(line));
     }
   }
@@ -82,8 +82,6 @@ function policyOf({ redacted }: GatewayConfig): string {
   return JSON.stringify([issuers, routes], (key, value) => (unreadKeys.includes(key) ? undefined : value));
 }
 
-const barWidth = 30;
-
 /** Shows a bar on standard error if that is a terminal. The size of a pipe is unknown, so it counts as empty. */
 function createProgress(logs: readonly string[]) {
   const isShown = process.stderr.isTTY === true;
@@ -93,92 +91,64 @@ function createProgress(logs: readonly string[]) {
     add(count: number) {
       bytes += count;
       const percent = Math.min(100, Math.floor((100 * bytes) / Math.max(total, bytes)));
-      if (!isShown || percent === shown) return;
+      if (isShown && percent !== shown) process.stderr.write(`\r[${'#'.repeat(percent / 4).padEnd(25)}] ${percent} %`);
       shown = percent;
-      const done = Math.round((barWidth * percent) / 100);
-      process.stderr.write(`\r[${'#'.repeat(done)}${' '.repeat(barWidth - done)}] ${percent} %`);
     },
     end: () => void (isShown && process.stderr.write('\r\x1b[K')),
   };
 }
 
-/** The form of `--json`. docs/operations/replay.md describes it. */
-function documentOf(summary: Summary) {
-  const { counts, changes, unknowns, tokens, otherLines, brokenLines, broken } = summary;
-  const groupOf = ({ role, tenant, requests, callers, isExact, requestIds }: ChangeGroup | UnknownGroup) => ({
-    role: role ?? null,
-    tenant: tenant ?? null,
-    requests,
-    callers,
-    callers_exact: isExact,
-    request_ids: requestIds,
-  });
-  return {
-    same: counts.same,
-    changed: counts.changed,
-    unknown: counts.unknown,
-    changes: changes.map((group) => {
-      const { access, before, after } = group;
-      return { access, before: shown(before), after: shown(after), ...groupOf(group) };
-    }),
-    unknowns: unknowns.map((group) => ({ route: group.route ?? null, lacks: group.lacks, ...groupOf(group) })),
-    not_replayed: { refused_before_the_rules: Object.fromEntries(tokens), without_decision: counts.undecided },
-    lines: { other: otherLines, broken: brokenLines, first_broken: broken },
-  };
+function documentOf({ counts: { token: _, undecided, ...counts }, groups, tokens, lines }: Summary) {
+  return { ...counts, groups, not_replayed: { refused_before_the_rules: tokens, without_decision: undecided }, lines };
 }
-
-const shown = ({ route, code, kind }: Decision) => ({ route: route ?? null, code: code ?? null, kind: kind ?? null });
 
 const maxShown = 100;
+const number = (count: number): string => count.toLocaleString('en');
+const counted = (count: number, noun: string): string => `${number(count)} ${noun}${count === 1 ? '' : 's'}`;
 
-function linesOf(summary: Summary): readonly string[] {
-  const { counts, changes, unknowns, tokens, otherLines, brokenLines, broken } = summary;
-  const number = (count: number) => count.toLocaleString('en');
-  const lines = [`${number(counts.same)} same, ${number(counts.changed)} changed, ${number(counts.unknown)} unknown`];
-  const whose = ({ role, tenant }: ChangeGroup | UnknownGroup) =>
-    [role === null ? 'other roles and tenants' : role && `role ${role}`, tenant && `tenant ${tenant}`].flatMap(
-      (part) => (part ? [`${part}, `] : []),
-    );
-  const who = ({ callers, isExact }: ChangeGroup | UnknownGroup, kind: string) =>
-    callers === 0 ? kind : `${isExact ? '' : 'at least '}${number(callers)} caller${callers === 1 ? '' : 's'}`;
-  const add = (group: ChangeGroup | UnknownGroup, text: string) => {
-    lines.push(
-      `  ${text}: ${whose(group).join('')}${number(group.requests)} request${group.requests === 1 ? '' : 's'}`,
-    );
-    lines.push(`    ${group.requestIds.join(' ')}${group.requests > group.requestIds.length ? ' …' : ''}`);
-  };
-  if (changes.length > 0) lines.push('', 'Changed:');
-  for (const group of changes.slice(0, maxShown)) add(group, changeText(group, who(group, 'unnamed callers')));
-  if (unknowns.length > 0) lines.push('', 'Unknown, because the log lacks what the configuration reads:');
-  for (const group of unknowns.slice(0, maxShown))
-    add(group, `${who(group, 'requests')} of ${routeText(group.route)}: ${group.lacks}`);
-  const more = Math.max(0, changes.length - maxShown) + Math.max(0, unknowns.length - maxShown);
-  if (more > 0) lines.push(`  and ${number(more)} more groups: see --json`);
-  const codes = [...tokens].map(([code, count]) => `${code} ${number(count)}`).join(', ');
-  lines.push('', "Not replayed: limits, a token's validity, proofs and bodies.");
-  if (codes !== '') lines.push(`  refused before the rules, as it would be again if its reason still holds: ${codes}`);
-  if (counts.undecided > 0) lines.push(`  without a decision about a route: ${number(counts.undecided)}`);
-  if (otherLines > 0) lines.push(`  other lines: ${number(otherLines)}`);
-  const first = `${broken.join(', ')}${brokenLines > broken.length ? ', …' : ''}`;
-  if (brokenLines > 0) lines.push(`  broken lines: ${number(brokenLines)} (${first})`);
-  return lines;
+function linesOf({
+  counts,
+  groups,
+  tokens,
+  lines: { other, broken, first_broken: first },
+}: Summary): readonly string[] {
+  const codes = Object.entries(tokens).map(([code, count]) => `${code} ${number(count)}`);
+  const notes = [
+    codes.length > 0 && `refused before the rules, and again while the reason holds: ${codes.join(', ')}`,
+    counts.undecided > 0 && `without a decision about a route: ${number(counts.undecided)}`,
+    other > 0 && `other lines: ${number(other)}`,
+    broken > 0 && `broken lines: ${number(broken)} (${first.join(', ')}${broken > first.length ? ', …' : ''})`,
+  ];
+  return [
+    `${number(counts.same)} same, ${number(counts.changed)} changed, ${number(counts.unknown)} unknown`,
+    '',
+    ...groups
+      .slice(0, maxShown)
+      .flatMap((group) => [
+        `${changeText(group)}: ${whose(group)}${counted(group.requests, 'request')}`,
+        `  ${group.request_ids.join(' ')}${group.requests > group.request_ids.length ? ' …' : ''}`,
+      ]),
+    ...(groups.length > maxShown ? [`and ${counted(groups.length - maxShown, 'more group')}: see --json`] : []),
+    ...(groups.length > 0 ? [''] : []),
+    "Not replayed: limits, a token's validity, proofs and bodies.",
+    ...notes.flatMap((note) => (note === false ? [] : [`  ${note}`])),
+  ];
 }
 
-const routeText = (route: string | undefined): string => (route === undefined ? 'no route' : `route ${route}`);
+const whose = ({ role, tenant }: Group): string =>
+  role === '*' ? 'other roles and tenants, ' : `${role ? `role ${role}, ` : ''}${tenant ? `tenant ${tenant}, ` : ''}`;
 
-function changeText({ access, before, after, callers }: ChangeGroup, who: string): string {
-  const isOne = callers === 1;
-  const from = `${who} of ${routeText(before.route)}`;
-  const to = after.route === undefined || before.route === after.route ? '' : `, now ${routeText(after.route)}`;
-  const was = `was ${before.code}${before.route === after.route ? '' : ` at ${routeText(before.route)}`}`;
-  switch (access) {
-    case 'lost':
-      return `${from} ${isOne ? 'loses' : 'lose'} access (${after.code}${to})`;
-    case 'gained':
-      return `${who} ${isOne ? 'gains' : 'gain'} access to ${routeText(after.route)} (${was})`;
-    case 'kept':
-      return `${from} ${isOne ? 'is' : 'are'} served as ${after.kind} instead of ${before.kind}${to}`;
-    case 'refused':
-      return `${from} ${isOne ? 'is' : 'are'} refused with ${after.code} instead of ${before.code}${to}`;
-  }
+const routeText = ({ route }: Decision): string => (route === undefined ? 'no route' : `route ${route}`);
+
+function changeText({ access, before, after = before, lacks, callers, callers_exact: isExact }: Group): string {
+  const who = callers === 0 ? 'unnamed callers' : `${isExact ? '' : 'at least '}${counted(callers, 'caller')}`;
+  const where = before.route === after.route || after.route === undefined ? '' : `, by ${routeText(after)}`;
+  const what = {
+    lost: `would lose access (${after.code})`,
+    gained: `would gain access (was ${before.code})`,
+    kept: `would be served as ${after.kind} instead of ${before.kind}`,
+    refused: `would be refused with ${after.code} instead of ${before.code}`,
+    unknown: `are unknown, because the log lacks ${lacks}`,
+  };
+  return `${who} of ${routeText(before)} ${what[access]}${where}`;
 }

@@ -130,7 +130,7 @@ const impossible = [
   [
     'a user id that is not encoded',
     'issuer: third, userId: "c:a.b", role: agent, tenantId: t',
-    '"c:a.b" is not base64url, in which this issuer\'s user ids are encoded',
+    '"c:a.b" is not base64url, in which this issuer encodes user ids',
   ],
   [
     'a user with the id of the OAuth client',
@@ -150,7 +150,7 @@ const impossible = [
   [
     'a machine whose client is not an id',
     'issuer: fourth, client: "https://web"',
-    '"https://web" is not an id, so a token with this OAuth client is refused',
+    '"https://web" is not an id, so the gateway refuses such a token',
   ],
 ] as const;
 

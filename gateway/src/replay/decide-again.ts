@@ -14,7 +14,7 @@ import { type Decision, decisionOf, type LoggedCaller, type LogLine } from './lo
 export type Outcome =
   | Readonly<{ is: 'same' | 'token' | 'undecided' }>
   | Readonly<{ is: 'changed'; before: Decision; after: Decision }>
-  | Readonly<{ is: 'unknown'; lacks: string }>;
+  | Readonly<{ is: 'unknown'; before: Decision; lacks: string }>;
 
 /** Thrown where a rule reads what the line does not have, so that nothing is guessed. */
 class Lacking extends Error {}
@@ -58,9 +58,12 @@ export function createDecideAgain(config: GatewayConfig): (line: LogLine) => Out
     if (line.identity === undefined && before.code !== 'upgrade_not_allowed' && before.route !== undefined)
       return before.route === route.name ? 'token' : as(before.code);
     const issuer = line.caller && findIssuer(issuers, line.caller.iss)?.config;
-    const code = line.caller && refusalByIssuer(line, line.caller, issuer);
-    if (code !== undefined) return as(code);
+    if (line.caller !== undefined && issuer === undefined) {
+      return as(line.identity === 'service' ? 'txn_token_invalid' : 'token_issuer_unknown');
+    }
     const caller = callerIn(line, issuer);
+    const refused = issuer && 'bound' in caller ? refusalByIssuer(caller.token.claims, issuer) : undefined;
+    if (refused !== undefined) return as(refused);
     for (const rule of policy) {
       const refusal = rule.refusal(caller, params);
       if (refusal !== undefined) return as(refusal);
@@ -77,99 +80,69 @@ export function createDecideAgain(config: GatewayConfig): (line: LogLine) => Out
       const isSame = before.route === after.route && before.code === after.code && before.kind === after.kind;
       return isSame ? outcomes.same : { is: 'changed', before, after };
     } catch (error) {
-      if (error instanceof Lacking) return { is: 'unknown', lacks: error.message };
+      if (error instanceof Lacking) return { is: 'unknown', before, lacks: error.message };
       throw error;
     }
   };
 }
 
 /** Returns the refusal of a token whose values this configuration's issuer may not give. */
-function refusalByIssuer(line: LogLine, caller: LoggedCaller, issuer: Issuer | undefined): string | undefined {
-  // A service presents a txn-token, from which no claim is read again.
-  if (line.identity === 'service') return issuer === undefined ? 'txn_token_invalid' : undefined;
-  if (issuer === undefined) return 'token_issuer_unknown';
-  const { kind, clientId, role, tenantId } = lazily(line, caller, issuer);
-  if (issuer.clients !== undefined && !issuer.clients.includes(clientId ?? '')) return 'token_client_refused';
-  if (kind === 'client' && !issuer.machines.isAccepted) return 'token_machine_refused';
-  const isOutside = (allowed: ReadonlySet<string> | undefined, read: () => string | undefined) => {
-    const value = allowed && read();
-    return value !== undefined && allowed?.has(value) === false;
-  };
-  if (isOutside(issuer.tenants, tenantId)) return 'token_tenant_refused';
-  return isOutside(issuer.roles, role) ? 'token_role_refused' : undefined;
+function refusalByIssuer(claims: Grant, { clients, machines, tenants, roles }: Issuer): string | undefined {
+  if (clients !== undefined && !clients.includes(claims.clientId ?? '')) return 'token_client_refused';
+  if (claims.kind === 'client' && !machines.isAccepted) return 'token_machine_refused';
+  const [tenant, role] = [tenants && claims.tenantId, roles && claims.role];
+  if (tenant !== undefined && !tenants?.has(tenant)) return 'token_tenant_refused';
+  return role !== undefined && !roles?.has(role) ? 'token_role_refused' : undefined;
 }
 
 function callerIn(line: LogLine, issuer: Issuer | undefined): PolicyCaller {
-  const { identity, caller, rule, transaction_id: isForAnother } = line;
+  const { identity, caller, rule } = line;
   if (identity === 'service') {
-    const principal = isForAnother === undefined ? undefined : { token: { claims: grantIn(line, caller, issuer) } };
-    return { kind: 'service', serviceId: line.service_id ?? lack('the service'), principal };
+    const principal = line.transaction_id && { token: { claims: grantIn(line, caller, issuer) } };
+    return { kind: identity, serviceId: line.service_id ?? lack('the service'), principal: principal || undefined };
   }
-  if (identity === 'user' || identity === 'client') {
-    const claims = grantIn(line, caller, issuer);
-    return { kind: identity, token: { claims }, bound: caller?.bound === true };
-  }
+  if (identity === 'user' || identity === 'client')
+    return { kind: identity, token: { claims: grantIn(line, caller, issuer) }, bound: caller?.bound === true };
   // Only the last rule tells whether the gateway looked for a token.
   if (identity === undefined || rule === undefined || rule === 'auth: public')
     lack('the token, which the gateway did not read');
   return { kind: 'anonymous' };
 }
 
-/** Reads what the configuration might read differently only when a rule asks for it. */
+/** A value that the configuration might read differently is lacking only when a rule asks for it. */
 function grantIn(line: LogLine, caller: LoggedCaller | undefined, issuer: Issuer | undefined): Grant {
   if (caller === undefined || issuer === undefined) return lack('the caller: an earlier version wrote the line');
-  const { kind, clientId, role, tenantId, isScopeKnown } = lazily(line, caller, issuer);
-  const { scope = [], other_scope: others = [], claims } = caller;
-  const scopes = {
-    includes(one: string): boolean {
-      if (!isScopeKnown) lack('the scopes, which are read differently');
-      return scope.includes(one) || (others.includes(one) ? false : lack(`the scope ${one}`));
-    },
+  const kind = line.user_id === undefined ? 'client' : 'user';
+  const recorded = caller.mapping.split('.');
+  const [client, role, tenant, scope] = mappingOf(issuer)
+    [kind].split('.')
+    .map((part, at) => part === recorded[at]);
+  if (!client) lack('the OAuth client, which is read differently');
+  const sources = kind === 'user' ? issuer.claims : issuer.machines;
+  const scopes = (one: string): boolean => {
+    if (!scope) lack('the scopes, which are read differently');
+    return caller.scope.includes(one) || (caller.other_scope.includes(one) ? false : lack(`the scope ${one}`));
   };
-  const kept = {
-    get: (name: string) => (claims && Object.hasOwn(claims, name) ? claims[name] : lack(`the claim ${name}`)),
-  };
+  const valuesOf = (name: string) =>
+    caller.claims && Object.hasOwn(caller.claims, name) ? caller.claims[name] : lack(`the claim ${name}`);
   return {
     kind,
     userId: line.user_id,
     issuer: caller.iss,
-    clientId,
+    clientId: line.client_id,
     get role() {
-      return role();
+      return role ? caller.role : sameForAll(sources.role, 'the role');
     },
     get tenantId() {
-      return tenantId();
+      return tenant ? line.tenant_id : sameForAll(sources.tenantId, 'the tenant', issuer.tenantPrefix);
     },
-    scope: scopes as unknown as Grant['scope'],
+    scope: { includes: scopes } as unknown as Grant['scope'],
     act: line.actor === undefined ? undefined : { sub: line.actor, iss: caller.actor_iss ?? lack('the actor') },
-    kept: kept as unknown as Grant['kept'],
+    kept: { get: valuesOf } as unknown as Grant['kept'],
   };
 }
 
-function lazily(line: LogLine, caller: LoggedCaller, issuer: Issuer) {
-  const kind = line.user_id === undefined ? ('client' as const) : ('user' as const);
-  const [client, role, tenant, scope] = sameParts(caller.mapping, mappingOf(issuer)[kind]);
-  if (!client) lack('the OAuth client, which is read differently');
-  const sources = kind === 'user' ? issuer.claims : issuer.machines;
-  return {
-    kind,
-    clientId: line.client_id,
-    role: () => (role ? caller.role : otherwise(sources.role, 'the role')),
-    tenantId: () => (tenant ? line.tenant_id : otherwise(sources.tenantId, 'the tenant', issuer.tenantPrefix)),
-    isScopeKnown: scope === true,
-  };
-}
-
-function sameParts(recorded: string, own: string): readonly boolean[] {
-  if (recorded === own) return allSame;
-  const parts = recorded.split('.');
-  return own.split('.').map((part, at) => part === parts[at]);
-}
-
-const allSame = [true, true, true, true];
-
-/** Returns a value that is read differently, if every token has the same one. */
-function otherwise(source: ValueSource | undefined, what: string, prefix = ''): string | undefined {
+function sameForAll(source: ValueSource | undefined, what: string, prefix = ''): string | undefined {
   if (source === undefined) return undefined;
   return source.kind === 'constant' ? prefix + source.value : lack(`${what}, which is read differently`);
 }

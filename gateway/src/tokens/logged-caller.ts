@@ -3,29 +3,11 @@ import type { Issuer } from '../config/config.ts';
 import type { Claims, StatusClaims } from './claims.ts';
 import type { TokenStatus } from './verified-tokens.ts';
 
-/**
- * What a route's rules read from a token besides the members that every log line has: `user_id`, `client_id`, `actor`
- * and `tenant_id`. With it, `countersign replay` decides the request again.
- */
-export type LoggedCaller = Readonly<{
-  iss: string;
-  role?: string | undefined;
-  /** The scopes that rules and services of the configuration know: those in the token, and the others. */
-  scope?: readonly string[] | undefined;
-  other_scope?: readonly string[] | undefined;
-  actor_iss?: string | undefined;
-  bound?: true | undefined;
-  /** By name, each claim that a rule of the configuration reads. Absent if the values are too long. */
-  claims?: Readonly<Record<string, readonly unknown[]>> | undefined;
-  /** See {@link mappingOf}. */
-  mapping: string;
-}>;
-
 /** A token can have hundreds of groups, and each of its requests has a line. */
 const maxClaimCharacters = 1024;
 
 /** The part of the log line that is the same for all requests with a token, as an object and as its JSON. */
-export type LoggedPart = Readonly<{ caller: LoggedCaller; json: string }>;
+export type LoggedPart = Readonly<{ caller: object; json: string }>;
 
 const parts = new WeakMap<TokenStatus, LoggedPart>();
 
@@ -40,7 +22,11 @@ export function loggedPartOf(token: TokenStatus): LoggedPart {
   return part;
 }
 
-function loggedCaller(claims: TokenStatus['claims'] & Bound, issuer: Issuer): LoggedCaller {
+/**
+ * Returns what a route's rules read from a token besides the members that every line has: `user_id`, `client_id`,
+ * `actor` and `tenant_id`. With it, `countersign replay` decides the request again.
+ */
+function loggedCaller(claims: TokenStatus['claims'] & Bound, issuer: Issuer) {
   const { kind, role, scope, act, jkt, certificate } = claims;
   const kept = Object.fromEntries(issuer.kept.claims.map((name) => [name, claims.kept.get(name) ?? []]));
   const others = [...issuer.kept.scopes].filter((one) => !scope.includes(one));
@@ -48,9 +34,11 @@ function loggedCaller(claims: TokenStatus['claims'] & Bound, issuer: Issuer): Lo
     iss: claims.issuer,
     role,
     scope: scope.length === 0 ? undefined : scope,
+    /** The scopes that the configuration knows and the token lacks. */
     other_scope: others.length === 0 ? undefined : others,
     actor_iss: act?.iss,
     bound: jkt !== undefined || certificate !== undefined ? true : undefined,
+    /** Every claim that a rule of the configuration reads. */
     claims: JSON.stringify(kept).length > maxClaimCharacters ? undefined : kept,
     mapping: mappingOf(issuer)[kind],
   };

@@ -184,20 +184,20 @@ export function whyImpossible(as: TestCaller, issuer: Issuer, allow: Allow = {})
 
 function idProblem({ userId, client }: TestCaller, issuer: Issuer): Impossible | undefined {
   const { userPrefix, subjectEncoding, claims, isStrict } = issuer;
-  if ((isStrict || userId === undefined) && client !== undefined && !idPattern.test(client)) {
-    return { key: 'client', message: `"${client}" is not an id, so a token with this OAuth client is refused` };
-  }
+  const isClient = client === undefined || idPattern.test(client) || (userId !== undefined && !isStrict);
+  if (!isClient) return { key: 'client', message: `"${client}" is not an id, so the gateway refuses such a token` };
   if (userId === undefined) return undefined;
-  if (!userId.startsWith(userPrefix)) {
-    return { key: 'userId', message: `"${userId}" lacks the issuer's userPrefix "${userPrefix}"` };
+  const refused = (why: string): Impossible => ({ key: 'userId', message: `"${userId}" ${why}` });
+  if (!userId.startsWith(userPrefix)) return refused(`lacks the issuer's userPrefix "${userPrefix}"`);
+  const own = userId.slice(userPrefix.length);
+  if (subjectEncoding === 'none') {
+    const isSubject = claims.userId.length === 1 && claims.userId[0] === 'sub';
+    return isSubject && own === client
+      ? refused('is also the OAuth client, so the token belongs to a machine')
+      : undefined;
   }
-  const encoded = userId.slice(userPrefix.length);
-  if (subjectEncoding === 'base64url' && Buffer.from(encoded, 'base64url').toString('base64url') !== encoded) {
-    return { key: 'userId', message: `"${userId}" is not base64url, in which this issuer's user ids are encoded` };
-  }
-  const isSubject = claims.userId.length === 1 && claims.userId[0] === 'sub' && subjectEncoding === 'none';
-  if (!isSubject || encoded !== client) return undefined;
-  return { key: 'userId', message: `"${userId}" is also the OAuth client, so the token belongs to a machine` };
+  const isEncoded = Buffer.from(own, 'base64url').toString('base64url') === own;
+  return isEncoded ? undefined : refused('is not base64url, in which this issuer encodes user ids');
 }
 
 /** Finds what every token of the issuer has. Only a machine's role may be absent, if it is read from one claim. */

@@ -169,8 +169,8 @@ test('says whose access changes, from plain and gzip logs, and what it did not r
     '1 caller of route legal would gain access (was claim_not_allowed): role auditor, tenant ACME, 2 requests',
     '1 caller of route moved would be served as anonymous instead of user: role auditor, tenant ACME, 2 requests',
     '1 caller of route gone would be refused with no_route instead of client_not_allowed: 2 requests',
-    'unnamed callers of no route are unknown, because the log lacks the token, which the gateway did not read: 14 requests\n  ID ID ID …',
-    '1 caller of route export are unknown, because the log lacks the scope orders.write: role admin, tenant ACME, 2 requests',
+    'unnamed callers of no route cannot be decided, because the log lacks the token, which the gateway did not read: 14 requests\n  ID ID ID …',
+    '1 caller of route export cannot be decided, because the log lacks the scope orders.write: role admin, tenant ACME, 2 requests',
   ])
     expect(shown).toContain(`\n${line}`);
   expect(shown.split('\n\n').at(-1)).toBe(`Not replayed: limits, a token's validity, proofs and bodies.

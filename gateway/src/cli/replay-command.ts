@@ -148,7 +148,7 @@ function changeText({ access, before, after = before, lacks, callers, callers_ex
     gained: `would gain access (was ${before.code})`,
     kept: `would be served as ${after.kind} instead of ${before.kind}`,
     refused: `would be refused with ${after.code} instead of ${before.code}`,
-    unknown: `are unknown, because the log lacks ${lacks}`,
+    unknown: `cannot be decided, because the log lacks ${lacks}`,
   };
   return `${who} of ${routeText(before)} ${what[access]}${where}`;
 }

@@ -17,9 +17,15 @@ export type Outcome =
   | Readonly<{ is: 'unknown'; before: Decision; lacks: string }>;
 
 /** Thrown where a rule reads what the line does not have, so that nothing is guessed. */
-class Lacking extends Error {}
+class Lacking {
+  readonly what: string;
+  constructor(what: string) {
+    this.what = what;
+  }
+}
 
 function lack(what: string): never {
+  // Not an Error, whose stack would cost more than the decision.
   throw new Lacking(what);
 }
 
@@ -80,7 +86,7 @@ export function createDecideAgain(config: GatewayConfig): (line: LogLine) => Out
       const isSame = before.route === after.route && before.code === after.code && before.kind === after.kind;
       return isSame ? outcomes.same : { is: 'changed', before, after };
     } catch (error) {
-      if (error instanceof Lacking) return { is: 'unknown', before, lacks: error.message };
+      if (error instanceof Lacking) return { is: 'unknown', before, lacks: error.what };
       throw error;
     }
   };

@@ -49,7 +49,7 @@ export type Decision = Readonly<{
 
 /** @returns `other` for a line of another kind, such as a service's, and `broken` if it cannot be read. */
 export function readLine(written: string): LogLine | 'other' | 'broken' {
-  if (written.trim() === '') return 'other';
+  if (written === '' || written === '\r') return 'other';
   let line: unknown;
   try {
     line = JSON.parse(written);

@@ -5,8 +5,8 @@ import type { Decision, LogLine } from './log-line.ts';
 export type Group = Readonly<{
   access: 'lost' | 'gained' | 'kept' | 'refused' | 'unknown';
   before: Decision;
-  after?: Decision;
-  lacks?: string;
+  after: Decision | undefined;
+  lacks: string | undefined;
   /** `*` in the group of all roles and tenants that did not get one of their own. */
   role: string | undefined;
   tenant: string | undefined;
@@ -43,13 +43,14 @@ export class Summary {
     if (outcome.is === 'token') this.tokens[`${line.code}`] = (this.tokens[`${line.code}`] ?? 0) + 1;
     if (outcome.is !== 'changed' && outcome.is !== 'unknown') return;
     const { caller, tenant_id: tenant } = line;
-    const { is: _, ...decided } = outcome;
-    const kind = JSON.stringify(decided);
+    const { is: _, ...decided } = { after: undefined, lacks: undefined, ...outcome };
+    const { before, after, lacks } = decided;
+    const kind = [before.route, before.code, before.kind, after?.route, after?.code, after?.kind, lacks].join(' ');
     let key = `${kind} ${caller?.role} ${tenant}`;
     if (!this.#groups.has(key) && this.#groups.size >= maxGroups) key = kind;
     const group = this.#groups.get(key) ?? {
-      access: outcome.is === 'unknown' ? 'unknown' : accessOf(outcome.before, outcome.after),
       ...decided,
+      access: after === undefined ? ('unknown' as const) : accessOf(before, after),
       ...(key === kind ? { role: '*', tenant: '*' } : { role: caller?.role, tenant }),
       requests: 0,
       callers: 0,

@@ -5,6 +5,7 @@ import type { TokenStatus } from './verified-tokens.ts';
 
 /** A token can have hundreds of groups, and each of its requests has a line. */
 const maxClaimCharacters = 1024;
+const emptyLength = '{}'.length;
 
 /** The part of the log line that is the same for all requests with a token, as an object and as its JSON. */
 export type LoggedPart = Readonly<{ caller: object; json: string }>;
@@ -29,6 +30,8 @@ export function loggedPartOf(token: TokenStatus): LoggedPart {
 function loggedCaller(claims: TokenStatus['claims'] & Bound, issuer: Issuer) {
   const { kind, role, scope, act, jkt, certificate } = claims;
   const kept = Object.fromEntries(issuer.kept.claims.map((name) => [name, claims.kept.get(name) ?? []]));
+  const { length } = JSON.stringify(kept);
+  const isShort = length > emptyLength && length <= maxClaimCharacters;
   const others = [...issuer.kept.scopes].filter((one) => !scope.includes(one));
   return {
     iss: claims.issuer,
@@ -39,7 +42,7 @@ function loggedCaller(claims: TokenStatus['claims'] & Bound, issuer: Issuer) {
     actor_iss: act?.iss,
     bound: jkt !== undefined || certificate !== undefined ? true : undefined,
     /** Every claim that a rule of the configuration reads. */
-    claims: JSON.stringify(kept).length > maxClaimCharacters ? undefined : kept,
+    claims: isShort ? kept : undefined,
     mapping: mappingOf(issuer)[kind],
   };
 }

@@ -186,6 +186,12 @@ test('exits with 0 against the file that decided, and with 2 if nothing can be c
     code: 0,
     out: expect.stringMatching(/^110 same, 0 changed, 0 unknown\n/),
   });
+  // Nothing changed, but not every decision is known.
+  writeFileSync(inHome('scope.yaml'), gateway.yaml.replace('scopes: [orders.read]', 'scopes: [orders.read, x]'));
+  expect(await run(inHome('a.log'), '--against', inHome('scope.yaml'))).toMatchObject({
+    code: 1,
+    out: expect.stringMatching(/^109 same, 0 changed, 1 unknown\n/),
+  });
   writeFileSync(inHome('empty.log'), '');
   writeFileSync(inHome('cut.gz'), gzipSync(before).subarray(0, 900));
   writeFileSync(inHome('bad.yaml'), 'version: 2');

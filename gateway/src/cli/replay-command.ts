@@ -47,6 +47,7 @@ async function replayLogs(logs: readonly string[], file: string, terminal: Termi
     try {
       await replayLog(log, summary, decideAgain, progress.add);
     } catch (error) {
+      progress.end();
       if (typeof (error as NodeJS.ErrnoException).code !== 'string') throw error;
       throw new ConfigError([`${log}: ${whyUnreadable(error)}`]);
     }

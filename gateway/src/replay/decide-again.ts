@@ -1,4 +1,4 @@
-import type { GatewayConfig, Issuer, ValueSource } from '../config/config.ts';
+import type { GatewayConfig, Issuer, Scalar, ValueSource } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { maxLoggedPathLength } from '../pipeline/request-record.ts';
 import type { Grant, PolicyCaller } from '../routing/policy.ts';
@@ -125,7 +125,7 @@ function grantIn(line: LogLine, caller: LoggedCaller | undefined, issuer: Issuer
     .map((part, at) => part === recorded[at]);
   if (!client) lack('the OAuth client, which is read differently');
   const sources = kind === 'user' ? issuer.claims : issuer.machines;
-  const scopes = (one: string): boolean => {
+  const hasScope = (one: string): boolean => {
     if (!scope) lack('the scopes, which are read differently');
     return caller.scope.includes(one) || (caller.other_scope.includes(one) ? false : lack(`the scope ${one}`));
   };
@@ -142,9 +142,9 @@ function grantIn(line: LogLine, caller: LoggedCaller | undefined, issuer: Issuer
     get tenantId() {
       return tenant ? line.tenant_id : sameForAll(sources.tenantId, 'the tenant', issuer.tenantPrefix);
     },
-    scope: { includes: scopes } as unknown as Grant['scope'],
+    scope: Object.assign([...caller.scope], { includes: hasScope }),
     act: line.actor === undefined ? undefined : { sub: line.actor, iss: caller.actor_iss ?? lack('the actor') },
-    kept: { get: valuesOf } as unknown as Grant['kept'],
+    kept: Object.assign(new Map<string, readonly Scalar[]>(), { get: valuesOf }),
   };
 }
 

@@ -50,7 +50,7 @@ describe('the part of a log line that a token has', () => {
 
   test.each([
     ['the OAuth client', 'claims: { client: cid }', [true, false, false, false]],
-    ['who is a machine', 'machines: { when: { gty: [x] } }', [true, false, false, false]],
+    ['the kind of caller', 'machines: { when: { gty: [x] } }', [true, false, false, false]],
     ['the role', 'claims: { role: { from: role, map: { a: agent } } }', [false, true, false, false]],
     ['the tenant', 'tenantPrefix: "a:"', [false, false, true, false]],
     ['the scopes', 'claims: { scope: scp }', [false, false, false, true]],

@@ -1,6 +1,5 @@
 import { type Path, unknown } from '@countersign/strict-yaml';
 import type { Warning } from './checks/problems.ts';
-import { intersectionOf } from './checks/route-checks.ts';
 import { type Names, rolesOf } from './checks/tenant-checks.ts';
 import { parsePattern, type Segment, servedMethods, shapeOf } from './path-pattern.ts';
 import type { Issuer } from './schema/issuers/issuers.ts';
@@ -87,7 +86,7 @@ const isFrom = ({ issuer, template }: Issuer, iss: string): boolean =>
   issuer === iss ||
   (template !== undefined && template.value === undefined && iss.startsWith(issuer.split('{')[0] ?? ''));
 
-type Place = Readonly<{ segments: readonly Segment[]; routes: readonly Readonly<{ route: Route; index: number }>[] }>;
+type Place = { readonly segments: readonly Segment[]; readonly routes: { route: Route; index: number }[] };
 
 /**
  * Finds routes that take methods from a broader one: with POST at `/orders`, a GET there is 405, although `/orders/**`
@@ -96,18 +95,20 @@ type Place = Readonly<{ segments: readonly Segment[]; routes: readonly Readonly<
  */
 export function takenMethods(routes: readonly Route[]): readonly Warning[] {
   const places = new Map<string, Place>();
+  // The starts of the shapes that end with `**`.
+  const starts = new Set<string>();
   for (const [index, route] of routes.entries()) {
     const segments = parsePattern(route.path) as readonly Segment[];
-    const key = `${route.auth === 'service'} ${shapeOf(segments)}`;
-    places.set(key, { segments, routes: [...(places.get(key)?.routes ?? []), { route, index }] });
+    const key = `${listenerOf(route)}/${shapeOf(segments)}`;
+    const place = places.get(key) ?? { segments, routes: [] };
+    places.set(key, place);
+    place.routes.push({ route, index });
+    if (!key.endsWith('**')) continue;
+    for (let at = key.indexOf('/'); at !== -1; at = key.indexOf('/', at + 1)) starts.add(key.slice(0, at + 1));
   }
-  const broad = [...places.values()]
-    .filter(({ segments }) => segments.at(-1)?.kind === 'rest')
-    .sort((a, b) => b.segments.length - a.segments.length);
   return [...places.values()].flatMap((place) => {
     const [first] = place.routes;
-    // The longest one that covers the place would serve it otherwise.
-    const broader = broad.find((other) => other !== place && covers(other, place));
+    const broader = broaderThan(place, places, starts);
     if (first === undefined || broader === undefined) return [];
     const isItsPath = shapeOf(broader.segments.slice(0, -1)) === shapeOf(place.segments);
     const served = new Set(place.routes.flatMap(({ route }) => servedMethods(route.methods)));
@@ -122,8 +123,24 @@ export function takenMethods(routes: readonly Route[]): readonly Warning[] {
   });
 }
 
-function covers(broader: Place, { segments, routes }: Place): boolean {
-  const isSameListener = (broader.routes[0]?.route.auth === 'service') === (routes[0]?.route.auth === 'service');
-  const both = isSameListener ? intersectionOf(broader.segments, segments) : undefined;
-  return both !== undefined && shapeOf(both) === shapeOf(segments);
+const listenerOf = ({ auth }: Route): string => (auth === 'service' ? 'internal' : 'public');
+
+/** Returns the longest other place with `**` that would serve the paths of this one. */
+function broaderThan(
+  { segments, routes: [first] }: Place,
+  places: ReadonlyMap<string, Place>,
+  starts: ReadonlySet<string>,
+) {
+  let found: Place | undefined;
+  let reached = first === undefined ? [] : [`${listenerOf(first.route)}/`];
+  for (const segment of [...segments, undefined]) {
+    for (const start of reached) {
+      const place = places.get(`${start}**`);
+      if (place !== undefined && place.segments !== segments) found = place;
+    }
+    if (segment === undefined || segment.kind === 'rest') break;
+    const next = segment.kind === 'literal' ? [':', segment.text] : [':'];
+    reached = reached.flatMap((start) => next.map((text) => `${start}${text}/`)).filter((start) => starts.has(start));
+  }
+  return found;
 }

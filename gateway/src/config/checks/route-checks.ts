@@ -263,7 +263,7 @@ function hasCommonMethod({ route: one }: Placed, { route: other }: Placed): bool
 }
 
 /** @returns The pattern of the paths that match both. Undefined if there are none. */
-export function intersectionOf(one: readonly Segment[], other: readonly Segment[]): readonly Segment[] | undefined {
+function intersectionOf(one: readonly Segment[], other: readonly Segment[]): readonly Segment[] | undefined {
   const both: Segment[] = [];
   for (let at = 0; ; at += 1) {
     const [left, right] = [one[at], other[at]];

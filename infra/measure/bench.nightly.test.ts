@@ -53,6 +53,17 @@ test(
 );
 
 test(
+  'bench:whole measures every form beside jose, and chains of services',
+  async () => {
+    const output = await run('whole.ts', short);
+    expect(output).not.toContain('– (');
+    expect(output.match(/^\| jose, behind HAProxy \| \d/gm)).toHaveLength(4);
+    expect(output.match(/^\| agreed \| \d/gm)).toHaveLength(4);
+  },
+  timeoutMs,
+);
+
+test(
   'bench:stages measures every part and the total',
   async () => {
     const output = await run('stages.ts', short);

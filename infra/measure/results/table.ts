@@ -110,6 +110,26 @@ export const decisionTable = (samples: Samples<Sample>): string => {
   ]);
 };
 
+/**
+ * CPU time of a gateway or proxy and of the services behind it, compared with the first row's. The slowest row comes
+ * first.
+ */
+export const wholeTable = (samples: Samples<Sample>): string => {
+  const both = ({ cpuMicros, askedMicros }: Sample) => cpuMicros + askedMicros;
+  const medianOf = (own: readonly Sample[]) => median(own.map(both));
+  return samplesTable(
+    '',
+    new Map([...samples].sort(([, a], [, b]) => medianOf(b) - medianOf(a))),
+    [
+      { ...cpu, header: 'CPU µs: gateway or proxy' },
+      { header: 'CPU µs: services', of: ({ askedMicros }) => askedMicros, digits: 1 },
+      { header: 'both', of: both, digits: 1 },
+      { header: 'of jose', of: both, shows: 'ratio' },
+    ],
+    [...samples.keys()][0],
+  );
+};
+
 /** Latencies, and what each server adds to the first within a round. */
 export const latencyTable = (samples: Samples<Latency>): string =>
   samplesTable('server', samples, [

@@ -28,12 +28,11 @@ const { values } = parseArgs({
 });
 
 type Framework = ServiceOptions['framework'];
-const frameworks: readonly Framework[] = ['express', 'fastify'];
 
 await runBench('whole', { ...values, gateways: [ownGateway] }, async (bench) => {
   const { machine, conditions, site } = bench;
   const text = [machine, conditions];
-  for (const framework of frameworks) {
+  for (const framework of ['express', 'fastify'] as const) {
     const subjects: Subject[] = [];
     for (const form of ['jose', 'jose-once'] as const) subjects.push(await rival(form, framework, 1, bench));
     for (const form of Object.keys(signatures)) subjects.push(await ours(form, framework, 1, bench));
@@ -73,31 +72,25 @@ async function ours(algorithm: string, framework: Framework, count: number, benc
   const keys = names.map((name) => createServiceKey(name, site));
   const pathTo = (name: string) => `/internal/${name}`;
   const options = { folder: ownGateway, algorithm, cores: cores?.server };
+  const services = names.map((name, at) => `  ${name}: { keys: ${keys[at]?.file} }\n`);
+  const further = names.slice(1).map((name, at) => ({ name, caller: names[at], port: ports[at + 1] }));
+  const upstreams = further.map(
+    ({ name, port }) =>
+      `  ${name}: { targets: ["http://127.0.0.1:${port}"], identity: ${signatures[algorithm]}, txnToken: true }\n`,
+  );
+  const routes = further.map(
+    ({ name, caller }) =>
+      `  - { name: ${name}, path: ${pathTo(name)}, methods: [GET], upstream: ${name}, auth: service, callers: [${caller}] }\n`,
+  );
   const nested = {
-    services: `services: { ${names.map((name, at) => `${name}: { keys: ${keys[at]?.file} }`).join(', ')} }`,
-    upstreams: names
-      .flatMap((name, at) =>
-        at === 0
-          ? []
-          : [
-              `  ${name}: { targets: ["http://127.0.0.1:${ports[at]}"], identity: ${signatures[algorithm]}, txnToken: true }\n`,
-            ],
-      )
-      .join(''),
-    routes: names
-      .flatMap((name, at) =>
-        at === 0
-          ? []
-          : [
-              `  - { name: ${name}, path: ${pathTo(name)}, methods: [GET], upstream: ${name}, auth: service, callers: [${names[at - 1]}] }\n`,
-            ],
-      )
-      .join(''),
+    services: `services:\n${services.join('')}`,
+    upstreams: upstreams.join(''),
+    routes: routes.join(''),
   };
   const upstream = { ...site, upstreamOrigin: `http://127.0.0.1:${ports[0]}` };
   const gateway = await startGateway(upstream, { ...options, ...(count > 1 && { nested }) });
   const isToken = algorithm.startsWith('token-');
-  const services = names.map(
+  const programs = names.map(
     (audience, at): ServiceOptions => ({
       port: ports[at] ?? 0,
       framework,
@@ -109,7 +102,7 @@ async function ours(algorithm: string, framework: Framework, count: number, benc
       ...(names[at + 1] && { next: gateway.internal + pathTo(names[at + 1] ?? ''), key: keys[at]?.jwk }),
     }),
   );
-  const running = await startServices(services, bench);
+  const running = await startServices(programs, bench);
   return subject(algorithm, { ...gateway, asks: running }, bench);
 }
 
@@ -137,11 +130,7 @@ function createServiceKey(name: string, site: Site) {
   return { jwk: { ...privateKey.export({ format: 'jwk' }), kid }, file };
 }
 
-async function subject(
-  name: string,
-  server: Omit<Subject, 'name' | 'requestsFile'>,
-  { site }: Bench,
-): Promise<Subject> {
+async function subject(name: string, server: Omit<Subject, 'name' | 'requestsFile'>, { site }: Bench) {
   process.stderr.write(`started ${name}\n`);
   await eventually(() => expectOk(server.origin + benchPath, site.tokens[0]), 30_000);
   return { ...server, name, requestsFile: site.writeRequests('requests', [benchPath]) };

@@ -124,7 +124,7 @@ function readHeader(header: Readonly<Record<string, unknown>>): Signer {
 }
 
 function readTime(iat: unknown, nowMs: number): number {
-  if (typeof iat !== 'number' || !isUnixSeconds(iat)) throw invalid('iat');
+  if (!isUnixSeconds(iat)) throw invalid('iat');
   const isFuture = iat * 1000 > nowMs + toleranceMs;
   if (isFuture || nowMs >= (iat + proofLifetimeSec) * 1000 + toleranceMs) {
     throw new AppError('dpop_proof_expired', { detail: { ageSec: Math.round(nowMs / 1000) - iat } });

@@ -22,7 +22,6 @@ export type Vector = Readonly<{
   requests_before?: readonly VectorRequest[];
   request: VectorRequest;
   identity?: unknown;
-  signature_base?: string;
   refused?: string;
   exempt?: true;
 }>;

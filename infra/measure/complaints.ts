@@ -15,7 +15,6 @@ const run = (command: string, ...args: string[]) => execFileSync(command, args, 
 const ask = (sql: string) => run('psql', new URL(`/${database}`, databaseUrl).href, '-tAc', sql);
 const databaseBytes = () => Number(ask(`select pg_database_size('${database}')`));
 
-/** The measured processes, by name. */
 function processes(launcher: number): [name: string, pids: readonly number[]][] {
   const children = run('ps', '--ppid', String(launcher), '-ww', '-o', 'pid=,args=').matchAll(
     /^ *(\d+) .* ([a-z-]+)\/src\/main\.ts/gm,

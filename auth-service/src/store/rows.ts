@@ -8,7 +8,6 @@ type Table = keyof AuthSchema;
 const matching = (values: object) => (is: ExpressionBuilder<AuthSchema, 'tenants'>) =>
   is.and(Object.entries(values).map(([name, value]) => is(name as 'id', value === null ? 'is' : '=', value)));
 
-/** Selects from the rows with these values. */
 export const rowsWith = <T extends Table>(trx: Trx, table: T, values: Partial<Row<T>>) =>
   trx.selectFrom(table as 'tenants').where(matching(values)) as unknown as SelectQueryBuilder<AuthSchema, T, unknown>;
 

@@ -19,7 +19,6 @@ import { type Case, cases, oldWays, otherCategories, recentWays, type Step } fro
 const hourMs = 3_600_000;
 const monthMs = 30 * 24 * hourMs;
 const complaintsOfATenant = 12;
-/** Every sixth complaint has a picture. */
 const complaintsPerPicture = 6;
 
 // The auth-service and the users-service read the same file. This service ignores names, addresses and the password.

@@ -61,7 +61,6 @@ export function findEvents(trx: Trx, ids: readonly string[]): Promise<FeedEvent[
     .execute();
 }
 
-/** Returns the number of the tenant's last event. */
 export async function lastSeq(trx: Trx): Promise<number> {
   const last = trx.selectFrom('events').select('seq').orderBy('seq', 'desc').limit(1);
   return (await last.executeTakeFirst())?.seq ?? 0;

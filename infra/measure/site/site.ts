@@ -47,7 +47,6 @@ export async function openSite(cores: string | undefined) {
     issuer: issuerName,
     audience,
     jwks: minted.jwks,
-    /** The public key of the issuer, in a PEM file. */
     publicKeyFile,
     /** The URL of the key set and the revocation feeds. */
     issuerOrigin: issuer.url,

@@ -159,7 +159,6 @@ type CourierParts = Readonly<{
   db: AuthDatabase;
   logger: Logger;
   deliver: Readonly<Record<OutboxTopic, Deliver>>;
-  /** Timeout of one delivery. */
   timeoutMs?: number;
   onResult?: (topic: OutboxTopic, result: 'delivered' | 'retried' | 'parked') => void;
 }>;

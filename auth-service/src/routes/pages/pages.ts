@@ -91,7 +91,6 @@ export function accountPageRoutes(parts: RouteParts): Readonly<{ router: Router;
     return isBelow && req.accepts(['json', 'html']) === 'html' ? noPage : undefined;
   }
 
-  /** Shows an error on its page. */
   const formatError: FormatError = (error, _entry, req) => {
     const asked = pageFor(req, error);
     if (asked === undefined) return undefined;

@@ -48,7 +48,6 @@ const validOf = (trx: Trx, userId: string) =>
     .where('delegations.user_id', '=', userId)
     .where(isLiveInSession);
 
-/** Counts a user's valid delegations in a tenant. */
 export async function countDelegations(trx: Trx, tenantId: string, userId: string): Promise<number> {
   const valid = validOf(trx, userId).where('delegations.tenant_id', '=', tenantId);
   return (await valid.select(countRows).executeTakeFirstOrThrow()).count;

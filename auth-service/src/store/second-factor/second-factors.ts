@@ -3,7 +3,6 @@ import type { SealedTotp } from '../../domain/second-factor/totp.ts';
 import { insert, remove, rowsWith, update } from '../rows.ts';
 import { now, type Trx } from '../transaction.ts';
 
-/** Whether this user must enter a second factor. */
 export async function hasSecondFactor(trx: Trx, userId: string): Promise<boolean> {
   const confirmed = rowsWith(trx, 'totp', { user_id: userId }).where('confirmed_at', 'is not', null);
   return (await confirmed.select('user_id').executeTakeFirst()) !== undefined;

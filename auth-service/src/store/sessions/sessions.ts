@@ -51,7 +51,6 @@ export const listOwnSessions = (db: AuthDatabase, userId: string) =>
       .execute(),
   );
 
-/** Identifies a session within its tenant. */
 export type SessionKey = Readonly<{ tenantId: string; sessionId: string }>;
 
 /** How a person authenticated when the session started. @returns undefined if the session has ended. */

@@ -81,7 +81,6 @@ export const acceptInvitation = (trx: Trx, id: string, userId: string) =>
     .returning('role')
     .executeTakeFirst();
 
-/** Whether this address has an open invitation. */
 export async function isInvited(trx: Trx, email: string): Promise<boolean> {
   const open = rowsWith(trx, 'invitations', { email_ci: email }).select('id').where(isOpen);
   return (await open.limit(1).executeTakeFirst()) !== undefined;

@@ -49,7 +49,6 @@ export function changeComplaint(
     .executeTakeFirstOrThrow();
 }
 
-/** Whether other complaints are duplicates of this one. */
 export async function hasDuplicates(trx: Trx, id: string): Promise<boolean> {
   const found = trx.selectFrom('complaints').select('id').where('duplicate_of', '=', id).limit(1);
   return (await found.execute()).length > 0;

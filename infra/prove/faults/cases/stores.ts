@@ -10,7 +10,6 @@ const withoutReplayMemory = {
   mayFire: ['InternalFault'],
 } as const;
 
-/** Faults in Redis and PostgreSQL. */
 export const storeFaults: readonly Fault[] = [
   {
     name: 'Redis killed',

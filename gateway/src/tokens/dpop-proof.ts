@@ -42,7 +42,6 @@ export function importProofKey(jwk: unknown, algorithm: ProofAlgorithm): ProofKe
 const isProofAlgorithm = (name: unknown): name is ProofAlgorithm =>
   (proofAlgorithms as readonly unknown[]).includes(name);
 
-/** The request that a proof came with. */
 export type ProvenRequest = Readonly<{
   method: string;
   /** The request target's path, unchanged. */

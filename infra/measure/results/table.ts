@@ -68,7 +68,6 @@ const p99: Column<Latency> = { header: 'p99 ms', of: ({ p99Ms }) => p99Ms, digit
 /** The name of the baseline server. */
 export const limitName = 'limit';
 
-/** Compares servers with the baseline. */
 export const comparisonTable = (samples: Samples<Sample>): string =>
   samplesTable(
     'server',

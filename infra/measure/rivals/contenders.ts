@@ -7,7 +7,6 @@ import { limitName } from '../results/table.ts';
 import { benchPath, nodeOf, signatures, startGateway } from '../site/gateway.ts';
 import { expectOk, type Site } from '../site/site.ts';
 
-/** A server that is measured. */
 export type Contender = Readonly<{
   name: string;
   start(site: Site, cores: string | undefined): Promise<RunningServer & Readonly<{ origin: string }>>;

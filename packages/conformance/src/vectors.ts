@@ -35,7 +35,6 @@ type VectorFile = Readonly<{
   vectors: readonly Vector[];
 }>;
 
-/** The vectors of the installed identity package. */
 export const readVectors = (): VectorFile =>
   JSON.parse(readFileSync(fileURLToPath(import.meta.resolve('@countersign/identity/vectors.json')), 'utf8'));
 

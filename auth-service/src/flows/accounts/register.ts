@@ -14,7 +14,6 @@ import { type HttpCaller, judge, turnOf } from '../sessions/throttle.ts';
 import { joinTenant } from '../tenants/members.ts';
 import type { PasswordParts } from './passwords.ts';
 
-/** The registration mode, and the tenant and role of new accounts. */
 export type RegistrationRules = Readonly<{
   mode: RegistrationMode;
   /** If undefined, new accounts have no tenant until they accept an invitation. */

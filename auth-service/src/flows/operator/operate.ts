@@ -97,7 +97,6 @@ const changeUser = <T>(db: AuthDatabase, email: string, change: (trx: Trx, userI
     throw new AppError('not_found', { errors: [{ path: 'EMAIL', message: 'no account has this address' }] });
   });
 
-/** Lists all tenants by slug. */
 export const everyTenant = (db: AuthDatabase) =>
   db.transaction({ role: roles.operator }, (trx) =>
     trx.selectFrom('tenants').select(['id', 'slug', 'name', 'status']).orderBy('slug').execute(),

@@ -60,7 +60,6 @@ const repeatable = z
   .transform((given) => [given].flat().filter((text) => text !== ''))
   .default([]);
 
-/** Token request parameters. */
 const tokenForm = z.object({
   grant_type: z.enum(grantTypes),
   scope: parameter.describe('Space-separated scopes. Defaults to all scopes of the OAuth client.'),

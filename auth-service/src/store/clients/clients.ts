@@ -15,7 +15,6 @@ export type NewOAuthClient = Omit<OAuthClient, 'created_at' | 'last_used_at' | '
 export const insertOAuthClient = (trx: Trx, oauthClient: NewOAuthClient): Promise<boolean> =>
   insertNew(trx, 'clients', { ...oauthClient, jwks: jwksText(oauthClient.jwks) });
 
-/** Lists a tenant's OAuth clients, newest first. */
 export function listOAuthClients(
   trx: Trx,
   tenantId: string,

@@ -30,7 +30,6 @@ export const confirmTotp = (trx: Trx, userId: string) =>
 export const rememberStep = (trx: Trx, userId: string, step: number) =>
   update(trx, 'totp', { user_id: userId }, { last_step: step });
 
-/** Removes the secret and the recovery codes. */
 export async function removeSecondFactor(trx: Trx, userId: string): Promise<void> {
   await remove(trx, 'totp', { user_id: userId });
   await remove(trx, 'recovery_codes', { user_id: userId });

@@ -78,7 +78,6 @@ export async function replaceTerms(trx: Trx, complaint: Complaint, terms: readon
 
 type Watched = Readonly<{ tenant_id: string; id: string }>;
 
-/** Adds a watcher, if the user is not one already. */
 export async function addWatcher(trx: Trx, complaint: Watched, userId: string, at: Date): Promise<void> {
   await trx
     .insertInto('watchers')

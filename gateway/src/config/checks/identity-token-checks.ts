@@ -1,6 +1,6 @@
 import { isPlainHttp } from '@countersign/process-kit';
 import { discoveryPathOf, tokenKeySetPath } from '../own-paths.ts';
-import { parsePattern } from '../path-pattern.ts';
+import { intersectionOf, parsePattern } from '../path-pattern.ts';
 import { isReservedId, tokenIssuerOf } from '../schema/identity-token.ts';
 import { plainHttp } from '../schema/values/urls.ts';
 import { below, type CheckedFile, type Refuse } from './cross-checks.ts';
@@ -80,7 +80,6 @@ function checkDiscovery(
 }
 
 function covers(pattern: string, path: string): boolean {
-  if (typeof parsePattern(pattern) === 'string') return false;
-  const literal = pattern.replaceAll('.', '\\.').replace('/**', '(?:/.*)?');
-  return new RegExp(`^${literal.replace(/:\w+/g, '[^/]+')}$`).test(path);
+  const [segments = '', place = ''] = [pattern, path].map(parsePattern);
+  return typeof segments !== 'string' && typeof place !== 'string' && intersectionOf(segments, place) !== undefined;
 }

@@ -3,7 +3,7 @@ export type { Database, Scope } from './database.ts';
 export { countRows, notify } from './database.ts';
 export { isUniqueViolation } from './failure.ts';
 export type { Migration } from './migrate.ts';
-export { databaseProblems, type Location, locationFrom, type OpenOptions, openDatabase } from './open-database.ts';
+export { databaseOf, databaseProblems, type Location, type OpenOptions, openDatabase } from './open-database.ts';
 export { type CourierWork, type DeliveryResult, deliveries, startCourier } from './outbox/courier.ts';
 export { type LeasedRows, leasedRows, leaseSec, type OutboxRows, outboxRows } from './outbox/leased-rows.ts';
 export { provision } from './provision.ts';

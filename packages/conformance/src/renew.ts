@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { RunKeys } from './run-keys.ts';
 import { headerOf, type Pair, readVectors, type Vector, type VectorRequest } from './vectors.ts';
 
@@ -178,7 +178,7 @@ const signatureOf = (request: VectorRequest): string | undefined =>
 function createCipher(): (nonce: string) => string {
   const key = randomBytes(16);
   return (nonce) => {
-    const bytes = createHmac('sha256', key).update(nonce).digest();
+    const bytes = createHash('sha256').update(key).update(nonce).digest();
     const pick = (characters: string) => (_old: string, at: number) =>
       characters.charAt((bytes[at % bytes.length] ?? 0) % characters.length);
     return nonce

@@ -66,10 +66,11 @@ export function createLineWriter(logger: Logger, message: string): (fields: obje
   const output = outputs.get(logger);
   if (output === undefined) return (fields) => logger.info(fields, message);
   const { stream, members } = output;
+  const afterTime = `",${members},`;
   const end = `,"msg":${JSON.stringify(message)}}\n`;
   return (fields) => {
     if (!logger.isLevelEnabled('info')) return;
-    const line = `{"level":30,"time":"${isoTime(Date.now())}",${members},${membersOf(fields)}${end}`;
+    const line = `{"level":30,"time":"${isoTime(Date.now())}${afterTime}${membersOf(fields)}${end}`;
     if (stream.append === undefined) stream.write(line);
     else stream.append(line);
   };

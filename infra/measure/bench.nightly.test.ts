@@ -74,11 +74,12 @@ test(
 );
 
 test(
-  'bench:growth measures workers and latencies',
+  'bench:growth measures workers, latencies and a burst of new tokens',
   async () => {
-    const output = await run('growth.ts', [...short, '--only', 'workers,latency']);
+    const output = await run('growth.ts', [...short, '--only', 'workers,latency,burst']);
     expect(output).toMatch(/^\| 2 \| \d/m);
     expect(output).toMatch(/^\| gateway-hmac-sha256 \| \d/m);
+    expect(output).toMatch(/^\| 1,000 requests\/s, new tokens \| \d/m);
   },
   timeoutMs,
 );

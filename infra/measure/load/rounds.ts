@@ -139,18 +139,13 @@ function expectSuccess(name: string, result: LoadResult): LoadResult {
   throw new Error(`${name}: of ${requests} requests, ${refused} were refused and ${broken} got no response`);
 }
 
-/**
- * Measures latencies at a constant rate, in rounds. The first subject is the service itself, so the difference is the
- * latency that a gateway adds.
- */
-export function measureLatency(
-  subjects: readonly Omit<Subject, 'pid'>[],
+/** Measures latencies at a constant rate. Also sends for two seconds before it measures. */
+export async function measureAtRate(
+  subject: Omit<Subject, 'pid'>,
   { perSecond, seconds, bench }: Readonly<{ perSecond: number; seconds: number; bench: Bench }>,
-): Promise<Map<string, Latency[]>> {
-  return inRounds(subjects, bench.rounds, async ({ name, origin, requestsFile }) => {
-    const options = { origin, requestsFile, pace: { perSecond }, seconds, cores: bench.cores?.load };
-    return expectSuccess(name, await runLoadProgram(options));
-  });
+): Promise<Latency> {
+  const options = { ...subject, pace: { perSecond }, seconds, cores: bench.cores?.load };
+  return expectSuccess(subject.name, await runLoadProgram(options));
 }
 
 /** One sentence about where and when this was measured. */

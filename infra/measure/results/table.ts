@@ -138,6 +138,10 @@ export const latencyTable = (samples: Samples<Latency>): string =>
     { ...p99, header: 'added', shows: 'added' },
   ]);
 
+/** Latencies of the same requests, beside others. */
+export const besideTable = (samples: Samples<Latency>): string =>
+  samplesTable('beside', samples, [p50, p99, { ...p99, header: 'of the first', shows: 'ratio' }]);
+
 /** CPU microseconds of a part in one round: of a request, and of a decision for a proxy. */
 export type PartSample = Readonly<{ request: number; decision: number }>;
 

@@ -11,7 +11,7 @@ import { benchPath, type GatewayOptions, ownGateway, pathOfRoute, signatures, st
 
 /*
  * `npm run bench:growth`: measures how size affects the gateway, and how much latency the gateway adds at a moderate
- * rate (docs/benchmarks.md). Takes about twelve minutes.
+ * rate (docs/benchmarks.md). Takes about fifteen minutes.
  *
  *   --rounds N           rounds; default 5
  *   --seconds S          seconds for each gateway in a round; default 3

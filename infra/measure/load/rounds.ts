@@ -94,8 +94,8 @@ export async function measureRounds(subjects: readonly Subject[], bench: Bench):
   return inRounds(subjects, bench.rounds, (subject) => measure(subject, bench));
 }
 
-// Enough for the optimizing compiler to see every function many times, with a time limit for slow servers.
-const warmUpRequests = 30_000;
+// V8 compiles the gateway for that long: its CPU time halves until then. With a time limit for slow servers.
+const warmUpRequests = 100_000;
 const maxWarmUpRuns = 6;
 const warmUpSeconds = 2;
 

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { dependenciesOf, installPackages, type Project, published } from '../../stacks/installed-packages.ts';
 import { untilStatus } from '../../stacks/service-process.ts';
 import { repository } from '../../stacks/stack.ts';
+import { msUntilAgreed, pages } from './agreed-at-start.ts';
 import { followTutorial } from './tutorial.ts';
 
 const examples = ['express', 'fastify', 'hono', 'nestjs'];
@@ -169,6 +170,13 @@ describe('examples with the packed packages', () => {
 });
 
 test('docs/tutorial.md works as printed', () => followTutorial(project), 120_000);
+
+test.each(pages)('$file: agreed keys sign requests within a second after the service is ready', async (page) => {
+  const times: number[] = [];
+  for (const round of [1, 2, 3]) times.push(await msUntilAgreed(project, page, `agreed-${page.upstream}-${round}`));
+  process.stdout.write(`${page.file}: agreed after ${times.map(Math.round).join(', ')} ms\n`);
+  expect(Math.max(...times)).toBeLessThan(1_000);
+});
 
 test.each([...published])('%s: every link in the README leads to a file in the repository', (name) => {
   const readme = readFileSync(join(project.directory, 'node_modules', name, 'README.md'), 'utf8');

@@ -17,7 +17,7 @@ import { isUpload } from './routes/attachments.ts';
 import { eventSocket } from './routes/events/event-socket.ts';
 import { readSeed, seed } from './seed/seed.ts';
 import { complaintsDatabase } from './store/database.ts';
-import type { ComplaintsSchema } from './store/schema.ts';
+import type { ComplaintsSchema } from './store/tables.ts';
 
 const name = 'complaint-service';
 /** Enough for the reads of one tenant while another is slow. */

@@ -8,7 +8,7 @@ import { AppError, found } from '../errors.ts';
 import { attachFile, removeAttachment } from '../flows/attachments.ts';
 import { readOf } from '../flows/complaints/get-complaint.ts';
 import { findAttachment, listAttachments } from '../store/attachments.ts';
-import type { Attachment } from '../store/schema.ts';
+import type { Attachment } from '../store/tables.ts';
 import { displayName } from './complaints/complaint-json.ts';
 import { complaintPath, creationHeaders, route, time, uuidField } from './route.ts';
 

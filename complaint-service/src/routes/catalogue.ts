@@ -1,9 +1,11 @@
+import { save } from '@countersign/database';
 import { assertIfMatch, entityTag, idField, jsonOf, lineField, textField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { staffRoles } from '../domain/access.ts';
 import { addCategory, addTeam, editCategory, editTeam } from '../flows/catalogue.ts';
-import { findSettings, listCategories, listTeams, saveSettings, type TeamWithMembers } from '../store/catalogue.ts';
-import { asUser, type Category } from '../store/schema.ts';
+import { hasOpenCatalogue, listCategories, listTeams, type TeamWithMembers } from '../store/catalogue.ts';
+import { asUser } from '../store/schema.ts';
+import type { Category } from '../store/tables.ts';
 import { displayName } from './complaints/complaint-json.ts';
 import { complaintPath, ifMatch, route, time, uuidField } from './route.ts';
 
@@ -157,8 +159,7 @@ export const catalogueRoutes = [
     roles: staffRoles,
     responses: { 200: settings },
   }).handle(async ({ identity, reply }, { db }) => {
-    const found = await asUser(db, identity, findSettings);
-    reply(200, { open_catalogue: found?.open_catalogue ?? false });
+    reply(200, { open_catalogue: await asUser(db, identity, hasOpenCatalogue) });
   }),
 
   route('PATCH /v1/complaint-settings', {
@@ -170,7 +171,7 @@ export const catalogueRoutes = [
     responses: { 200: settings },
   }).handle(async ({ identity, body, reply }, { db, newId, now }) => {
     const saved = { tenant_id: identity.tenantId, ...body, revision: newId(), updated_at: now() };
-    await asUser(db, identity, (trx) => saveSettings(trx, saved));
+    await asUser(db, identity, (trx) => save(trx, 'settings', 'tenant_id', saved));
     reply(200, body);
   }),
 ];

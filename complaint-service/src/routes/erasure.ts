@@ -1,9 +1,11 @@
+import { save } from '@countersign/database';
 import { assertFreshLogin, idField, jsonOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { isPersonId } from '../domain/people.ts';
 import { cancelScheduled, previewErasure, scheduleErasure } from '../flows/erasure.ts';
-import { listErasures, readPolicy, savePolicy, usualPolicy } from '../store/erasure/erase.ts';
-import { asUser, type Erasure } from '../store/schema.ts';
+import { listErasures, readPolicy, usualPolicy } from '../store/erasure/erase.ts';
+import { asUser } from '../store/schema.ts';
+import type { Erasure } from '../store/tables.ts';
 import { complaintPath, route, time } from './route.ts';
 
 const shared = { tag: 'Erasure', callers: ['user'], roles: ['admin'] } as const;
@@ -92,8 +94,8 @@ export const erasureRoutes = [
   }).handle(async ({ identity, body, reply }, { db, now }) => {
     assertFreshLogin(identity.context.authTime, now());
     const changed = { ...body, tenant_id: identity.tenantId, updated_by: identity.userId, updated_at: now() };
-    const saved = await asUser(db, identity, (trx) => savePolicy(trx, changed));
-    reply(200, { closed_days: saved.closed_days, action: saved.action, texts: saved.texts });
+    await asUser(db, identity, (trx) => save(trx, 'retention_policies', 'tenant_id', changed));
+    reply(200, body);
   }),
   route(`GET ${path}/preview`, {
     ...shared,

@@ -6,8 +6,8 @@ import { eventTypes } from '../domain/events/event-types.ts';
 import type { WebhookKeys } from '../domain/webhooks/signature.ts';
 import { found } from '../errors.ts';
 import * as flows from '../flows/webhooks/webhooks.ts';
-import type { Webhook, WebhookDelivery } from '../store/complaint-tables.ts';
 import { asUser } from '../store/schema.ts';
+import type { Webhook, WebhookDelivery } from '../store/tables.ts';
 import { findWebhook, listDeliveries, listWebhooks } from '../store/webhooks/webhooks.ts';
 import { listOfItems, paginationQuery, route, time, uuidField } from './route.ts';
 
@@ -201,7 +201,7 @@ export const webhookRoutes = [
     responses: { 202: delivery },
     errors: ['webhook_not_active'],
   }).handle(async ({ identity, params, reply }, parts) => {
-    const queued = await flows.redeliver(parts, identity, { webhookId: params.webhookId, id: params.deliveryId });
+    const queued = await flows.redeliver(parts, identity, { webhook_id: params.webhookId, id: params.deliveryId });
     reply(202, deliveryJson(queued));
   }),
 ];

@@ -1,9 +1,9 @@
+import { insertNew, rowsWith, update } from '@countersign/database';
 import { v7 as uuidv7 } from 'uuid';
 import { adminRole, canonicalEmail } from '../../domain/accounts/account-rules.ts';
 import type { EndReason } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 import { appendAudit, holdChains } from '../../store/audit/audit.ts';
-import { insertNew, rowsWith, update } from '../../store/rows.ts';
 import { removeSecondFactor } from '../../store/second-factor/second-factors.ts';
 import { appendRevocations, renewLog } from '../../store/sessions/revocations.ts';
 import { endEverySession, lockOwnSessions } from '../../store/sessions/sessions.ts';

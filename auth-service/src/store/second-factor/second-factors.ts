@@ -1,6 +1,5 @@
-import { countRows } from '@countersign/database';
+import { countRows, insert, remove, rowsWith, update } from '@countersign/database';
 import type { SealedTotp } from '../../domain/second-factor/totp.ts';
-import { insert, remove, rowsWith, update } from '../rows.ts';
 import { now, type Trx } from '../transaction.ts';
 
 export async function hasSecondFactor(trx: Trx, userId: string): Promise<boolean> {

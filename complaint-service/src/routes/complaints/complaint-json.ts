@@ -8,7 +8,7 @@ import { contactPreferences, described, priorities } from '../../domain/complain
 import { overdueMarks } from '../../domain/complaints/service-level.ts';
 import { allowedTo, statuses } from '../../domain/complaints/workflow.ts';
 import type { FlowParts } from '../../flows/parts.ts';
-import type { Complaint } from '../../store/complaint-tables.ts';
+import type { Complaint } from '../../store/tables.ts';
 import { time } from '../route.ts';
 
 export const status = z.enum(statuses).meta({ id: 'ComplaintStatus' });

@@ -1,5 +1,5 @@
 import { save } from '@countersign/database';
-import { assertIfMatch, entityTag, idField, jsonOf, lineField, textField } from '@countersign/service-kit';
+import { assertIfMatch, entityTag, idField, jsonOf, lineField, namedObject, textField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { staffRoles } from '../domain/access.ts';
 import { addCategory, addTeam, editCategory, editTeam } from '../flows/catalogue.ts';
@@ -22,19 +22,17 @@ const wantedCategory = z.strictObject({
   active: z.boolean().optional().describe('New complaints can use only active categories.'),
 });
 
-const category = z
-  .object({
-    id: z.uuid(),
-    name: z.string(),
-    description: z.string(),
-    team_id: z.uuid().nullable(),
-    first_answer_minutes: z.int().nullable(),
-    resolution_minutes: z.int().nullable(),
-    active: z.boolean(),
-    created_at: time,
-    updated_at: time,
-  })
-  .meta({ id: 'Category' });
+const category = namedObject('Category', {
+  id: z.uuid(),
+  name: z.string(),
+  description: z.string(),
+  team_id: z.uuid().nullable(),
+  first_answer_minutes: z.int().nullable(),
+  resolution_minutes: z.int().nullable(),
+  active: z.boolean(),
+  created_at: time,
+  updated_at: time,
+});
 
 const targets = { first_answer_minutes: 480, resolution_minutes: 7_200 };
 const example = { name: 'Lighting', description: 'Street lights', ...targets };
@@ -47,13 +45,11 @@ const wantedTeam = z.strictObject({
   members: z.array(idField).max(50).optional().describe('The ids of agents. They replace all current members.'),
 });
 
-const team = z
-  .object({
-    id: z.uuid(),
-    name: z.string(),
-    members: z.array(z.object({ user_id: z.string(), name: displayName })),
-  })
-  .meta({ id: 'Team' });
+const team = namedObject('Team', {
+  id: z.uuid(),
+  name: z.string(),
+  members: z.array(z.object({ user_id: z.string(), name: displayName })),
+});
 
 const teamJson = ({ id, name, members }: TeamWithMembers, names: ReadonlyMap<string, string>) => ({
   id,

@@ -1,5 +1,5 @@
 import { save } from '@countersign/database';
-import { assertFreshLogin, idField, jsonOf } from '@countersign/service-kit';
+import { assertFreshLogin, idField, jsonOf, namedObject } from '@countersign/service-kit';
 import { z } from 'zod';
 import { isPersonId } from '../domain/people.ts';
 import { cancelScheduled, previewErasure, scheduleErasure } from '../flows/erasure.ts';
@@ -32,45 +32,41 @@ const shownErasures = 100;
 
 const person = z.strictObject({ user_id: idField.refine(isPersonId, 'is not a valid person id') });
 
-const preview = z
-  .object({
-    user_id: z.string(),
-    member: z
-      .string()
-      .nullable()
-      .describe('An `active` member cannot be erased. Null if the person is no longer a member.'),
-    texts: keptTexts,
-    complaints: z.int().describe("The person's own complaints."),
-    active_complaints: z.int().describe("The person's active complaints, which are withdrawn if texts are removed."),
-    assigned_complaints: z.int().describe('Active complaints assigned to the person, which return to the queue.'),
-    comments: z.int().describe('With `remove`, also those of others on their complaints.'),
-    attachments: z.int().describe('With `remove`, also those of others on their complaints.'),
-    history_entries: z.int(),
-  })
-  .meta({ id: 'ErasurePreview' });
+const preview = namedObject('ErasurePreview', {
+  user_id: z.string(),
+  member: z
+    .string()
+    .nullable()
+    .describe('An `active` member cannot be erased. Null if the person is no longer a member.'),
+  texts: keptTexts,
+  complaints: z.int().describe("The person's own complaints."),
+  active_complaints: z.int().describe("The person's active complaints, which are withdrawn if texts are removed."),
+  assigned_complaints: z.int().describe('Active complaints assigned to the person, which return to the queue.'),
+  comments: z.int().describe('With `remove`, also those of others on their complaints.'),
+  attachments: z.int().describe('With `remove`, also those of others on their complaints.'),
+  history_entries: z.int(),
+});
 
-const erasure = z
-  .object({
-    id: z.uuid(),
-    kind: z.enum(['person', 'retention']),
-    user_id: z.string().nullable(),
-    texts: keptTexts.nullable(),
-    requested_by: z.string().nullable().describe('Null for erasures by the retention policy.'),
-    session_id: z.string().nullable().describe('The session that requested the erasure.'),
-    request_id: z.string().nullable().describe('The request id, as it appears in the logs.'),
-    requested_at: time,
-    due_at: time.describe('When the erasure runs. It can be canceled until then.'),
-    cancelled_at: time.nullable(),
-    cancelled_by: z
-      .string()
-      .nullable()
-      .describe('An admin, or `complaint-service` if the person became an active member again.'),
-    finished_at: time.nullable(),
-    complaints: z.int(),
-    comments: z.int(),
-    attachments: z.int(),
-  })
-  .meta({ id: 'Erasure' });
+const erasure = namedObject('Erasure', {
+  id: z.uuid(),
+  kind: z.enum(['person', 'retention']),
+  user_id: z.string().nullable(),
+  texts: keptTexts.nullable(),
+  requested_by: z.string().nullable().describe('Null for erasures by the retention policy.'),
+  session_id: z.string().nullable().describe('The session that requested the erasure.'),
+  request_id: z.string().nullable().describe('The request id, as it appears in the logs.'),
+  requested_at: time,
+  due_at: time.describe('When the erasure runs. It can be canceled until then.'),
+  cancelled_at: time.nullable(),
+  cancelled_by: z
+    .string()
+    .nullable()
+    .describe('An admin, or `complaint-service` if the person became an active member again.'),
+  finished_at: time.nullable(),
+  complaints: z.int(),
+  comments: z.int(),
+  attachments: z.int(),
+});
 
 export const erasureRoutes = [
   route('GET /v1/complaints/retention', {

@@ -1,5 +1,5 @@
 import type { UserIdentity } from '@countersign/identity';
-import { jsonOf, paginate, textField } from '@countersign/service-kit';
+import { jsonOf, namedObject, paginate, textField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { isStaff, mayReadInternal } from '../../domain/access.ts';
 import { readOf } from '../../flows/complaints/get-complaint.ts';
@@ -12,18 +12,16 @@ import type { Comment, HistoryEntry } from '../../store/tables.ts';
 import { complaintPath, creationHeaders, listOfItems, paginationQuery, route, time } from '../route.ts';
 import { displayName } from './complaint-json.ts';
 
-const comment = z
-  .object({
-    id: z.uuid(),
-    complaint_id: z.uuid(),
-    author_id: z.string(),
-    author_name: displayName,
-    author_role: z.string(),
-    body: z.string(),
-    internal: z.boolean().describe('Whether only agents and admins can see it.'),
-    created_at: time,
-  })
-  .meta({ id: 'Comment' });
+const comment = namedObject('Comment', {
+  id: z.uuid(),
+  complaint_id: z.uuid(),
+  author_id: z.string(),
+  author_name: displayName,
+  author_role: z.string(),
+  body: z.string(),
+  internal: z.boolean().describe('Whether only agents and admins can see it.'),
+  created_at: time,
+});
 
 const shared = { tag: 'Comments', callers: ['user'], params: complaintPath } as const;
 

@@ -187,7 +187,7 @@ export function fieldsOf(record: RequestRecord) {
     decided_ms: rounded(record.decidedMs),
     waited_ms: rounded(record.waitedMs),
     upstream_ms: rounded(record.upstreamMs),
-    ...(record.isAborted && { aborted: true }),
+    aborted: record.isAborted || undefined,
   };
 }
 

@@ -1,11 +1,9 @@
 /** A file or folder, and the sentence of the tables of folders in READMEs. Those without a sentence are in no table. */
 type Layer = string | readonly [place: string, sentence: string];
 
-/** The allowed imports of the files in a folder. */
 export type FolderRules = Readonly<{
   /** Its folders and files, in order. A layer can import itself and the layers after it. Every file belongs to a layer. */
   layers: readonly Layer[];
-  /** Packages that a layer must not import. */
   forbidden?: Readonly<Record<string, readonly string[]>>;
   /** By package, the only layers that import it. */
   only?: Readonly<Record<string, readonly string[]>>;

@@ -67,11 +67,12 @@ export function createLineWriter(logger: Logger, message: string): (fields: obje
   if (output === undefined)
     return (fields, more) => logger.info({ ...fields, ...JSON.parse(`{${more ?? ''}}`) }, message);
   const { stream, members } = output;
+  const afterTime = `",${members},`;
   const end = `,"msg":${JSON.stringify(message)}}\n`;
   return (fields, more) => {
     if (!logger.isLevelEnabled('info')) return;
     const own = more === undefined ? membersOf(fields) : `${membersOf(fields)},${more}`;
-    const line = `{"level":30,"time":"${isoTime(Date.now())}",${members},${own}${end}`;
+    const line = `{"level":30,"time":"${isoTime(Date.now())}${afterTime}${own}${end}`;
     if (stream.append === undefined) stream.write(line);
     else stream.append(line);
   };

@@ -1,7 +1,7 @@
 import { type Path, unknown } from '@countersign/strict-yaml';
 import type { Warning } from './checks/problems.ts';
 import { type Names, rolesOf } from './checks/tenant-checks.ts';
-import { intersectionOf, parsePattern, type Segment, servedMethods, shapeOf } from './path-pattern.ts';
+import { parsePattern, type Segment, servedMethods, shapeOf } from './path-pattern.ts';
 import type { Issuer } from './schema/issuers/issuers.ts';
 import type { AllowedParty } from './schema/routes.ts';
 import type { Document } from './schema/schema.ts';

@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { databaseOf } from '@countersign/database';
 import { describe, expect, test } from '@jest/globals';
-import { browserOriginsOf, databaseLocation, issuerOf, linkBaseOf, readAuthConfig } from './config.ts';
+import { browserOriginsOf, issuerOf, linkBaseOf, readAuthConfig } from './config.ts';
 
 const key = (id: string) => `${id}:${Buffer.alloc(32, 1).toString('base64url')}`;
 const secrets = {
@@ -22,7 +23,9 @@ describe('the auth-service configuration', () => {
     const config = readAuthConfig(secrets);
     expect(config).toMatchObject({ AUTH_PORT: 8081, AUTH_BCRYPT_COST: 12, AUTH_AUDIENCE: 'complaints-api' });
     expect(issuerOf(config)).toBe('http://127.0.0.1:8080');
-    expect(databaseLocation(config)).toEqual({ dataDir: '.countersign/data/auth' });
+    expect(databaseOf('auth', config.AUTH_DATABASE_URL, config).location).toEqual({
+      dataDir: '.countersign/data/auth',
+    });
   });
 
   test('derives the issuer from the gateway port unless AUTH_ISSUER is set', () => {

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { databaseProblems, type Location, locationFrom } from '@countersign/database';
+import { databaseProblems } from '@countersign/database';
 import { mailConfig, mailProblems } from '@countersign/mail';
 import { ConfigError, type Environment, originList, port, readConfig, wholeNumber } from '@countersign/process-kit';
 import { assertPrivateKeyFile, callerConfig, commonConfig } from '@countersign/service-kit';
@@ -63,7 +62,6 @@ const schema = z.object({
   AUTH_LINK_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
 });
 
-/** Every variable that the service reads. */
 export const authVariables: readonly string[] = Object.keys(schema.shape);
 
 export type AuthConfig = z.infer<typeof schema>;
@@ -110,9 +108,6 @@ function localOrigins({ NODE_ENV: environment, GATEWAY_PORT: gatewayPort }: Auth
   if (environment === 'production') return [];
   return ['127.0.0.1', 'localhost'].map((host) => `http://${host}:${gatewayPort}`);
 }
-
-export const databaseLocation = (config: AuthConfig): Location =>
-  locationFrom(config.AUTH_DATABASE_URL, config.DATABASE_URL, join(config.COUNTERSIGN_HOME, 'data', 'auth'));
 
 /** Base URL of emailed links, without a trailing slash. Never taken from a request's Host. */
 export const linkBaseOf = (config: AuthConfig): string =>

@@ -1,4 +1,4 @@
-import { openDatabase } from '@countersign/database';
+import { databaseOf, openDatabase } from '@countersign/database';
 import {
   createLogger,
   type Logger,
@@ -11,15 +11,7 @@ import { type BehindGatewayParts, startBehindGateway } from '@countersign/servic
 import type { Express } from 'express';
 import { Counter } from 'prom-client';
 import { createApp } from './app.ts';
-import {
-  type AuthConfig,
-  apiDocumentOf,
-  browserOriginsOf,
-  databaseLocation,
-  issuerOf,
-  pageOriginsOf,
-  registrationOf,
-} from './config.ts';
+import { type AuthConfig, apiDocumentOf, browserOriginsOf, issuerOf, pageOriginsOf, registrationOf } from './config.ts';
 import { createHashQueue, createPasswords } from './domain/accounts/passwords.ts';
 import type { RegistrationRules } from './flows/accounts/register.ts';
 import { seed } from './flows/accounts/seed.ts';
@@ -46,8 +38,7 @@ export async function start(config: AuthConfig): Promise<RunningService> {
   const logger = createLogger(name, config.LOG_LEVEL);
   const db: AuthDatabase = await openDatabase({
     ...authDatabase,
-    location: databaseLocation(config),
-    name: `${config.DATABASE_PREFIX}_auth`,
+    ...databaseOf('auth', config.AUTH_DATABASE_URL, config),
     onError: (error) => logger.warn({ err: error }, 'a database connection was lost'),
   });
   return startOn(config, { db, logger });

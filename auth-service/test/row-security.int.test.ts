@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
+import { remove, rowsWith, update } from '@countersign/database';
 import { databases, type ThrowAway, tablesWithoutForcedRowSecurity } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import type { LoginParts } from '../src/flows/sessions/log-in.ts';
 import { insertOAuthClient, insertSecret, useAssertion } from '../src/store/clients/clients.ts';
 import { insertDelegation } from '../src/store/clients/delegations.ts';
-import { remove, rowsWith, update } from '../src/store/rows.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
 import { appendRevocations } from '../src/store/sessions/revocations.ts';
 import { insertInvitation } from '../src/store/tenants/invitations.ts';

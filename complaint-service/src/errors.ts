@@ -9,7 +9,6 @@ import {
 } from '@countersign/process-kit';
 import { preconditionErrors } from '@countersign/service-kit';
 
-/** The error codes of this service. */
 export const errors = {
   ...commonErrors,
   ...preconditionErrors,

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { locationFrom, openDatabase } from '@countersign/database';
+import { databaseOf, openDatabase } from '@countersign/database';
 import { openMailer } from '@countersign/mail';
 import { createLogger, type Running } from '@countersign/process-kit';
 import { gatewayInternalUrl, startBehindGateway, tracedCaller } from '@countersign/service-kit';
@@ -17,7 +17,7 @@ import { isUpload } from './routes/attachments.ts';
 import { eventSocket } from './routes/events/event-socket.ts';
 import { readSeed, seed } from './seed/seed.ts';
 import { complaintsDatabase } from './store/database.ts';
-import type { ComplaintsSchema } from './store/schema.ts';
+import type { ComplaintsSchema } from './store/tables.ts';
 
 const name = 'complaint-service';
 /** Enough for the reads of one tenant while another is slow. */
@@ -32,13 +32,8 @@ export async function start(
 ): Promise<Running & Readonly<{ port: number }>> {
   const seeded = config.SEED_FILE === undefined ? [] : readSeed(config.SEED_FILE);
   const db = await openDatabase<ComplaintsSchema>({
-    location: locationFrom(
-      config.COMPLAINTS_DATABASE_URL,
-      config.DATABASE_URL,
-      join(config.COUNTERSIGN_HOME, 'data', 'complaints'),
-    ),
-    name: `${config.DATABASE_PREFIX}_complaints`,
     ...complaintsDatabase,
+    ...databaseOf('complaints', config.COMPLAINTS_DATABASE_URL, config),
     onError: (error) => logger.warn({ err: error }, 'a database connection was lost'),
   });
   const callService = tracedCaller({

@@ -1,7 +1,7 @@
+import { insertRow } from '@countersign/database';
 import { databases, eventually } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import { insertComment } from '../src/store/complaints/comments-and-history.ts';
 import { lockComplaint } from '../src/store/complaints/complaints.ts';
 import { complaintsWorld, people } from './world.ts';
 
@@ -22,7 +22,7 @@ describe.each(databases())('concurrent comments on %s', (_kind, database) => {
     const commit = Promise.withResolvers<void>();
     const slow = world.as(agent, async (trx) => {
       await lockComplaint(trx, complaint.id);
-      await insertComment(trx, {
+      await insertRow(trx, 'comments', {
         tenant_id: agent.tenantId,
         id: '0197c2a0-0000-7000-8000-000000000001',
         complaint_id: complaint.id,

@@ -1,7 +1,8 @@
 import { databases, runAsSuperuser, type ThrowAway } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { complaintsDatabase } from '../src/store/database.ts';
-import { asUser, type ComplaintsSchema } from '../src/store/schema.ts';
+import { asUser } from '../src/store/schema.ts';
+import type { ComplaintsSchema } from '../src/store/tables.ts';
 import { explain, explainTransactions } from './scale/explain.ts';
 import { fillTenant } from './scale/many-complaints.ts';
 import { manyDeliveries } from './scale/many-deliveries.ts';

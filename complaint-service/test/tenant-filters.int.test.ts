@@ -5,7 +5,6 @@ import { webhookKeys } from '../src/domain/webhooks/signature.ts';
 import { maxStreamsPerUser, OpenStreams } from '../src/flows/events/event-feed.ts';
 import { returnSpace } from '../src/store/attachments.ts';
 import { listTeams } from '../src/store/catalogue.ts';
-import type { QueuedMail } from '../src/store/complaint-tables.ts';
 import { oldestOfLatestWrites } from '../src/store/complaints/comments-and-history.ts';
 import { listComplaints } from '../src/store/complaints/complaints.ts';
 import { deleteComplaints, lockErasing } from '../src/store/erasure/erase.ts';
@@ -16,6 +15,7 @@ import { lockMember } from '../src/store/members.ts';
 import { courierRole, eraserRole, mailerRole } from '../src/store/roles.ts';
 import type { Trx } from '../src/store/schema.ts';
 import { readByStatus } from '../src/store/statistics.ts';
+import type { QueuedMail } from '../src/store/tables.ts';
 import {
   deliveryFailed,
   deliveryTaken,

@@ -13,7 +13,8 @@ import type { FlowParts } from '../src/flows/parts.ts';
 import { api } from '../src/routes/api.ts';
 import { isUpload } from '../src/routes/attachments.ts';
 import { complaintsDatabase } from '../src/store/database.ts';
-import { asUser, type ComplaintsDatabase, type ComplaintsSchema, type Trx } from '../src/store/schema.ts';
+import { asUser, type ComplaintsDatabase, type Trx } from '../src/store/schema.ts';
+import type { ComplaintsSchema } from '../src/store/tables.ts';
 
 export const audience = 'complaint-service';
 

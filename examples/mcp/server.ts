@@ -13,7 +13,8 @@ const withoutSession = toNodeHandler(createMcpHandler(createNotesServer, { legac
 const withSession = serveSessions(createNotesServer);
 
 const app = express().enable('strict routing').enable('case sensitive routing');
-app.use(verifyIdentity({ verifier: createVerifier({ audience: 'mcp-server', keys, replay: memoryReplay() }) }));
+const verifier = createVerifier({ audience: 'mcp-server', keys, replay: memoryReplay(), agreement: 'memory' });
+app.use(verifyIdentity({ verifier }));
 app.use('/mcp', requireIdentity({ accept: ['user', 'client'] }), requireScope('notes.read'), express.json());
 app.all('/mcp', async (req, res) => {
   const caller = callerOf(req.identity);

@@ -53,6 +53,17 @@ test(
 );
 
 test(
+  'bench:whole measures every form beside jose, and chains of services',
+  async () => {
+    const output = await run('whole.ts', short);
+    expect(output).not.toContain('– (');
+    expect(output.match(/^\| jose, behind HAProxy \| \d/gm)).toHaveLength(4);
+    expect(output.match(/^\| agreed \| \d/gm)).toHaveLength(4);
+  },
+  timeoutMs,
+);
+
+test(
   'bench:stages measures every part and the total',
   async () => {
     const output = await run('stages.ts', short);
@@ -63,11 +74,12 @@ test(
 );
 
 test(
-  'bench:growth measures workers and latencies',
+  'bench:growth measures workers, latencies and a burst of new tokens',
   async () => {
-    const output = await run('growth.ts', [...short, '--only', 'workers,latency']);
+    const output = await run('growth.ts', [...short, '--only', 'workers,latency,burst']);
     expect(output).toMatch(/^\| 2 \| \d/m);
     expect(output).toMatch(/^\| gateway-hmac-sha256 \| \d/m);
+    expect(output).toMatch(/^\| 1,000 requests\/s, new tokens \| \d/m);
   },
   timeoutMs,
 );

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { installTools } from '@countersign/testing';
-import { type Bench, measureLatency, measureRounds, runBench, type Subject } from './load/rounds.ts';
+import { type Bench, inRounds, measureAtRate, measureRounds, runBench, type Subject } from './load/rounds.ts';
 import { comparisonTable, decisionTable, latencyTable, limitName } from './results/table.ts';
 import { allContenders, rivalVersions, selectContenders } from './rivals/contenders.ts';
 import { nginxVersion, startDecisionSubjects } from './rivals/decision.ts';
@@ -71,12 +71,14 @@ async function compareDecisions(bench: Bench): Promise<string[]> {
   const subjects = await startDecisionSubjects(site, { folder, algorithm, requestsFile, cores: cores?.server });
   const samples = await measureRounds(subjects, bench);
   const perSecond = 500;
+  const options = { perSecond, seconds, bench };
+  const latencies = await inRounds(subjects, bench.rounds, (subject) => measureAtRate(subject, options));
   return [
     machine,
     `${conditions} nginx ${nginxVersion()}. Signature: ${algorithm}.`,
     decisionTable(samples),
     `At ${perSecond} requests a second, \`added\` to the first row:`,
-    latencyTable(await measureLatency(subjects, { perSecond, seconds, bench })),
+    latencyTable(latencies),
   ];
 }
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { call, logIn } from '../stacks/client.ts';
+import { call, logIn, people } from '../stacks/client.ts';
 import { makePlace, startEverything } from '../stacks/stack.ts';
 import { cpuMicrosOf, residentBytesOf } from './machine/process-usage.ts';
 
@@ -15,7 +15,6 @@ const run = (command: string, ...args: string[]) => execFileSync(command, args, 
 const ask = (sql: string) => run('psql', new URL(`/${database}`, databaseUrl).href, '-tAc', sql);
 const databaseBytes = () => Number(ask(`select pg_database_size('${database}')`));
 
-/** The measured processes, by name. */
 function processes(launcher: number): [name: string, pids: readonly number[]][] {
   const children = run('ps', '--ppid', String(launcher), '-ww', '-o', 'pid=,args=').matchAll(
     /^ *(\d+) .* ([a-z-]+)\/src\/main\.ts/gm,
@@ -29,7 +28,6 @@ function processes(launcher: number): [name: string, pids: readonly number[]][] 
 
 const stack = await startEverything(place);
 try {
-  const people = ['complainant', 'agent', 'admin'].flatMap((name) => [`${name}@acme.test`, `${name}@globex.test`]);
   const gateway = new URL(complaints).origin;
   const tokens = await Promise.all(people.map(async (email) => (await logIn(gateway, email)).token));
 

@@ -3,19 +3,19 @@ import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { type Bench, measureLatency, measureRounds, runBench, type Subject, warmUp } from './load/rounds.ts';
+import { type Bench, inRounds, measureAtRate, measureRounds, runBench, type Subject, warmUp } from './load/rounds.ts';
 import { residentBytesOf } from './machine/process-usage.ts';
 import { markdownTable, showNumber } from './results/markdown.ts';
-import { latencyTable, sizesTable } from './results/table.ts';
+import { besideTable, latencyTable, sizesTable } from './results/table.ts';
 import { benchPath, type GatewayOptions, ownGateway, pathOfRoute, signatures, startGateway } from './site/gateway.ts';
 
 /*
  * `npm run bench:growth`: measures how size affects the gateway, and how much latency the gateway adds at a moderate
- * rate (docs/benchmarks.md). Takes about eight minutes.
+ * rate (docs/benchmarks.md). Takes about fifteen minutes.
  *
  *   --rounds N           rounds; default 5
  *   --seconds S          seconds for each gateway in a round; default 3
- *   --only NAME,…        routes, revocations, workers, idle, latency; default: all
+ *   --only NAME,…        routes, revocations, workers, idle, latency, burst; default: all
  *   --algorithm NAME     how the gateway signs; default hmac-sha256, the cheapest
  *   --gateway FOLDER     the folder `gateway/` of a checkout; default: this one's
  *   --write              write the result into docs/benchmarks.md
@@ -63,10 +63,33 @@ const parts: Readonly<Record<string, Part>> = {
       const service = { ...gateway, name: 'the service itself', origin: bench.site.upstreamOrigin };
       await warmUp(gateway, bench);
       const options = { perSecond, seconds: bench.seconds * 2, bench };
-      tables.push(latencyTable(await measureLatency([service, gateway], options)));
+      const samples = await inRounds([service, gateway], bench.rounds, (subject) => measureAtRate(subject, options));
+      tables.push(latencyTable(samples));
       await bench.site.stopServers();
     }
     return [`At ${perSecond} requests a second:`, ...tables];
+  },
+  /** What callers with known tokens notice of 10,000 new tokens within 10 seconds. */
+  async burst(bench) {
+    const newTokens = bench.site.writeRequests('new-tokens', [benchPath], await bench.site.mint(10_000));
+    const knownTokens = bench.site.writeRequests('known-tokens', [benchPath]);
+    const others = [
+      { name: 'nothing' },
+      { name: '1,000 requests/s, known tokens', requestsFile: knownTokens },
+      { name: '1,000 requests/s, new tokens', requestsFile: newTokens },
+    ];
+    const samples = await inRounds(others, bench.rounds, async ({ requestsFile }) => {
+      // A new process, so that no token of the burst is known.
+      const gateway = await start('burst', {}, bench);
+      await warmUp(gateway, bench);
+      const [latency] = await Promise.all([
+        measureAtRate(gateway, { perSecond: 500, seconds: 8, bench }),
+        requestsFile && measureAtRate({ ...gateway, requestsFile }, { perSecond: 1_000, seconds: 8, bench }),
+      ]);
+      await bench.site.stopServers();
+      return latency;
+    });
+    return ['500 requests a second with known tokens, for 10 seconds:', besideTable(samples)];
   },
 };
 

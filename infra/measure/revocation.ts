@@ -16,12 +16,7 @@ const fleet = await startFleet({ authServices: 2, gateways: 3, databaseUrl, redi
 try {
   const gateways = fleet.gateways.map(({ url }) => url);
   const sessions = await openSessions(gateways, Number(SESSIONS));
-  const result = await logoutsUnderLoad({
-    gateways,
-    sessions,
-    path: '/recorded/x',
-    requestsPerSecond: Number(RATE),
-  });
+  const result = await logoutsUnderLoad({ gateways, sessions, requestsPerSecond: Number(RATE) });
   const times = result.logouts.map(({ everywhereMs }) => everywhereMs);
   const relapses = result.logouts.reduce((sum, logout) => sum + logout.relapses, 0);
   const at = (share: number) => `${quantile(times, share).toFixed(0)} ms`;

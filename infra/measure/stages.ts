@@ -1,7 +1,11 @@
 import { parseArgs } from 'node:util';
 import { staticKeySet } from '@countersign/jwks';
-import { freePorts } from '@countersign/testing';
+import { Revocations } from '@countersign/revocations';
+import { freePorts, mintIssuer } from '@countersign/testing';
+import { createLocalJWKSet, jwtVerify } from 'jose';
+import { type Issuer, toleranceMs } from '../../gateway/src/config/config.ts';
 import { loadConfig } from '../../gateway/src/config/load.ts';
+import { assertStillValid } from '../../gateway/src/tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../../gateway/src/tokens/verify-access-token.ts';
 import { type Bench, inRounds, measure, runBench, type Subject, warmUp } from './load/rounds.ts';
 import { type PartSample, partsTable } from './results/table.ts';
@@ -53,11 +57,10 @@ await runBench('stages', { ...values, gateways: [ownGateway] }, async (bench) =>
     if (part !== 'sign' && part !== 'whole') add(part, algorithm, part);
     else for (const name of Object.keys(signatures)) add(`${part}, ${name}`, name, part);
   }
-  const firstSight = await measureFirstSight(subjects[0]?.file ?? '', bench);
-  rows.set(
-    'authenticate, first sight',
-    firstSight.map((request) => ({ request, decision: Number.NaN })),
-  );
+  for (const [row, micros] of await measureFirstSight(subjects[0]?.file ?? '', bench)) {
+    const samples = micros.map((request) => ({ request, decision: Number.NaN }));
+    rows.set(row, samples);
+  }
   return [bench.machine, bench.conditions, partsTable(rows)];
 });
 
@@ -86,18 +89,35 @@ async function measureParts({ profile, ...subject }: Profiled, bench: Bench): Pr
 }
 
 /** Measures the verification of every token, as at its first sight. @returns CPU microseconds for each, by round. */
-async function measureFirstSight(file: string, { site, rounds }: Bench): Promise<number[]> {
+async function measureFirstSight(file: string, { rounds }: Bench): Promise<Map<string, number[]>> {
   const [config] = loadConfig(file, {}).issuers;
   if (config === undefined) throw new Error('the configuration has no issuer');
-  const issuer = { config, keys: staticKeySet(site.jwks, config), revocations: undefined };
-  const verify = createTokenVerifier(new Map([[config.issuer, issuer]]), Date.now);
-  const verifyAll = async () => {
+  const verifiers = (await Promise.all((['RS256', 'ES256'] as const).map((alg) => verifiersOf(config, alg)))).flat();
+  const all = await inRounds(verifiers, warmUpRounds + rounds, async ({ tokens, verify }) => {
     const before = process.cpuUsage();
-    for (const token of site.tokens) await verify(token);
+    for (const token of tokens) await verify(token);
     const { user, system } = process.cpuUsage(before);
-    return (user + system) / site.tokens.length;
-  };
-  const micros: number[] = [];
-  for (let round = 0; round < warmUpRounds + rounds; round += 1) micros.push(await verifyAll());
-  return micros.slice(warmUpRounds);
+    return (user + system) / tokens.length;
+  });
+  return new Map(Array.from(all, ([name, micros]) => [name, micros.slice(warmUpRounds)]));
+}
+
+/** The gateway's verification, revocations included, and the one that services use without a gateway. */
+async function verifiersOf(config: Issuer, alg: 'RS256' | 'ES256') {
+  const { issuer, audience } = config;
+  const { jwks, accessToken } = await mintIssuer({ issuer, audience: audience[0] ?? '', alg });
+  const tokens = await Promise.all(Array.from({ length: 200 }, () => accessToken()));
+  const revocations = new Revocations({ toleranceMs, maxStalenessMs: 10_000, onStale: 'allow' });
+  const [notBeforeMs, expiresAtMs] = [Date.now(), Date.now() + 3_600_000];
+  revocations.applySnapshot([{ kind: 'session', names: ['another'], notBeforeMs, expiresAtMs }], notBeforeMs);
+  const ofAlgorithm = { ...config, algorithms: [alg] };
+  const issuers = new Map([[issuer, { config: ofAlgorithm, keys: staticKeySet(jwks, ofAlgorithm), revocations }]]);
+  const verify = createTokenVerifier(issuers, Date.now);
+  const keySet = createLocalJWKSet(jwks);
+  const rules = { issuer, audience: [...audience], algorithms: [alg], typ: 'at+jwt' };
+  const ours = async (token: string) => assertStillValid(await verify(token), Date.now());
+  return [
+    { name: `authenticate, first sight, ${alg}`, tokens, verify: ours },
+    { name: `jwtVerify of jose, ${alg}`, tokens, verify: (token: string) => jwtVerify(token, keySet, rules) },
+  ];
 }

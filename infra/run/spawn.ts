@@ -74,7 +74,6 @@ export function startChild(spec: ChildSpec, repository: string) {
     logFile: spec.logFile,
     /** How the process ended, as `exit code 1` or `SIGKILL`. */
     ended,
-    /** The last lines of output, newest last. */
     lastLines: () => tail.trimEnd(),
     kill: (signal: NodeJS.Signals) => void child.kill(signal),
   };

@@ -72,9 +72,6 @@ async function stopAll(children: readonly Child[]): Promise<void> {
   clearTimeout(kill);
 }
 
-const sayAgain = (how: string, child: Child, waitMs: number) =>
-  say(`\n${howItEnded(child, how)}\n\nIt restarts in ${waitMs / 1000} s. The others keep running.`);
-
 const checkLauncherEveryMs = 500;
 
 /** npm starts this file through a shell, which does not pass on SIGTERM. */
@@ -99,23 +96,16 @@ const steadyMs = 60_000;
  *
  * @param children Has the running process at the index `at`.
  * @param startAgain Starts the same process again.
- * @param say Called before each restart, with the delay.
  * @param stopping Aborted when the process ends on purpose.
  */
-async function keep(
-  children: Child[],
-  at: number,
-  startAgain: () => Child,
-  say: (how: string, child: Child, waitMs: number) => void,
-  stopping: AbortSignal,
-): Promise<void> {
+async function keep(children: Child[], at: number, startAgain: () => Child, stopping: AbortSignal): Promise<void> {
   let waitMs = firstWaitMs;
   for (let child = children[at]; child !== undefined; child = children[at]) {
     const startedAt = performance.now();
     const how = await child.ended;
     if (stopping.aborted) return;
     if (performance.now() - startedAt > steadyMs) waitMs = firstWaitMs;
-    say(how, child, waitMs);
+    say(`\n${howItEnded(child, how)}\n\nIt restarts in ${waitMs / 1000} s. The others keep running.`);
     await delay(waitMs, undefined, { signal: stopping }).catch(() => {});
     if (stopping.aborted) return;
     waitMs = Math.min(waitMs * 2, longestWaitMs);
@@ -143,7 +133,7 @@ async function run(settings: Settings, interrupted: Promise<void>): Promise<void
   try {
     const outcome = await Promise.race([ready, ended, interrupted]);
     if (outcome !== undefined) {
-      for (const [at, spec] of specs.entries()) void keep(children, at, () => start(spec), sayAgain, stopping.signal);
+      for (const [at, spec] of specs.entries()) void keep(children, at, () => start(spec), stopping.signal);
       say(`\n${banner(settings)}`);
       await interrupted;
     }

@@ -57,7 +57,6 @@ export async function startAgentsStack() {
       expect([created.status, created.text]).toEqual([201, expect.anything()]);
       return { id: String(created.body.client_id), secret: String(created.body.client_secret) };
     },
-    /** Rewrites the running gateway's configuration. */
     configure: (change: (config: GatewayYaml) => void) => void writeGatewayConfig(place, 'gateway.yaml', change),
     /** Returns the gateway's log lines for requests with this path. */
     logOf: (path: string): Record<string, unknown>[] =>

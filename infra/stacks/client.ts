@@ -41,7 +41,8 @@ export async function logIn(gatewayUrl: string, email: string, headers = {}): Pr
   return { token, refreshToken };
 }
 
-const people = ['complainant', 'agent', 'admin'].flatMap((role) => [`${role}@acme.test`, `${role}@globex.test`]);
+/** The email addresses of demo users. */
+export const people = ['complainant', 'agent', 'admin'].flatMap((role) => [`${role}@acme.test`, `${role}@globex.test`]);
 
 /** Logs in this many times, rotating through demo users and gateways. */
 export async function openSessions(gateways: readonly string[], count: number): Promise<Session[]> {

@@ -4,7 +4,6 @@ import { steadyLoad } from './steady-load.ts';
 
 export type LoadOptions = Readonly<{
   gateways: readonly string[];
-  path: string;
   sessions: readonly Session[];
   requestsPerSecond: number;
 }>;
@@ -15,11 +14,11 @@ const giveUpAfterMs = 10_000;
 const revoked = '401 token_revoked';
 
 /**
- * Uses each session at all gateways, logs it out meanwhile, and continues until every gateway refuses it.
+ * Uses each session at all gateways of a fleet, logs it out meanwhile, and continues until every gateway refuses it.
  *
  * @throws Error if a gateway still accepts a token 10 s after its logout.
  */
-export async function logoutsUnderLoad({ gateways, path, sessions, requestsPerSecond }: LoadOptions) {
+export async function logoutsUnderLoad({ gateways, sessions, requestsPerSecond }: LoadOptions) {
   const logouts: { everywhereMs: number; relapses: number }[] = [];
   let turn = 0;
   let use: (at: number) => Promise<string> = async () => '200';
@@ -34,7 +33,7 @@ export async function logoutsUnderLoad({ gateways, path, sessions, requestsPerSe
     use = async (at) => {
       const gateway = seen[at] as Seen;
       const sentAtMs = performance.now();
-      const { status, body } = await call(`${gateways[at]}${path}`, { token: session.token });
+      const { status, body } = await call(`${gateways[at]}/recorded/x`, { token: session.token });
       const result = status === 200 ? '200' : `${status} ${body.code ?? ''}`;
       if (result === '200') {
         if (sentAtMs > gateway.refusedAtMs) logout.relapses += 1;

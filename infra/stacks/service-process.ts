@@ -25,7 +25,6 @@ export async function startService({ args, env, ...options }: ServiceOptions) {
   };
 }
 
-/** Repeats a request until the response has this status. */
 export const untilStatus = (status: number, send: () => Promise<Response>): Promise<Response> =>
   eventually(async () => {
     const answer = await send();

@@ -10,7 +10,6 @@ const schema = z.object({
   SEED_FILE: z.string().optional(),
 });
 
-/** Every variable that the service reads. */
 export const usersVariables: readonly string[] = Object.keys(schema.shape);
 
 export type UsersConfig = z.infer<typeof schema>;

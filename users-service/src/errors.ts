@@ -1,7 +1,6 @@
 import { caller, commonErrors, type ErrorTable, AppError as KitError } from '@countersign/process-kit';
 import { preconditionErrors } from '@countersign/service-kit';
 
-/** The error codes of this service. */
 export const errors = {
   ...commonErrors,
   ...preconditionErrors,

@@ -1,5 +1,4 @@
-import { join } from 'node:path';
-import { type Database, locationFrom, openDatabase } from '@countersign/database';
+import { type Database, databaseOf, openDatabase } from '@countersign/database';
 import { createLogger, type Running } from '@countersign/process-kit';
 import { readSeedFile, startBehindGateway } from '@countersign/service-kit';
 import { z } from 'zod';
@@ -18,13 +17,8 @@ export async function start(
 ): Promise<Running & Readonly<{ port: number }>> {
   const seed = config.SEED_FILE === undefined ? undefined : readSeed(config.SEED_FILE);
   const db = await openDatabase<UsersSchema>({
-    location: locationFrom(
-      config.USERS_DATABASE_URL,
-      config.DATABASE_URL,
-      join(config.COUNTERSIGN_HOME, 'data', 'users'),
-    ),
-    name: `${config.DATABASE_PREFIX}_users`,
     ...usersDatabase,
+    ...databaseOf('users', config.USERS_DATABASE_URL, config),
     onError: (error) => logger.warn({ err: error }, 'a database connection was lost'),
   });
   return startBehindGateway({

@@ -10,7 +10,6 @@ export type ListQuery = NonNullable<operations['listComplaints']['parameters']['
 type Page<Item> = Readonly<{ items: readonly Item[]; next_cursor: string | null }>;
 type Position = Readonly<{ limit: number; cursor?: string }>;
 
-/** Reads all pages of a list. */
 async function allItems<Item>(read: (query: Position) => Promise<Result<Page<Item>>>): Promise<Item[]> {
   const items: Item[] = [];
   for (let cursor: string | null | undefined; cursor !== null; ) {

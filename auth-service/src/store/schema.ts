@@ -178,5 +178,4 @@ export type AuthSchema = {
   };
 };
 
-/** A row as the database returns it. */
 export type Row<Table extends keyof AuthSchema> = Selectable<AuthSchema[Table]>;

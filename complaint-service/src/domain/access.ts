@@ -1,6 +1,5 @@
 import type { ClientIdentity, UserIdentity } from '@countersign/identity';
 
-/** The user from the signed identity. */
 export type SignedUser = Readonly<{ userId: string; role: string }>;
 
 /** Roles that work on complaints. Other users see only their own complaints. */

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { insertRow, remove, rowsWith } from '@countersign/database';
 import type { UserIdentity } from '@countersign/identity';
 import { safeFileName } from '../domain/attachments/file-name.ts';
 import { attachWindowMs, maxAttachments, maxFileBytes } from '../domain/attachments/file-types.ts';
@@ -7,7 +8,8 @@ import { AppError, found } from '../errors.ts';
 import type { ReceivedFile } from '../files/attachment-store.ts';
 import * as store from '../store/attachments.ts';
 import { isClaimed } from '../store/idempotency-keys.ts';
-import { type Attachment, asUser, type Trx } from '../store/schema.ts';
+import { asUser, type Trx } from '../store/schema.ts';
+import type { Attachment } from '../store/tables.ts';
 import { getComplaint } from './complaints/get-complaint.ts';
 import { createOnce, type Idempotent } from './create-once.ts';
 import { announce } from './events/announce.ts';
@@ -76,7 +78,8 @@ async function refuseEarly(trx: Trx, user: UserIdentity, upload: Upload): Promis
 async function assertMayAttach(trx: Trx, user: UserIdentity, { complaintId, commentId }: Upload): Promise<boolean> {
   await getComplaint(trx, complaintId, 'change');
   if (commentId === undefined) return false;
-  const comment = await store.findOwnComment(trx, { complaintId, id: commentId, authorId: user.userId });
+  const own = rowsWith(trx, 'comments', { complaint_id: complaintId, id: commentId, author_id: user.userId });
+  const comment = await own.select('internal').executeTakeFirst();
   if (comment === undefined) throw new AppError('unknown_comment');
   return comment.internal;
 }
@@ -111,7 +114,7 @@ async function addRow(
   const { tenantId } = user;
   const at = parts.now();
   await assertSpace(trx, parts, user, { bytes: file.bytes, at });
-  const added = await store.insertAttachment(trx, {
+  const added = await insertRow(trx, 'attachments', {
     tenant_id: tenantId,
     id,
     complaint_id: upload.complaintId,
@@ -139,9 +142,8 @@ export async function removeAttachment(
 ): Promise<void> {
   await asUser(parts.db, user, async (trx) => {
     const complaint = await getComplaint(trx, place.complaintId, 'change');
-    found(await store.findAttachment(trx, place));
-    const removed = await store.deleteAttachment(trx, place);
-    if (removed === undefined) throw new AppError('insufficient_role');
+    const removed = found(await store.findAttachment(trx, place));
+    if (!(await remove(trx, 'attachments', { id: removed.id }))) throw new AppError('insufficient_role');
     await store.returnSpace(trx, user.tenantId, removed.bytes);
     const detail = { attachment_id: removed.id };
     const announcement = { type: 'attachment.removed', detail, internal: removed.internal, actor: user } as const;

@@ -1,11 +1,12 @@
-import { isUniqueViolation } from '@countersign/database';
+import { insert, insertNew, insertRow, isUniqueViolation, rowsWith, update, updateRow } from '@countersign/database';
 import type { UserIdentity } from '@countersign/identity';
 import { isStaff } from '../domain/access.ts';
 import { foldName, maxOpenCategories } from '../domain/catalogue/category-name.ts';
 import { mayTakeComplaints } from '../domain/people.ts';
 import { AppError, found } from '../errors.ts';
 import * as store from '../store/catalogue.ts';
-import { asUser, type Category, type NewCategory, type ScopeUser, type Trx } from '../store/schema.ts';
+import { asUser, type ScopeUser, type Trx } from '../store/schema.ts';
+import type { Category, NewCategory } from '../store/tables.ts';
 import type { AssertCurrent, FlowParts } from './parts.ts';
 
 /**
@@ -14,7 +15,7 @@ import type { AssertCurrent, FlowParts } from './parts.ts';
  */
 export async function chooseCategory(
   trx: Trx,
-  { newId, now }: Pick<FlowParts, 'newId' | 'now'>,
+  parts: Pick<FlowParts, 'newId' | 'now'>,
   user: ScopeUser,
   idOrName: string,
 ): Promise<Category> {
@@ -23,60 +24,52 @@ export async function chooseCategory(
   const mayAdd =
     known === undefined &&
     isStaff(user) &&
-    (await store.findSettings(trx))?.open_catalogue === true &&
+    (await store.hasOpenCatalogue(trx)) &&
     (await store.countCategories(trx)) < maxOpenCategories;
   if (!mayAdd) throw new AppError('unknown_category', { errors: [{ path: 'category', message: 'is not offered' }] });
-  const at = now();
-  await store.addNamedCategory(trx, {
-    tenant_id: user.tenantId,
-    id: newId(),
-    name: idOrName,
-    name_key: foldName(idOrName),
-    revision: newId(),
-    created_at: at,
-    updated_at: at,
-  });
+  // Another transaction may have just added this name.
+  await insertNew(trx, 'categories', { ...newRow(parts, user.tenantId), ...named(idOrName) });
   return (await store.findCategoryNamed(trx, idOrName)) as Category;
 }
+
+/** The columns that every new category or team has. */
+export function newRow({ newId, now }: Pick<FlowParts, 'newId' | 'now'>, tenantId: string) {
+  const at = now();
+  return { tenant_id: tenantId, id: newId(), revision: newId(), created_at: at, updated_at: at };
+}
+
+export const named = (name: string) => ({ name, name_key: foldName(name) });
 
 type Wanted = Omit<NewCategory, 'tenant_id' | 'id' | 'name_key' | 'revision' | 'created_at' | 'updated_at'>;
 /** Absent members stay unchanged. */
 type WantedChange = Readonly<{ [Member in keyof Wanted]?: Wanted[Member] | undefined }>;
 
-export async function addCategory(
-  { db, newId, now }: FlowParts,
-  user: UserIdentity,
-  wanted: Wanted,
-): Promise<Category> {
-  const at = now();
-  const written = { tenant_id: user.tenantId, id: newId(), revision: newId(), created_at: at, updated_at: at };
-  return withUniqueName('categories_name', () =>
-    asUser(db, user, async (trx) => {
-      await assertTeam(trx, wanted.team_id ?? null);
-      return store.insertCategory(trx, { ...wanted, name_key: foldName(wanted.name), ...written });
-    }),
-  );
+export function addCategory(parts: FlowParts, user: UserIdentity, wanted: Wanted): Promise<Category> {
+  const row = { ...wanted, ...named(wanted.name), ...newRow(parts, user.tenantId) };
+  return naming('categories_name', parts, user, async (trx) => {
+    await assertTeam(trx, wanted.team_id ?? null);
+    return insertRow(trx, 'categories', row);
+  });
 }
 
 /** Changes a category. New targets apply only to new complaints. */
-export async function editCategory(
-  { db, newId, now }: FlowParts,
+export function editCategory(
+  parts: FlowParts,
   user: UserIdentity,
   { id, wanted, assertCurrent }: Readonly<{ id: string; wanted: WantedChange; assertCurrent: AssertCurrent }>,
 ): Promise<Category> {
   const changes = {
     ...wanted,
-    ...(wanted.name !== undefined && { name_key: foldName(wanted.name) }),
-    revision: newId(),
-    updated_at: now(),
+    ...(wanted.name !== undefined && named(wanted.name)),
+    revision: parts.newId(),
+    updated_at: parts.now(),
   };
-  return withUniqueName('categories_name', () =>
-    asUser(db, user, async (trx) => {
-      assertCurrent(found(await store.lockCategory(trx, id)).revision);
-      await assertTeam(trx, wanted.team_id ?? null);
-      return store.changeCategory(trx, id, changes);
-    }),
-  );
+  return naming('categories_name', parts, user, async (trx) => {
+    const locked = rowsWith(trx, 'categories', { id }).select('revision').forUpdate();
+    assertCurrent(found(await locked.executeTakeFirst()).revision);
+    await assertTeam(trx, wanted.team_id ?? null);
+    return found(await updateRow(trx, 'categories', { id }, changes));
+  });
 }
 
 async function assertTeam(trx: Trx, id: string | null): Promise<void> {
@@ -84,9 +77,14 @@ async function assertTeam(trx: Trx, id: string | null): Promise<void> {
 }
 
 /** @throws AppError `name_taken` if the work violates this constraint. */
-async function withUniqueName<T>(constraint: string, work: () => Promise<T>): Promise<T> {
+async function naming<T>(
+  constraint: string,
+  { db }: FlowParts,
+  user: UserIdentity,
+  work: (trx: Trx) => Promise<T>,
+): Promise<T> {
   try {
-    return await work();
+    return await asUser(db, user, work);
   } catch (error) {
     if (isUniqueViolation(error, constraint)) throw new AppError('name_taken', { cause: error });
     throw error;
@@ -104,16 +102,12 @@ export async function addTeam(
   { name, members = [] }: WantedTeam & Readonly<{ name: string }>,
 ): Promise<store.TeamWithMembers> {
   await assertAgents(parts, user, members);
-  const id = parts.newId();
-  const at = parts.now();
-  const written = { tenant_id: user.tenantId, id, revision: parts.newId(), created_at: at, updated_at: at };
-  return withUniqueName('teams_name', () =>
-    asUser(parts.db, user, async (trx) => {
-      await store.insertTeam(trx, { ...written, name, name_key: foldName(name) });
-      await store.setMembers(trx, { tenantId: user.tenantId, teamId: id }, members);
-      return (await store.findTeam(trx, id)) as store.TeamWithMembers;
-    }),
-  );
+  const team = { ...newRow(parts, user.tenantId), ...named(name) };
+  return naming('teams_name', parts, user, async (trx) => {
+    await insert(trx, 'teams', team);
+    await store.setMembers(trx, { tenantId: user.tenantId, teamId: team.id }, members);
+    return found(await store.findTeam(trx, team.id));
+  });
 }
 
 export async function editTeam(
@@ -122,18 +116,15 @@ export async function editTeam(
   { id, name, members }: WantedTeam & Readonly<{ id: string }>,
 ): Promise<store.TeamWithMembers> {
   await assertAgents(parts, user, members ?? []);
-  const names = name === undefined ? {} : { name, name_key: foldName(name) };
-  return withUniqueName('teams_name', () =>
-    asUser(parts.db, user, async (trx) => {
-      if (!(await store.lockTeam(trx, id))) throw new AppError('not_found');
-      await store.changeTeam(trx, id, { ...names, revision: parts.newId(), updated_at: parts.now() });
-      if (members !== undefined) await store.setMembers(trx, { tenantId: user.tenantId, teamId: id }, members);
-      return (await store.findTeam(trx, id)) as store.TeamWithMembers;
-    }),
-  );
+  const changes = { ...(name !== undefined && named(name)), revision: parts.newId(), updated_at: parts.now() };
+  return naming('teams_name', parts, user, async (trx) => {
+    if (!(await update(trx, 'teams', { id }, changes))) throw new AppError('not_found');
+    if (members !== undefined) await store.setMembers(trx, { tenantId: user.tenantId, teamId: id }, members);
+    return found(await store.findTeam(trx, id));
+  });
 }
 
 async function assertAgents({ people }: FlowParts, user: UserIdentity, userIds: readonly string[]): Promise<void> {
-  const found = await Promise.all(userIds.map((id) => people.find(user, id)));
-  if (!found.every(mayTakeComplaints)) throw new AppError('unknown_assignee');
+  const agents = await Promise.all(userIds.map((id) => people.find(user, id)));
+  if (!agents.every(mayTakeComplaints)) throw new AppError('unknown_assignee');
 }

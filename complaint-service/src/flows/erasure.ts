@@ -6,7 +6,8 @@ import { AppError } from '../errors.ts';
 import { lockComplaintsOf } from '../store/complaints/complaints.ts';
 import * as store from '../store/erasure/erase.ts';
 import { findMembershipUpdate } from '../store/members.ts';
-import { asUser, type Erasure, type RetentionPolicy, type Trx } from '../store/schema.ts';
+import { asUser, type Trx } from '../store/schema.ts';
+import type { Erasure, RetentionPolicy } from '../store/tables.ts';
 import { recordChange, setAssignee } from './complaints/work.ts';
 import type { FlowParts } from './parts.ts';
 

@@ -4,10 +4,10 @@ import type { Logger } from '@countersign/process-kit';
 import * as domain from '../domain/mail.ts';
 import type { AddressBook } from '../domain/people.ts';
 import { retryDelayMs } from '../domain/webhooks/retry-rules.ts';
-import type { HistoryEvent, QueuedMail } from '../store/complaint-tables.ts';
 import { listWatchers } from '../store/complaints/complaints.ts';
 import { addMail, asMailer, findMailed, mailChannel, mailsOf, type Recipient, spreadMail } from '../store/mail.ts';
 import type { ComplaintsDatabase, Trx } from '../store/schema.ts';
+import type { HistoryEvent, QueuedMail } from '../store/tables.ts';
 import type { FlowParts } from './parts.ts';
 
 const mailedStatuses = ['resolved', 'closed', 'rejected', 'duplicate'] as const;

@@ -1,7 +1,8 @@
 import { mayTakeComplaints, serviceActors } from '../domain/people.ts';
 import { lockComplaintsOf } from '../store/complaints/complaints.ts';
 import { lockMember, saveMembershipUpdate } from '../store/members.ts';
-import { asMembershipUpdater, type MembershipUpdate } from '../store/schema.ts';
+import { asMembershipUpdater } from '../store/schema.ts';
+import type { MembershipUpdate } from '../store/tables.ts';
 import { setAssignee } from './complaints/work.ts';
 import type { FlowParts } from './parts.ts';
 

@@ -1,5 +1,5 @@
 import { pipeline } from 'node:stream/promises';
-import { entityTag, jsonOf } from '@countersign/service-kit';
+import { entityTag, jsonOf, namedObject } from '@countersign/service-kit';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { contentDisposition } from '../domain/attachments/file-name.ts';
@@ -8,26 +8,24 @@ import { AppError, found } from '../errors.ts';
 import { attachFile, removeAttachment } from '../flows/attachments.ts';
 import { readOf } from '../flows/complaints/get-complaint.ts';
 import { findAttachment, listAttachments } from '../store/attachments.ts';
-import type { Attachment } from '../store/schema.ts';
+import type { Attachment } from '../store/tables.ts';
 import { displayName } from './complaints/complaint-json.ts';
 import { complaintPath, creationHeaders, route, time, uuidField } from './route.ts';
 
-const attachment = z
-  .object({
-    id: z.uuid(),
-    complaint_id: z.uuid(),
-    comment_id: z.uuid().nullable(),
-    uploader_id: z.string(),
-    uploader_name: displayName,
-    name: z.string().describe('The sanitized file name, with the extension for the detected type.'),
-    media_type: z.string(),
-    bytes: z.int(),
-    width: z.int().nullable().describe('Of images, in pixels.'),
-    height: z.int().nullable(),
-    internal: z.boolean().describe('Whether only agents and admins can see it, as for an internal note.'),
-    created_at: time,
-  })
-  .meta({ id: 'Attachment' });
+const attachment = namedObject('Attachment', {
+  id: z.uuid(),
+  complaint_id: z.uuid(),
+  comment_id: z.uuid().nullable(),
+  uploader_id: z.string(),
+  uploader_name: displayName,
+  name: z.string().describe('The sanitized file name, with the extension for the detected type.'),
+  media_type: z.string(),
+  bytes: z.int(),
+  width: z.int().nullable().describe('Of images, in pixels.'),
+  height: z.int().nullable(),
+  internal: z.boolean().describe('Whether only agents and admins can see it, as for an internal note.'),
+  created_at: time,
+});
 
 const attachmentPath = complaintPath.extend({ attachmentId: uuidField });
 

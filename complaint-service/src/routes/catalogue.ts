@@ -1,9 +1,11 @@
-import { assertIfMatch, entityTag, idField, jsonOf, lineField, textField } from '@countersign/service-kit';
+import { save } from '@countersign/database';
+import { assertIfMatch, entityTag, idField, jsonOf, lineField, namedObject, textField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { staffRoles } from '../domain/access.ts';
 import { addCategory, addTeam, editCategory, editTeam } from '../flows/catalogue.ts';
-import { findSettings, listCategories, listTeams, saveSettings, type TeamWithMembers } from '../store/catalogue.ts';
-import { asUser, type Category } from '../store/schema.ts';
+import { hasOpenCatalogue, listCategories, listTeams, type TeamWithMembers } from '../store/catalogue.ts';
+import { asUser } from '../store/schema.ts';
+import type { Category } from '../store/tables.ts';
 import { displayName } from './complaints/complaint-json.ts';
 import { complaintPath, ifMatch, route, time, uuidField } from './route.ts';
 
@@ -20,19 +22,17 @@ const wantedCategory = z.strictObject({
   active: z.boolean().optional().describe('New complaints can use only active categories.'),
 });
 
-const category = z
-  .object({
-    id: z.uuid(),
-    name: z.string(),
-    description: z.string(),
-    team_id: z.uuid().nullable(),
-    first_answer_minutes: z.int().nullable(),
-    resolution_minutes: z.int().nullable(),
-    active: z.boolean(),
-    created_at: time,
-    updated_at: time,
-  })
-  .meta({ id: 'Category' });
+const category = namedObject('Category', {
+  id: z.uuid(),
+  name: z.string(),
+  description: z.string(),
+  team_id: z.uuid().nullable(),
+  first_answer_minutes: z.int().nullable(),
+  resolution_minutes: z.int().nullable(),
+  active: z.boolean(),
+  created_at: time,
+  updated_at: time,
+});
 
 const targets = { first_answer_minutes: 480, resolution_minutes: 7_200 };
 const example = { name: 'Lighting', description: 'Street lights', ...targets };
@@ -45,13 +45,11 @@ const wantedTeam = z.strictObject({
   members: z.array(idField).max(50).optional().describe('The ids of agents. They replace all current members.'),
 });
 
-const team = z
-  .object({
-    id: z.uuid(),
-    name: z.string(),
-    members: z.array(z.object({ user_id: z.string(), name: displayName })),
-  })
-  .meta({ id: 'Team' });
+const team = namedObject('Team', {
+  id: z.uuid(),
+  name: z.string(),
+  members: z.array(z.object({ user_id: z.string(), name: displayName })),
+});
 
 const teamJson = ({ id, name, members }: TeamWithMembers, names: ReadonlyMap<string, string>) => ({
   id,
@@ -157,8 +155,7 @@ export const catalogueRoutes = [
     roles: staffRoles,
     responses: { 200: settings },
   }).handle(async ({ identity, reply }, { db }) => {
-    const found = await asUser(db, identity, findSettings);
-    reply(200, { open_catalogue: found?.open_catalogue ?? false });
+    reply(200, { open_catalogue: await asUser(db, identity, hasOpenCatalogue) });
   }),
 
   route('PATCH /v1/complaint-settings', {
@@ -170,7 +167,7 @@ export const catalogueRoutes = [
     responses: { 200: settings },
   }).handle(async ({ identity, body, reply }, { db, newId, now }) => {
     const saved = { tenant_id: identity.tenantId, ...body, revision: newId(), updated_at: now() };
-    await asUser(db, identity, (trx) => saveSettings(trx, saved));
+    await asUser(db, identity, (trx) => save(trx, 'settings', 'tenant_id', saved));
     reply(200, body);
   }),
 ];

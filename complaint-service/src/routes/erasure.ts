@@ -1,9 +1,11 @@
-import { assertFreshLogin, idField, jsonOf } from '@countersign/service-kit';
+import { save } from '@countersign/database';
+import { assertFreshLogin, idField, jsonOf, namedObject } from '@countersign/service-kit';
 import { z } from 'zod';
 import { isPersonId } from '../domain/people.ts';
 import { cancelScheduled, previewErasure, scheduleErasure } from '../flows/erasure.ts';
-import { listErasures, readPolicy, savePolicy, usualPolicy } from '../store/erasure/erase.ts';
-import { asUser, type Erasure } from '../store/schema.ts';
+import { listErasures, readPolicy, usualPolicy } from '../store/erasure/erase.ts';
+import { asUser } from '../store/schema.ts';
+import type { Erasure } from '../store/tables.ts';
 import { complaintPath, route, time } from './route.ts';
 
 const shared = { tag: 'Erasure', callers: ['user'], roles: ['admin'] } as const;
@@ -30,45 +32,41 @@ const shownErasures = 100;
 
 const person = z.strictObject({ user_id: idField.refine(isPersonId, 'is not a valid person id') });
 
-const preview = z
-  .object({
-    user_id: z.string(),
-    member: z
-      .string()
-      .nullable()
-      .describe('An `active` member cannot be erased. Null if the person is no longer a member.'),
-    texts: keptTexts,
-    complaints: z.int().describe("The person's own complaints."),
-    active_complaints: z.int().describe("The person's active complaints, which are withdrawn if texts are removed."),
-    assigned_complaints: z.int().describe('Active complaints assigned to the person, which return to the queue.'),
-    comments: z.int().describe('With `remove`, also those of others on their complaints.'),
-    attachments: z.int().describe('With `remove`, also those of others on their complaints.'),
-    history_entries: z.int(),
-  })
-  .meta({ id: 'ErasurePreview' });
+const preview = namedObject('ErasurePreview', {
+  user_id: z.string(),
+  member: z
+    .string()
+    .nullable()
+    .describe('An `active` member cannot be erased. Null if the person is no longer a member.'),
+  texts: keptTexts,
+  complaints: z.int().describe("The person's own complaints."),
+  active_complaints: z.int().describe("The person's active complaints, which are withdrawn if texts are removed."),
+  assigned_complaints: z.int().describe('Active complaints assigned to the person, which return to the queue.'),
+  comments: z.int().describe('With `remove`, also those of others on their complaints.'),
+  attachments: z.int().describe('With `remove`, also those of others on their complaints.'),
+  history_entries: z.int(),
+});
 
-const erasure = z
-  .object({
-    id: z.uuid(),
-    kind: z.enum(['person', 'retention']),
-    user_id: z.string().nullable(),
-    texts: keptTexts.nullable(),
-    requested_by: z.string().nullable().describe('Null for erasures by the retention policy.'),
-    session_id: z.string().nullable().describe('The session that requested the erasure.'),
-    request_id: z.string().nullable().describe('The request id, as it appears in the logs.'),
-    requested_at: time,
-    due_at: time.describe('When the erasure runs. It can be canceled until then.'),
-    cancelled_at: time.nullable(),
-    cancelled_by: z
-      .string()
-      .nullable()
-      .describe('An admin, or `complaint-service` if the person became an active member again.'),
-    finished_at: time.nullable(),
-    complaints: z.int(),
-    comments: z.int(),
-    attachments: z.int(),
-  })
-  .meta({ id: 'Erasure' });
+const erasure = namedObject('Erasure', {
+  id: z.uuid(),
+  kind: z.enum(['person', 'retention']),
+  user_id: z.string().nullable(),
+  texts: keptTexts.nullable(),
+  requested_by: z.string().nullable().describe('Null for erasures by the retention policy.'),
+  session_id: z.string().nullable().describe('The session that requested the erasure.'),
+  request_id: z.string().nullable().describe('The request id, as it appears in the logs.'),
+  requested_at: time,
+  due_at: time.describe('When the erasure runs. It can be canceled until then.'),
+  cancelled_at: time.nullable(),
+  cancelled_by: z
+    .string()
+    .nullable()
+    .describe('An admin, or `complaint-service` if the person became an active member again.'),
+  finished_at: time.nullable(),
+  complaints: z.int(),
+  comments: z.int(),
+  attachments: z.int(),
+});
 
 export const erasureRoutes = [
   route('GET /v1/complaints/retention', {
@@ -92,8 +90,8 @@ export const erasureRoutes = [
   }).handle(async ({ identity, body, reply }, { db, now }) => {
     assertFreshLogin(identity.context.authTime, now());
     const changed = { ...body, tenant_id: identity.tenantId, updated_by: identity.userId, updated_at: now() };
-    const saved = await asUser(db, identity, (trx) => savePolicy(trx, changed));
-    reply(200, { closed_days: saved.closed_days, action: saved.action, texts: saved.texts });
+    await asUser(db, identity, (trx) => save(trx, 'retention_policies', 'tenant_id', changed));
+    reply(200, body);
   }),
   route(`GET ${path}/preview`, {
     ...shared,

@@ -1,16 +1,17 @@
 import { Readable } from 'node:stream';
+import { insert } from '@countersign/database';
 import type { UserIdentity } from '@countersign/identity';
 import { readSeedFile } from '@countersign/service-kit';
 import sharp from 'sharp';
 import { z } from 'zod';
-import { foldName } from '../domain/catalogue/category-name.ts';
 import { priorities } from '../domain/complaints/described.ts';
 import { attachFile } from '../flows/attachments.ts';
+import { named, newRow } from '../flows/catalogue.ts';
 import { getComplaint } from '../flows/complaints/get-complaint.ts';
 import { applyMove, setAssignee } from '../flows/complaints/work.ts';
 import { commentOnComplaint, fileComplaint } from '../flows/complaints/write.ts';
 import type { FlowParts } from '../flows/parts.ts';
-import { insertCategory, insertTeam, setMembers } from '../store/catalogue.ts';
+import { setMembers } from '../store/catalogue.ts';
 import { addWatcher } from '../store/complaints/complaints.ts';
 import { dropMail } from '../store/mail.ts';
 import { asUser, becomeUser, type Trx } from '../store/schema.ts';
@@ -19,7 +20,6 @@ import { type Case, cases, oldWays, otherCategories, recentWays, type Step } fro
 const hourMs = 3_600_000;
 const monthMs = 30 * 24 * hourMs;
 const complaintsOfATenant = 12;
-/** Every sixth complaint has a picture. */
 const complaintsPerPicture = 6;
 
 // The auth-service and the users-service read the same file. This service ignores names, addresses and the password.
@@ -77,17 +77,16 @@ async function seedCatalogue(
   { tenantId, agents }: Readonly<{ tenantId: string; agents: readonly UserIdentity[] }>,
 ): Promise<void> {
   const at = new Date(now().getTime() - monthMs);
-  const written = { tenant_id: tenantId, created_at: at, updated_at: at };
-  const named = (name: string) => ({ id: newId(), name, name_key: foldName(name), revision: newId(), ...written });
-  const team = named('Operations');
-  await insertTeam(trx, team);
+  const newNamed = (name: string) => ({ ...newRow({ newId, now: () => at }, tenantId), ...named(name) });
+  const team = newNamed('Operations');
+  await insert(trx, 'teams', team);
   const memberIds = agents.map(({ userId }) => userId);
   await setMembers(trx, { tenantId, teamId: team.id }, memberIds);
   for (const { category, covers, firstAnswerHours, resolutionHours } of cases) {
     const targets = { first_answer_minutes: firstAnswerHours * 60, resolution_minutes: resolutionHours * 60 };
-    await insertCategory(trx, { ...named(category), description: covers, team_id: team.id, ...targets });
+    await insert(trx, 'categories', { ...newNamed(category), description: covers, team_id: team.id, ...targets });
   }
-  for (const name of otherCategories) await insertCategory(trx, named(name));
+  await insert(trx, 'categories', otherCategories.map(newNamed));
 }
 
 type People = Readonly<{ complainant: UserIdentity; agent: UserIdentity }>;

@@ -1,56 +1,23 @@
-import { countRows } from '@countersign/database';
+import { countRows, rowsWith, update } from '@countersign/database';
 import { sql } from 'kysely';
-import type { Comment } from './complaint-tables.ts';
 import { upkeepRole } from './roles.ts';
-import type { Attachment, ComplaintsDatabase, NewAttachment, Trx } from './schema.ts';
-
-export function insertAttachment(trx: Trx, attachment: NewAttachment): Promise<Attachment> {
-  return trx.insertInto('attachments').values(attachment).returningAll().executeTakeFirstOrThrow();
-}
+import type { ComplaintsDatabase, Trx } from './schema.ts';
+import type { Attachment } from './tables.ts';
 
 /** Lists the attachments of a complaint that the transaction's user can see, oldest first. */
 export function listAttachments(trx: Trx, complaintId: string): Promise<Attachment[]> {
-  return trx.selectFrom('attachments').selectAll().where('complaint_id', '=', complaintId).orderBy('id').execute();
+  return rowsWith(trx, 'attachments', { complaint_id: complaintId }).selectAll().orderBy('id').execute();
 }
 
 type Place = Readonly<{ complaintId: string; id: string }>;
 
 export function findAttachment(trx: Trx, { complaintId, id }: Place): Promise<Attachment | undefined> {
-  return trx
-    .selectFrom('attachments')
-    .selectAll()
-    .where('complaint_id', '=', complaintId)
-    .where('id', '=', id)
-    .executeTakeFirst();
-}
-
-/** @returns The deleted row. Undefined if the user cannot delete it. */
-export function deleteAttachment(trx: Trx, { complaintId, id }: Place): Promise<Attachment | undefined> {
-  return trx
-    .deleteFrom('attachments')
-    .where('complaint_id', '=', complaintId)
-    .where('id', '=', id)
-    .returningAll()
-    .executeTakeFirst();
+  return rowsWith(trx, 'attachments', { complaint_id: complaintId, id }).selectAll().executeTakeFirst();
 }
 
 export async function countAttachments(trx: Trx, complaintId: string): Promise<number> {
-  const all = trx.selectFrom('attachments').where('complaint_id', '=', complaintId);
+  const all = rowsWith(trx, 'attachments', { complaint_id: complaintId });
   return (await all.select(countRows).executeTakeFirstOrThrow()).count;
-}
-
-/** Finds a comment that the transaction's user wrote and can see. */
-export function findOwnComment(
-  trx: Trx,
-  { complaintId, id, authorId }: Place & Readonly<{ authorId: string }>,
-): Promise<Comment | undefined> {
-  return trx
-    .selectFrom('comments')
-    .selectAll()
-    .where('complaint_id', '=', complaintId)
-    .where('id', '=', id)
-    .where('author_id', '=', authorId)
-    .executeTakeFirst();
 }
 
 /**
@@ -92,11 +59,7 @@ export async function limitingAttachment(
 }
 
 export async function returnSpace(trx: Trx, tenantId: string, bytes: number): Promise<void> {
-  await trx
-    .updateTable('attachment_space')
-    .set((of) => ({ bytes: of('bytes', '-', bytes) }))
-    .where('tenant_id', '=', tenantId)
-    .execute();
+  await update(trx, 'attachment_space', { tenant_id: tenantId }, { bytes: (of) => of('bytes', '-', bytes) });
 }
 
 /** Returns which of these ids belong to an attachment, in any tenant. */

@@ -1,6 +1,8 @@
+import { insert } from '@countersign/database';
 import { sql } from 'kysely';
-import type { ComplaintEvent, NewEvent } from './complaint-tables.ts';
+import type { EventDetail } from '../domain/events/event-types.ts';
 import { asUser, type ComplaintsDatabase, type Trx } from './schema.ts';
+import type { ComplaintEvent } from './tables.ts';
 
 /** The channel for notifications. They contain the tenant id. */
 export const eventsChannel = 'countersign_complaint_events';
@@ -10,13 +12,13 @@ export const eventsChannel = 'countersign_complaint_events';
  * appears behind a reader's position. A transaction that changes several complaints must lock all of them before its
  * first event, to avoid deadlocks.
  */
-export async function addEvent(trx: Trx, event: NewEvent): Promise<void> {
+export async function addEvent(
+  trx: Trx,
+  event: Omit<ComplaintEvent, 'seq' | 'detail'> & Readonly<{ detail: EventDetail }>,
+): Promise<void> {
   await sql`select ${eventsLock(event.tenant_id)},
                    pg_notify(${eventsChannel}, ${event.tenant_id})`.execute(trx);
-  await trx
-    .insertInto('events')
-    .values({ ...event, detail: JSON.stringify(event.detail) })
-    .execute();
+  await insert(trx, 'events', { ...event, detail: JSON.stringify(event.detail) });
 }
 
 /** Waits for transactions that have added events in a tenant. Later ones wait for this transaction. */
@@ -61,7 +63,6 @@ export function findEvents(trx: Trx, ids: readonly string[]): Promise<FeedEvent[
     .execute();
 }
 
-/** Returns the number of the tenant's last event. */
 export async function lastSeq(trx: Trx): Promise<number> {
   const last = trx.selectFrom('events').select('seq').orderBy('seq', 'desc').limit(1);
   return (await last.executeTakeFirst())?.seq ?? 0;

@@ -1,3 +1,5 @@
+import { insertNew, rowsWith, update } from '@countersign/database';
+import { sql } from 'kysely';
 import type { Trx } from './schema.ts';
 
 type Repeatable = Readonly<{
@@ -17,32 +19,19 @@ export async function claimKey(
 ): Promise<Claim> {
   const { tenantId, userId, key, fingerprint } = request;
   const oldest = new Date(now.getTime() - keptMs);
-  await trx
-    .deleteFrom('idempotency_keys')
-    .where('tenant_id', '=', tenantId)
-    .where('user_id', '=', userId)
-    .where('key', '=', key)
-    .where('created_at', '<=', oldest)
-    .execute();
-  const claimed = await trx
-    .insertInto('idempotency_keys')
-    .values({ tenant_id: tenantId, user_id: userId, key, fingerprint, created_at: now })
-    .onConflict((conflict) => conflict.columns(['tenant_id', 'user_id', 'key']).doNothing())
-    .returning('key')
-    .executeTakeFirst();
-  if (claimed !== undefined) return { isNew: true };
-  const known = await trx
-    .selectFrom('idempotency_keys')
-    .select(['fingerprint', 'answer'])
-    .where('key', '=', key)
-    .executeTakeFirstOrThrow();
+  const claim = { tenant_id: tenantId, user_id: userId, key };
+  const expired = sql`delete from idempotency_keys
+    where tenant_id = ${tenantId} and user_id = ${userId} and key = ${key} and created_at <= ${oldest}`;
+  await expired.execute(trx);
+  if (await insertNew(trx, 'idempotency_keys', { ...claim, fingerprint, created_at: now })) return { isNew: true };
+  const stored = rowsWith(trx, 'idempotency_keys', claim).select(['fingerprint', 'answer']);
+  const known = await stored.executeTakeFirstOrThrow();
   return { isNew: false, fingerprint: Buffer.from(known.fingerprint), answer: known.answer };
 }
 
 /** Whether the transaction's user has already claimed a key. The result can be outdated. */
 export async function isClaimed(trx: Trx, key: string): Promise<boolean> {
-  const found = await trx.selectFrom('idempotency_keys').select('key').where('key', '=', key).executeTakeFirst();
-  return found !== undefined;
+  return (await rowsWith(trx, 'idempotency_keys', { key }).select('key').executeTakeFirst()) !== undefined;
 }
 
 /** Stores the response for a claimed key. It is deleted with its complaint. */
@@ -51,9 +40,5 @@ export async function keepAnswer(
   { key }: Repeatable,
   { complaintId, answer }: Readonly<{ complaintId: string; answer: unknown }>,
 ): Promise<void> {
-  await trx
-    .updateTable('idempotency_keys')
-    .set({ complaint_id: complaintId, answer: JSON.stringify(answer) })
-    .where('key', '=', key)
-    .execute();
+  await update(trx, 'idempotency_keys', { key }, { complaint_id: complaintId, answer: JSON.stringify(answer) });
 }

@@ -1,9 +1,9 @@
-import { notify, type OutboxRows, outboxRows } from '@countersign/database';
+import { insert, notify, type OutboxRows, outboxRows, remove, rowsWith } from '@countersign/database';
 import { sql } from 'kysely';
 import type { Mailed } from '../domain/mail.ts';
-import type { QueuedMail } from './complaint-tables.ts';
 import { mailerRole } from './roles.ts';
 import type { ComplaintsDatabase, Trx } from './schema.ts';
+import type { QueuedMail } from './tables.ts';
 
 /** The channel that wakes the mail couriers in all instances. */
 export const mailChannel = 'countersign_complaint_mail';
@@ -17,10 +17,7 @@ export async function addMail(
   trx: Trx,
   mail: Pick<QueuedMail, 'tenant_id' | 'id' | 'complaint_id' | 'kind' | 'actor_id'>,
 ): Promise<void> {
-  await trx
-    .insertInto('mail_outbox')
-    .values({ ...mail, recipient: 'all' })
-    .execute();
+  await insert(trx, 'mail_outbox', { ...mail, recipient: 'all' });
   await notify(trx, mailChannel);
 }
 
@@ -45,11 +42,8 @@ export function mailsOf(db: ComplaintsDatabase): OutboxRows<QueuedMail> {
 
 /** The complaint members that emails contain. */
 export function findMailed(trx: Trx, id: string): Promise<(Mailed & Readonly<{ title: string }>) | undefined> {
-  return trx
-    .selectFrom('complaints')
-    .select(['title', 'complainant_id', 'contact_preference', 'reporter_email'])
-    .where('id', '=', id)
-    .executeTakeFirst();
+  const complaint = rowsWith(trx, 'complaints', { id });
+  return complaint.select(['title', 'complainant_id', 'contact_preference', 'reporter_email']).executeTakeFirst();
 }
 
 export type Recipient = Readonly<{ recipient: 'member'; user_id: string } | { recipient: 'reporter'; user_id: null }>;
@@ -57,9 +51,9 @@ export type Recipient = Readonly<{ recipient: 'member'; user_id: string } | { re
 /** Replaces a queued change with one email for each recipient. */
 export async function spreadMail(trx: Trx, mail: QueuedMail, recipients: readonly Recipient[]): Promise<void> {
   const { tenant_id, id: queued, complaint_id, kind, queued_at } = mail;
-  await trx.deleteFrom('mail_outbox').where('tenant_id', '=', tenant_id).where('id', '=', queued).execute();
+  await remove(trx, 'mail_outbox', { tenant_id, id: queued });
   if (recipients.length === 0) return;
   const id = sql<string>`gen_random_uuid()`;
   const rows = recipients.map((each) => ({ tenant_id, id, complaint_id, kind, queued_at, ...each, actor_id: null }));
-  await trx.insertInto('mail_outbox').values(rows).execute();
+  await insert(trx, 'mail_outbox', rows);
 }

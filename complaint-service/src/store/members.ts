@@ -1,9 +1,11 @@
+import { rowsWith } from '@countersign/database';
 import { sql } from 'kysely';
-import type { MembershipUpdate, Trx } from './schema.ts';
+import type { Trx } from './schema.ts';
+import type { MembershipUpdate } from './tables.ts';
 
 /** Reads a member's latest membership update. Undefined if there is none. */
 export function findMembershipUpdate(trx: Trx, userId: string): Promise<MembershipUpdate | undefined> {
-  return trx.selectFrom('members').selectAll().where('user_id', '=', userId).executeTakeFirst();
+  return rowsWith(trx, 'members', { user_id: userId }).selectAll().executeTakeFirst();
 }
 
 type Tenanted = Readonly<{ tenantId: string; userId: string }>;

@@ -12,7 +12,6 @@ export const eraserRole = 'countersign_complaints_eraser';
 export const mailerRole = 'countersign_complaints_mailer';
 /** The role for OAuth clients. It can only read the complaints and categories in one tenant. */
 export const readerRole = 'countersign_complaints_reader';
-/** The roles of transactions. */
 export const requestRoles: readonly string[] = [
   appRole,
   readerRole,

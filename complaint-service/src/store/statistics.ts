@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import type { Status } from '../domain/complaints/workflow.ts';
 import type { CountDeltas, Measured } from '../domain/statistics.ts';
-import type { StatisticsTables, Trx } from './schema.ts';
+import type { Trx } from './schema.ts';
+import type { ComplaintsSchema } from './tables.ts';
 
 export type StatusCount = Readonly<{ category_id: string; category: string; status: Status; complaints: number }>;
 
@@ -20,7 +21,7 @@ export async function readByAge(trx: Trx): Promise<Readonly<{ filed_on: string; 
   return rows;
 }
 
-export type TimesOfMonth = Omit<StatisticsTables['statistics_times'], 'tenant_id' | 'category_id'>;
+export type TimesOfMonth = Omit<ComplaintsSchema['statistics_times'], 'tenant_id' | 'category_id'>;
 
 /** @param from The first day of the first month. */
 export async function readTimes(trx: Trx, from: string): Promise<TimesOfMonth[]> {

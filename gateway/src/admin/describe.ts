@@ -92,7 +92,6 @@ function describeIdentity({ upstream, agreement, nowMs }: OpenUpstream, gatewayK
   const fallback = typeof key === 'string' ? key : gatewayKid === undefined ? 'no_gateway_key' : null;
   return {
     algorithm,
-    /** `agreed`, or `ed25519` with the reason in `fallback`. */
     uses: fallback === null ? 'agreed' : 'ed25519',
     keyid: typeof key === 'string' || gatewayKid === undefined ? null : `${gatewayKid}.${key.kid}`,
     fallback,

@@ -68,8 +68,8 @@ export async function checkGateway(
   });
   const unread = outline === undefined ? [] : unreadLines(outline);
   for (const line of [...unread, ...presetLines(config.issuers), ...eventLines(config.issuers), ...tokens])
-    terminal.out(terminal.paint('quiet', line));
-  if (values.routes === true) for (const line of routeLines(config.routes)) terminal.out(line);
+    terminal.out(terminal.paint('quiet', printable(line)));
+  if (values.routes === true) for (const line of routeLines(config.routes)) terminal.out(printable(line));
   return 0;
 }
 

@@ -79,7 +79,7 @@ describe('countersign', () => {
     const { code, err } = await run('start');
     expect(code).toBe(2);
     expect(err).toBe(
-      'countersign: unknown command "start"; known: init, serve, check, diff, test, explain, token, schema, keys, integrate, conformance',
+      'countersign: unknown command "start"; known: init, serve, check, diff, test, explain, replay, token, schema, keys, integrate, conformance',
     );
   });
 

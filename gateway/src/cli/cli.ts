@@ -11,6 +11,7 @@ import { explain } from './explain-command.ts';
 import { init } from './init.ts';
 import { integrate } from './integrate.ts';
 import { keys } from './keys.ts';
+import { replay } from './replay-command.ts';
 import { serve } from './serve.ts';
 import { test } from './test-command.ts';
 import { token } from './token.ts';
@@ -36,6 +37,7 @@ const commands: readonly Command[] = [
   diff,
   test,
   explain,
+  replay,
   token,
   schema,
   keys,

@@ -1,9 +1,11 @@
 import type { Answer } from '@countersign/console';
+import { printable } from '@countersign/process-kit';
 import { ZodError } from 'zod';
 import type { GatewayConfig } from '../config/config.ts';
 import { type ExplainQuestion, explainQuestion, optionProblem } from '../explain/question.ts';
 import { type Command, configOption, jsonOption, loadNamed, type Terminal, UsageError } from './command.ts';
 import { adminUrl, askIdentities } from './keys.ts';
+import { jsonText } from './report.ts';
 import { keysOpener, readToken, tokenLines } from './token.ts';
 
 export const explain: Command = {
@@ -38,8 +40,8 @@ export const explain: Command = {
       const answer = await answerFor(asked, loadNamed(terminal, values), terminal);
       const { token } = answer;
       const isRefused = token?.issuers.some(({ accepted }) => accepted) === false;
-      const lines = isRefused ? tokenLines(token, terminal, false) : linesOf(answer, terminal);
-      for (const line of values.json === true ? [JSON.stringify(answer, null, 2)] : lines) terminal.out(line);
+      const lines = isRefused ? tokenLines(token, terminal, false) : linesOf(shown(answer), terminal);
+      for (const line of values.json === true ? [jsonText(answer)] : lines) terminal.out(line);
       return isRefused ? 1 : 0;
     } catch (error) {
       if (error instanceof ZodError) throw new UsageError(optionProblem(error));
@@ -70,6 +72,10 @@ async function answerFor(
     },
   );
 }
+
+/** Escapes every text before it is painted: paths, names and values can come from anyone. */
+const shown = (answer: Answer): Answer =>
+  JSON.parse(JSON.stringify(answer), (_key, value: unknown) => (typeof value === 'string' ? printable(value) : value));
 
 function linesOf(answer: Answer, terminal: Terminal): readonly string[] {
   const { method, path, caller, outcome, responds } = answer;

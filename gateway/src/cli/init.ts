@@ -40,15 +40,7 @@ const isFips = getFips() === 1;
 function write(terminal: Terminal, values: Values): number {
   const file = resolve(text(values.dir) ?? '.', 'gateway.yaml');
   const directory = dirname(file);
-  const provider = providerOf(values);
-  const answers: Answers = {
-    provider,
-    issuer: issuerOf(required(values, 'issuer'), provider),
-    upstream: originOf(required(values, 'upstream')),
-    audience: text(values.audience),
-    isInCluster: values['in-cluster'] === true,
-    insecureTransport: values['insecure-transport'] === true || values['in-cluster'] === true,
-  };
+  const answers = answersIn(values);
   const yaml = fileFor(answers);
   refuseProblems(yaml, file, terminal);
   mkdirSync(directory, { recursive: true });
@@ -94,6 +86,19 @@ const stepsInCluster = (directory: string): readonly string[] => [
   'The last command needs the manifests that read gateway.yaml, in the same directory:',
   `  ${docsPage('operations/kubernetes.md#the-gateway-for-your-services')}`,
 ];
+
+function answersIn(values: Values) {
+  const provider = providerOf(values);
+  const isInCluster = values['in-cluster'] === true;
+  return {
+    provider,
+    issuer: issuerOf(required(values, 'issuer'), provider),
+    upstream: originOf(required(values, 'upstream')),
+    audience: text(values.audience),
+    isInCluster,
+    insecureTransport: values['insecure-transport'] === true || isInCluster,
+  };
+}
 
 function required(values: Values, name: string): string {
   const value = text(values[name]);
@@ -149,14 +154,7 @@ function byOption(problem: string): string {
   return option === '' ? advice : `${option}: ${advice}`;
 }
 
-type Answers = Readonly<{
-  provider: string | undefined;
-  issuer: string;
-  upstream: string;
-  audience: string | undefined;
-  isInCluster: boolean;
-  insecureTransport: boolean;
-}>;
+type Answers = Readonly<ReturnType<typeof answersIn>>;
 
 /** From each list, picks the first port that neither the issuer nor the service uses on this machine. */
 function portsFor(answers: Answers): Readonly<{ public: number; admin: number; internal: number }> {

@@ -195,11 +195,7 @@ function retire({ terminal, directory, access, isNow, nowSec, keyid }: Asked): n
   return 0;
 }
 
-const inUse = (
-  keys: readonly keyFiles.ManagedKey[],
-  kind: keyFiles.KeyKind,
-  nowSec: number,
-): keyFiles.ManagedKey | undefined =>
+const inUse = (keys: readonly keyFiles.ManagedKey[], kind: keyFiles.KeyKind, nowSec: number) =>
   keyInUse(
     keys.filter((key) => key.kind === kind),
     nowSec,

@@ -122,15 +122,49 @@ const impossible = [
     'issuer: second, userId: u, role: agent, tenantId: acme',
     '"acme" is not a tenant that second gives to users (there are: b:…)',
   ],
+  [
+    "a user without the issuer's prefix",
+    'issuer: third, userId: cGVyc29u, role: agent, tenantId: t',
+    '"cGVyc29u" lacks the issuer\'s userPrefix "c:"',
+  ],
+  [
+    'a user id that is not encoded',
+    'issuer: third, userId: "c:a.b", role: agent, tenantId: t',
+    '"c:a.b" is not base64url, in which this issuer encodes user ids',
+  ],
+  [
+    'a user with the id of the OAuth client',
+    'issuer: fourth, userId: web, role: agent, tenantId: d, client: web',
+    '"web" is also the OAuth client, so the token belongs to a machine',
+  ],
+  [
+    'a claim that the issuer refuses',
+    'issuer: fourth, userId: u, role: agent, tenantId: d, claims: { acr: ["0"] }',
+    "claims: do not meet the issuer's `require` or its token type",
+  ],
+  [
+    'an OAuth client that is not an id',
+    'userId: u, role: agent, tenantId: acme, client: "https://web"',
+    '"https://web" is not an OAuth client that main gives to users (there are: web)',
+  ],
+  [
+    'a machine whose client is not an id',
+    'issuer: fourth, client: "https://web"',
+    '"https://web" is not an id, so the gateway refuses such a token',
+  ],
 ] as const;
 
 describe('test', () => {
   const main = `name: main\n    clients: [web]\n    tenants: [acme]\n    machines: { tenantId: tenant }\n    claims: { role: { from: g, map: { a: agent } } }`;
   const second =
     '  - { name: second, issuer: https://b.test, jwks: https://b.test/k, audience: x, roles: [agent], tenantPrefix: "b:" }\n';
+  const third =
+    '  - { name: third, issuer: https://c.test, jwks: https://c.test/k, audience: x, roles: [agent], tenants: [t], userPrefix: "c:", subjectEncoding: base64url }\n';
+  const fourth =
+    '  - { name: fourth, issuer: "https://d.test/{t}", template: { t: [d, x] }, jwks: https://d.test/k, audience: x, roles: [agent], claims: { userId: sub, tenantId: { fromIssuer: t } }, require: { acr: ["1", "2"] }, machines: {} }\n';
   const whole = exampleHead
     .replace('[ES256]', `[ES256]\n    ${main}`)
-    .replace('identity:', `${second}identity:`)
+    .replace('identity:', `${second}${third}${fourth}identity:`)
     .concat(routes('agent'));
 
   test.each(impossible)('refuses %s in either file', async (_what, as, message) => {
@@ -138,7 +172,7 @@ describe('test', () => {
     const own = await run('test', file);
     expect([own.code, own.err]).toEqual([1, '']);
     expect(own.out.split('\n').slice(0, 2)).toEqual([
-      expect.stringMatching(/^FAIL GET .*yaml:19:5$/),
+      expect.stringMatching(/^FAIL GET .*yaml:21:5$/),
       `       ${message}`,
     ]);
     const more = join(directory, 'more.tests.yaml');
@@ -163,9 +197,55 @@ describe('test', () => {
   test.each([
     ['no OAuth client', 'userId: u, role: agent, tenantId: acme'],
     ['a role from the second issuer', 'issuer: second, userId: u, role: agent, tenantId: "b:acme"'],
+    ['a user with the prefix and an encoded id', 'issuer: third, userId: "c:cGVyc29u", role: agent, tenantId: t'],
+    [
+      'a user of a template issuer with an accepted claim',
+      'issuer: "https://d.test/x", userId: u, role: agent, tenantId: x, client: web, claims: { acr: ["2"] }',
+    ],
   ])('accepts %s', async (_what, as) => {
     writeFileSync(file, whole + tests(as));
     expect(await run('test', file)).toMatchObject({ code: 0 });
+  });
+
+  test.each([
+    [
+      'client',
+      'allow: { clients: [{ iss: "http://127.0.0.1:8080", id: web }] }',
+      'userId: u, role: agent, tenantId: acme',
+      'main',
+    ],
+    ['tenantId', 'path: "/v1/:t/me", allow: { tenant: ":t", clients: any }', 'client: web', 'main'],
+  ])('requires the %s of a caller if the route reads it', async (key, route, as, name) => {
+    const path = route.includes('path:') ? '/v1/acme/me' : '/v1/users/me';
+    const own = routes('agent')
+      .replace(/path: \S+,/, route.includes('path:') ? '' : 'path: /v1/users/me,')
+      .replace(/allow: .* }$/m, `${route} }`);
+    const text = whole.replace(routes('agent'), own) + tests(as).replace('/v1/users/me', path);
+    writeFileSync(file, text);
+    const message = `${key}: is required: the route reads it, and every token of ${name} has one`;
+    expect((await run('test', file)).out.split('\n')[1]).toBe(`       ${message}`);
+    writeFileSync(file, text.replace(`${as} }`, `${as}, ${key}: ${key === 'client' ? 'web' : 'acme'} }`));
+    expect(await run('test', file)).toMatchObject({ code: 0 });
+  });
+
+  test('refuses a caller of an issuer that no template allows', async () => {
+    writeFileSync(file, whole + tests('issuer: "https://x.test/d", userId: u, role: agent, tenantId: d'));
+    const { code, out } = await run('test', file);
+    expect([code, out.split('\n')[1]]).toEqual([
+      1,
+      '       no issuer in the configuration gives tokens to this caller',
+    ]);
+  });
+
+  test('refuses a caller with a token if there are no issuers', async () => {
+    const open =
+      exampleHead.replace(/issuers:\n(?: .*\n)+/, '') + routes('agent').replace(/auth: .*/, 'auth: public }');
+    writeFileSync(file, open + tests('userId: u, role: agent, tenantId: acme'));
+    const { code, out } = await run('test', file);
+    expect([code, out.split('\n')[1]]).toEqual([
+      1,
+      '       no issuer in the configuration gives tokens to this caller',
+    ]);
   });
 
   test('tests a machine of an issuer that accepts none, because the gateway must refuse it', async () => {
@@ -182,9 +262,9 @@ describe('test', () => {
     expect(out.split('\n')).toEqual([
       '<?xml version="1.0" encoding="UTF-8"?>',
       '<testsuites><testsuite name="countersign test" tests="2" failures="1">',
-      `<testcase classname="${file}" name="GET /v1/users/me as agent u of acme" file="${file}" line="19"/>`,
+      `<testcase classname="${file}" name="GET /v1/users/me as agent u of acme" file="${file}" line="21"/>`,
       expect.stringMatching(
-        /^<testcase classname=".*" name="GET \/v1\/&lt;&amp;&gt; as anonymous" .* line="21"><failure message="expected allowed: true; got allowed: false \(400 .*\)">.*:21:5: expected .*<\/failure><\/testcase>$/,
+        /^<testcase classname=".*" name="GET \/v1\/&lt;&amp;&gt; as anonymous" .* line="23"><failure message="expected allowed: true; got allowed: false \(400 .*\)">.*:23:5: expected .*<\/failure><\/testcase>$/,
       ),
       '</testsuite></testsuites>',
     ]);
@@ -195,6 +275,39 @@ describe('test', () => {
     const { code, out, err } = await run('test', '--json', file);
     expect([code, err, JSON.parse(out)]).toMatchObject([1, '', { ok: false, tests: [], problems: expect.any(Array) }]);
     expect(JSON.parse(out).problems).toContainEqual({ file, line: 1, column: 10, message: 'version: must be 1' });
+  });
+});
+
+describe('texts that could disguise or control a terminal', () => {
+  const hostile = '\u001b[31m|`<b>@all\u202e=1';
+  const shown = '\\u001b[31m|`<b>@all\\u202e=1';
+  const whole = exampleHead + routes('agent').replace('roles: [agent]', String.raw`claims: { "a\e[31mb": ["\u202e"] }`);
+  const expected = String.raw`tests:
+  - request: { method: GET, path: "/v1/\e[31m|`.concat(
+    '`<b>@all',
+    String.raw`\u202e=1" }
+    expect: { allowed: true, path: "/\e]0;\u202e" }
+`,
+  );
+
+  test.each([
+    ['check', '--routes'],
+    ['test'],
+    ['test', '--json'],
+    ['test', '--junit'],
+    ['explain', 'GET', `/v1/${hostile}`],
+    ['explain', 'GET', `/v1/${hostile}`, '--json'],
+    ['explain', 'GET', '/v1/users/me', '--role', 'agent', '--claim', `a: ${hostile}`],
+  ])('are shown as text by %s %s', async (command, ...args) => {
+    writeFileSync(file, whole + expected);
+    await run('keys', 'create', '-c', file);
+    const { out, err } = await run(command, ...args, '-c', file);
+    expect(out).toContain(
+      args.includes('--junit') ? '\\u001b[31m|`&lt;b&gt;@all\\u202e' : out.includes('@all') ? shown : '\\u001b[31mb',
+    );
+    expect(out + err).not.toMatch(/[^\P{Cc}\n]|\p{Cf}/u);
+    if (args.includes('--json'))
+      expect(JSON.stringify(JSON.parse(out))).toContain(JSON.stringify(hostile).slice(1, -1));
   });
 });
 

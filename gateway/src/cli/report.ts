@@ -40,9 +40,13 @@ export function entryOf(text: string): ReportEntry {
 
 export function printReport(terminal: Terminal, command: string, format: Format, report: Report): number {
   const ok = report.problems.length === 0 && (report.tests ?? []).every(({ passed }) => passed);
-  terminal.out(format === 'json' ? JSON.stringify({ ok, ...report }, null, 2) : junit(command, report));
+  terminal.out(format === 'json' ? jsonText({ ok, ...report }) : junit(command, report));
   return ok ? 0 : 1;
 }
+
+/** Formats JSON for terminals too: what could change how a line is shown becomes an escape sequence of JSON. */
+export const jsonText = (value: unknown): string =>
+  JSON.stringify(value, null, 2).split('\n').map(printable).join('\n');
 
 type Case = ReportEntry & Readonly<{ name: string; element?: 'failure' | 'system-out' }>;
 

@@ -1,6 +1,6 @@
-import { ConfigError } from '@countersign/process-kit';
+import { ConfigError, printable } from '@countersign/process-kit';
 import { whyImpossible } from '../config/checks/tenant-checks.ts';
-import type { PolicyTest } from '../config/config.ts';
+import type { Issuer, PolicyTest, TestCaller } from '../config/config.ts';
 import { loadConfig, loadTests } from '../config/load.ts';
 import { errorTable } from '../errors.ts';
 import { assumedToken, callerOf, callerText, issuerNamed } from '../explain/callers.ts';
@@ -47,13 +47,20 @@ async function runTests(terminal: Terminal, values: Values, positionals: readonl
     const { method, requestTarget, as, service } = expected.request;
     const issuer = as?.issuer === undefined ? config.issuers[0] : issuerNamed(config.issuers, as.issuer);
     const token = as && issuer && assumedToken(as, issuer, terminal.nowMs());
-    const why = as && issuer && whyImpossible(as, issuer)?.message;
-    const lines: readonly Line[] =
-      why === undefined ? compare(expected, await dryRun({ method, requestTarget, token, service })) : [['bad', why]];
+    const run = await dryRun({ method, requestTarget, token, service });
+    const why = as && whyNone(as, issuer, run);
+    const lines = why === undefined ? compare(expected, run) : [['bad', why] as const];
     const sentence = `${method} ${requestTarget} as ${callerText(callerOf({ token, service }))}`;
     results.push({ at: expected.at, sentence, lines });
   }
   return results;
+}
+
+/** Says why no issuer in the configuration can produce the caller. Undefined if one can. */
+function whyNone(as: TestCaller, issuer: Issuer | undefined, { route }: DryRun): string | undefined {
+  if (issuer === undefined) return 'no issuer in the configuration gives tokens to this caller';
+  const found = whyImpossible(as, issuer, route?.allow);
+  return found && (found.message.startsWith('"') ? found.message : `${found.key}: ${found.message}`);
 }
 
 function resultOf({ at, sentence, lines }: Result): TestResult {
@@ -84,10 +91,12 @@ function compare({ expect }: PolicyTest, { refusal, answered, route, sends }: Dr
 
 function reportText({ out, paint }: Terminal, results: readonly Result[]): number {
   for (const { at, sentence, lines } of results) {
-    if (lines.length === 0) out(`${paint('good', 'pass')} ${sentence}`);
-    else out(`${paint('bad', 'FAIL')} ${sentence}  ${paint('quiet', at)}`);
+    if (lines.length === 0) out(`${paint('good', 'pass')} ${printable(sentence)}`);
+    else out(`${paint('bad', 'FAIL')} ${printable(sentence)}  ${paint('quiet', at)}`);
     for (const [style, line, why] of lines) {
-      out(`${paint(style, `       ${line}`)}${why === undefined ? '' : `  ${paint('quiet', `(${why})`)}`}`);
+      out(
+        `${paint(style, `       ${printable(line)}`)}${why === undefined ? '' : `  ${paint('quiet', `(${printable(why)})`)}`}`,
+      );
     }
   }
   const failed = results.filter(({ lines }) => lines.length > 0).length;

@@ -73,7 +73,6 @@ export function resolveConfig(document: Document, options: ResolveOptions) {
     ...rest,
     file,
     hash,
-    /** All files that make up the configuration: gateway.yaml, then the files with secrets and the certificate. */
     files: [{ path: file, hash }, ...secrets.files, ...certificate.files],
     /**
      * The file's values without secrets, as JSON. A string passes between threads faster than an object tree.

@@ -58,7 +58,7 @@ export function parseConfig(text: string, { env, ...options }: ParseOptions): Ga
  */
 export function loadWithoutFiles(file: string, context: WithoutFiles = {}): Outline {
   const text = readConfigFile(file);
-  const placeholders = new Placeholders(text);
+  const placeholders = new Placeholders(text, context.env);
   for (;;) {
     const unread = new Set<string>();
     const { isProduction = false } = context;
@@ -68,17 +68,25 @@ export function loadWithoutFiles(file: string, context: WithoutFiles = {}): Outl
     const { config, document } = configOf(text, read);
     const { identity, services, journal } = document;
     const later = [identity.keys, ...Object.values(services).map(({ keys }) => keys), journal ?? []].flat();
-    return { config, document, variables: [...placeholders.used].sort(), files: [...later, ...unread] };
+    const { used, standIns } = placeholders;
+    return { config, document, variables: [...used].sort(), standIns: [...standIns], files: [...later, ...unread] };
   }
 }
 
-export type WithoutFiles = Omit<LoadContext, 'running'> & Readonly<{ isProduction?: boolean }>;
+export type WithoutFiles = Omit<LoadContext, 'running'> &
+  Readonly<{
+    isProduction?: boolean;
+    /** Variables whose values are known. Default: none. */
+    env?: Environment;
+  }>;
 
 /** A configuration, the variables that it uses, and the files that it names, as they stand in it. Neither was read. */
 export type Outline = Readonly<{
   config: GatewayConfig;
   document: Document;
   variables: readonly string[];
+  /** The variables that have a placeholder: without a default, and not in `env`. */
+  standIns: readonly string[];
   files: readonly string[];
 }>;
 

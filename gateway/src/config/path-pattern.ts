@@ -56,6 +56,19 @@ export function servedMethods(methods: readonly string[]): readonly string[] {
   return methods.includes('GET') && !methods.includes('HEAD') ? [...methods, 'HEAD'] : methods;
 }
 
+/** @returns The pattern of the paths that match both. Undefined if there are none. */
+export function intersectionOf(one: readonly Segment[], other: readonly Segment[]): readonly Segment[] | undefined {
+  const both: Segment[] = [];
+  for (let at = 0; ; at += 1) {
+    const [left, right] = [one[at], other[at]];
+    if (left?.kind === 'rest') return [...both, ...other.slice(at)];
+    if (right?.kind === 'rest') return [...both, ...one.slice(at)];
+    if (left === undefined || right === undefined) return left === right ? both : undefined;
+    if (left.kind === 'literal' && right.kind === 'literal' && left.text !== right.text) return undefined;
+    both.push(left.kind === 'literal' ? left : right);
+  }
+}
+
 type Rewrite = Readonly<{ from: string; to: string }>;
 
 export const prefixParts = (prefix: string): readonly string[] => (prefix === '/' ? [] : prefix.slice(1).split('/'));

@@ -32,11 +32,14 @@ function candidatesFor(name: string): readonly string[] {
 export class Placeholders {
   /** The variables that the file uses. */
   readonly used = new Set<string>();
+  /** Those of them that have a placeholder. */
+  readonly standIns = new Set<string>();
   readonly env: Environment;
   readonly #values = new Map<string, string>();
   readonly #untried = new Map<string, string[]>();
 
-  constructor(text: string) {
+  /** @param given Values that are known. */
+  constructor(text: string, given: Environment = {}) {
     for (const [, colon, name = ''] of text.matchAll(withoutDefault)) {
       const [word = '', port = '', ...others] = candidatesFor(name);
       // In `http://host:${PORT}`, only a number fits.
@@ -44,12 +47,13 @@ export class Placeholders {
       if (!this.#values.has(name) || colon !== '') this.#values.set(name, first);
       this.#untried.set(name, rest);
     }
-    for (const [, name = '', value = ''] of text.matchAll(withDefault)) {
-      if (this.#values.has(name)) this.#values.set(name, value);
-    }
+    const defaults = new Map(Array.from(text.matchAll(withDefault), ([, name = '', value = '']) => [name, value]));
+    for (const [name, value] of defaults) if (this.#values.has(name)) this.#values.set(name, value);
     const read = (name: string): string | undefined => {
       this.used.add(name);
-      return this.#values.get(name);
+      const known = given[name];
+      if (known === undefined && this.#values.has(name) && !defaults.has(name)) this.standIns.add(name);
+      return known ?? this.#values.get(name);
     };
     this.env = new Proxy({}, { get: (_, name) => read(String(name)) });
   }

@@ -3,19 +3,37 @@ import { parseConfig } from './load.ts';
 
 const head = `version: 1
 identity: { keys: ./gateway-keys }
-upstreams: { api: { targets: ["http://127.0.0.1:8082"] } }
+upstreams: { api: { targets: ["http://127.0.0.1:8082"] }, UPSTREAM }
 `;
+const headWith = (upstream?: string) =>
+  head.replace(', UPSTREAM', upstream === undefined ? '' : `, ${upstream}: { targets: ["http://127.0.0.1:8083"] }`);
 const strict = 'issuer: https://a.test, audience: x, jwks: https://a.test/keys';
 const other = 'issuer: https://b.test, audience: x, jwks: https://b.test/keys, roles: [agent], tenants: [globex]';
 const admins = `${strict}, claims: { role: { from: groups, map: { a: admin, b: agent } } }`;
 
-type File = Readonly<{ issuers: readonly string[]; allow?: string; rest?: string; env?: Record<string, string> }>;
+const bound = `${strict}, roles: [admin], tenants: [acme]`;
+const scoped = (scope: string) =>
+  `scopes: [orders.write]\ntests: [{ request: { method: GET, path: /a, as: { client: c, scope: [${scope}] } }, expect: { allowed: false } }]`;
 
-function warningsOf({ issuers, allow, rest = '', env = {} }: File): readonly string[] {
+type File = Readonly<{
+  issuers: readonly string[];
+  allow?: string;
+  /** More routes, each with its path, methods and upstream. */
+  routes?: readonly string[];
+  rest?: string;
+  env?: Record<string, string>;
+}>;
+
+const routeAt = (path: string, methods: string, more = 'upstream: api, auth: public') =>
+  `name: r${path.replace(/\W/g, '-')}${methods.toLowerCase().replace(/\W/g, '')}, path: "${path}", methods: [${methods}], ${more}`;
+
+function warningsOf({ issuers, allow, routes = [], rest = '', env = {} }: File): readonly string[] {
   const written = issuers.map((issuer) => `  - { ${issuer} }\n`).join('');
   const rule = allow === undefined ? '' : `, allow: { ${allow} }`;
   const route = `{ name: a, path: /a, methods: [GET], upstream: api, auth: required${rule} }`;
-  const text = `${head}issuers:\n${written}routes:\n  - ${route}\n${rest}`;
+  const more = routes.map((one) => `  - { ${one} }\n`).join('');
+  const upstream = env.UNUSED ?? (routes.some((one) => one.includes('upstream: pages')) ? 'pages' : undefined);
+  const text = `${headWith(upstream)}issuers:\n${written}routes:\n  - ${route}\n${more}${rest}`;
   let lines: readonly string[] = [];
   parseConfig(text, { file: 'gateway.yaml', env, onWarnings: (found) => (lines = found) });
   return lines;
@@ -138,6 +156,61 @@ describe('a warning', () => {
       { issuers: [strict], rest: 'listen: { admin: "0.0.0.0:9090" }' },
       'listen.admin: other machines can reach the admin listener, which has no login: use a loopback address, or set insecureTransport: true if the network is trusted. If NODE_ENV is production, the gateway refuses this',
     ],
+    [
+      'a role that only an issuer of other OAuth clients gives',
+      { issuers: [bound, other], allow: 'roles: [agent], clients: [{ iss: https://a.test, id: web }]' },
+      'routes[0].allow.roles[0]: "agent" is not a role that an issuer of these clients can give (there are: admin)',
+    ],
+    [
+      "an actor of an issuer with another slash, which is not an OAuth client's",
+      { issuers: [strict], allow: 'actors: [{ iss: https://a.test/, sub: bot }]' },
+      'routes[0].allow.actors[0].iss: differs from an issuer in this file only by a slash at the end',
+    ],
+    [
+      'an OAuth client of an issuer with another slash',
+      { issuers: [strict], allow: 'clients: [{ iss: https://a.test/, id: web }]' },
+      'routes[0].allow.clients[0].iss: "https://a.test/" is not an issuer in this file; did you mean "https://a.test"? (there are: https://a.test)',
+    ],
+    [
+      'two issuers that differ by a slash',
+      { issuers: [bound, other.replace('issuer: https://b.test,', 'issuer: https://a.test/,')] },
+      'issuers[1].issuer: differs from issuers[0].issuer only by a slash at the end',
+    ],
+    [
+      'an issuer written as its discovery URL',
+      { issuers: ['issuer: https://a.test/realms/x/.well-known/openid-configuration, audience: x, discovery: true'] },
+      "issuers[0].issuer: is the URL of the issuer's metadata: write the value of iss in its tokens, without /.well-known/openid-configuration",
+    ],
+    [
+      "an issuer written as its authorization server's metadata",
+      { issuers: ['issuer: https://a.test/.well-known/oauth-authorization-server/x, audience: x, discovery: true'] },
+      "issuers[0].issuer: is the URL of the issuer's metadata: write the value of iss in its tokens, without /.well-known/oauth-authorization-server",
+    ],
+    [
+      'an upstream that no route uses',
+      { issuers: [strict], rest: 'websockets: {}\n', routes: [routeAt('/b', 'GET')], env: { UNUSED: 'old' } },
+      'upstreams: no route uses the upstream "old"',
+    ],
+    [
+      'a scope in a test that the file does not declare',
+      { issuers: [strict], allow: 'scopes: [orders.read]', rest: scoped('orders.raed') },
+      'tests[0].request.as.scope[0]: "orders.raed" is not a scope that a route requires or that `scopes` lists, so the gateway drops it; did you mean "orders.read"? (there are: orders.read, orders.write)',
+    ],
+    [
+      'POST at the path of a broader route with GET',
+      { issuers: [strict], routes: [routeAt('/o/**', 'GET'), routeAt('/o', 'POST')] },
+      'routes[2].methods: GET /o is 405, although the route "r-o---get" (/o/**) serves it: a path has only its own methods',
+    ],
+    [
+      'GET at the path of a broader route with POST',
+      { issuers: [strict], routes: [routeAt('/o', 'GET'), routeAt('/o/**', 'GET, POST')] },
+      'routes[1].methods: POST /o is 405, although the route "r-o---getpost" (/o/**) serves it: a path has only its own methods',
+    ],
+    [
+      'POST below a broader route with GET at the same upstream',
+      { issuers: [strict], routes: [routeAt('/**', 'GET'), routeAt('/v/:id', 'POST, PUT')] },
+      'routes[2].methods: GET /v/:id is 405, although the route "r---get" (/**) serves it: a path has only its own methods',
+    ],
   ])('is given for %s', (_what, file, message) => {
     expect(messagesOf(file)).toEqual([message]);
   });
@@ -198,6 +271,55 @@ describe('a warning', () => {
       'a trailing slash for an unknown provider',
       { issuers: ['issuer: https://a.test/, audience: x, discovery: true'] },
     ],
+    [
+      'a role that the issuer of the OAuth clients gives',
+      { issuers: [bound, other], allow: 'roles: [agent], clients: [{ iss: https://b.test, id: web }]' },
+    ],
+    [
+      'an actor of an issuer outside the file',
+      { issuers: [strict], allow: 'actors: [{ iss: https://x.test, sub: b }]' },
+    ],
+    [
+      'two issuers whose paths differ',
+      { issuers: [bound, other.replace('issuer: https://b.test,', 'issuer: https://a.test/x,')] },
+    ],
+    [
+      'an issuer whose path ends like a discovery URL',
+      { issuers: ['issuer: https://a.test/openid-configuration, audience: x, discovery: true'] },
+    ],
+    [
+      'a scope that a route requires',
+      { issuers: [strict], allow: 'scopes: [orders.read]', rest: scoped('orders.read') },
+    ],
+    ['a scope that `scopes` lists', { issuers: [strict], rest: scoped('orders.write') }],
+    [
+      'every method of a broader route',
+      { issuers: [strict], routes: [routeAt('/o/**', 'GET'), routeAt('/o', 'POST'), routeAt('/o', 'GET')] },
+    ],
+    [
+      'fewer methods below a broader route',
+      { issuers: [strict], routes: [routeAt('/o/**', 'GET, POST'), routeAt('/o/events', 'GET')] },
+    ],
+    [
+      'a literal beside a parameter',
+      { issuers: [strict], routes: [routeAt('/o/:id', 'GET'), routeAt('/o/names', 'POST')] },
+    ],
+    [
+      'a broader route on the other listener',
+      {
+        issuers: [strict],
+        routes: [routeAt('/o/**', 'GET', 'upstream: api, auth: service, callers: [svc]'), routeAt('/o', 'POST')],
+        rest: 'services: { svc: { keys: ./none.json } }',
+      },
+    ],
+    [
+      'POST below the pages of another upstream',
+      { issuers: [strict], routes: [routeAt('/**', 'GET', 'upstream: pages, auth: public'), routeAt('/v', 'POST')] },
+    ],
+    [
+      'a broader route that a nearer one hides',
+      { issuers: [strict], routes: [routeAt('/**', 'GET'), routeAt('/o/**', 'GET, POST'), routeAt('/o/x', 'GET')] },
+    ],
   ])('is not given for %s', (_what, file) => {
     expect(warningsOf(file)).toEqual([]);
   });
@@ -207,7 +329,7 @@ describe('a warning', () => {
       - { name: x, path: /x, methods: [GET], auth: required, upstream: api }
       - { name: y, path: /y, methods: [GET], auth: required, upstream: api }
 `;
-    const text = `${head}routes:\n  - path: /a\n    allow: { roles: [rot] }\n${groups}issuers:\n  - { ${admins}, clients: [web], require: { a.b: x } }\n`;
+    const text = `${headWith()}routes:\n  - path: /a\n    allow: { roles: [rot] }\n${groups}issuers:\n  - { ${admins}, clients: [web], require: { a.b: x } }\n`;
     let lines: readonly string[] = [];
     parseConfig(text, { file: 'gateway.yaml', env: {}, onWarnings: (found) => (lines = found) });
     expect(lines.map((line) => line.split('"')[0])).toEqual([

@@ -2,15 +2,15 @@ import { type Path, unknown } from '@countersign/strict-yaml';
 import { unresolved } from './checks/issuer-checks.ts';
 import { openAdminProblem } from './checks/listen-checks.ts';
 import type { Warning } from './checks/problems.ts';
-import { type Names, rolesOf, valuesOf, whyImpossible } from './checks/tenant-checks.ts';
+import { valuesOf, whyImpossible } from './checks/tenant-checks.ts';
 import { endsWithSlash } from './presets.ts';
 import { valueAt } from './route-groups.ts';
+import { isAlike, ruleWarnings, takenMethods } from './route-warnings.ts';
 import { type Issuer, resolveIssuers } from './schema/issuers/issuers.ts';
-import type { AllowedParty } from './schema/routes.ts';
+import { requiredScopes } from './schema/routes.ts';
 import type { Document } from './schema/schema.ts';
 import { isMap } from './schema/values/shapes.ts';
 
-type Route = Document['routes'][number];
 type IssuerPart = Document['issuers'][number];
 
 /**
@@ -26,65 +26,50 @@ export function warningsOf(document: Document, raw: unknown): readonly Warning[]
     path: ['listen', 'admin'],
     message: `${openAdmin}. If NODE_ENV is production, the gateway refuses this`,
   };
-  const users = together(issuers.map((issuer) => rolesOf(issuer, [issuer.claims.role])));
-  const machines = together(issuers.map((issuer) => rolesOf(issuer, [issuer.machines.role])));
   return [
     ...(openAdmin === undefined ? [] : [admin]),
     ...document.issuers.flatMap((part, index) => ofIssuer(part, entries[index] ?? [], ['issuers', index], raw)),
-    ...document.routes.flatMap((route, index) => [
-      ...ofRoles(route, users, machines, ['routes', index, 'allow', 'roles']),
-      ...ofClients(route, issuers, ['routes', index, 'allow', 'clients']),
-      ...dottedKeys(raw, ['routes', index, 'allow', 'claims']),
-    ]),
-    ...document.tests.flatMap(({ request: { as } }, index) => {
-      const issuer = issuers.find(({ issuer: iss, name }) => [undefined, iss, name].includes(as?.issuer));
-      const found = as && issuer && whyImpossible(as, issuer);
-      return found ? [{ path: ['tests', index, 'request', 'as', found.key], message: found.message }] : [];
-    }),
+    ...slashes(document.issuers),
+    ...unused(document),
+    ...ruleWarnings(document.routes, issuers),
+    ...takenMethods(document.routes),
+    ...document.routes.flatMap((_, index) => dottedKeys(raw, ['routes', index, 'allow', 'claims'])),
+    ...ofTests(document, issuers),
   ];
 }
 
-/** Undefined means any name. */
-function together(all: readonly Names[]): ReadonlySet<string> | undefined {
-  const lists = all.map((names) => (names !== undefined && 'list' in names ? names.list : undefined));
-  return lists.includes(undefined) ? undefined : new Set(lists.flatMap((list) => [...(list ?? [])]));
+/** Tokens have one of the two in `iss`, compared byte by byte. */
+const slashes = (issuers: readonly IssuerPart[]): readonly Warning[] =>
+  issuers.flatMap(({ issuer }, index) => {
+    const other = issuers.slice(0, index).findIndex((one) => one.issuer !== issuer && isAlike(one.issuer, issuer));
+    const message = `differs from issuers[${other}].issuer only by a slash at the end`;
+    return other === -1 ? [] : [{ path: ['issuers', index, 'issuer'], message }];
+  });
+
+function unused({ upstreams, routes }: Document): readonly Warning[] {
+  const used = new Set(routes.map(({ upstream }) => upstream));
+  return Object.keys(upstreams)
+    .filter((name) => !used.has(name))
+    .map((key) => ({ path: ['upstreams'], key, message: `no route uses the upstream "${key}"` }));
 }
 
-function ofRoles(
-  { allow: { roles = [], clients } = {} }: Route,
-  users: ReadonlySet<string> | undefined,
-  machines: ReadonlySet<string> | undefined,
-  path: Path,
-): readonly Warning[] {
-  if (users === undefined || (clients !== undefined && machines === undefined)) return [];
-  const known = new Set([...users, ...((clients && machines) ?? [])]);
-  return roles.flatMap((role, index) => {
-    if (known.has(role)) return [];
-    const isOfMachines = clients === undefined && (machines?.has(role) ?? true);
-    const kind = isOfMachines
-      ? 'a role that users can have, and machines need allow.clients'
-      : 'a role that an issuer can give';
-    return [{ path: [...path, index], message: unknown(kind, role, [...known]) }];
+function ofTests({ tests, routes, scopes }: Document, issuers: readonly Issuer[]): readonly Warning[] {
+  const known = [...new Set([...routes.flatMap(({ allow = {} }) => requiredScopes(allow)), ...scopes])];
+  return tests.flatMap(({ request: { as } }, index) => {
+    if (as === undefined) return [];
+    const path = ['tests', index, 'request', 'as'];
+    const issuer = issuers.find(({ issuer: iss, name }) => [undefined, iss, name].includes(as.issuer));
+    const found = issuer && whyImpossible(as, issuer);
+    const kind = 'a scope that a route requires or that `scopes` lists, so the gateway drops it';
+    return [
+      ...(issuers.length === 0 ? [{ path, message: 'there are no issuers, so no token can have this caller' }] : []),
+      ...(found ? [{ path: [...path, found.key], message: found.message }] : []),
+      ...as.scope.flatMap((scope, at) =>
+        known.includes(scope) ? [] : [{ path: [...path, 'scope', at], message: unknown(kind, scope, known) }],
+      ),
+    ];
   });
 }
-
-function ofClients({ allow }: Route, issuers: readonly Issuer[], path: Path): readonly Warning[] {
-  const parties: readonly AllowedParty[] = allow?.clients === 'any' ? [] : (allow?.clients ?? []);
-  return parties.flatMap(({ issuer: iss, name }, index) => {
-    const trusted = issuers.filter((issuer) => iss === undefined || isFrom(issuer, iss));
-    if (trusted.length === 0 && iss !== undefined) {
-      const known = issuers.map(({ issuer }) => issuer);
-      return [{ path: [...path, index, 'iss'], message: unknown('an issuer in this file', iss, known) }];
-    }
-    if (trusted.some(({ clients }) => clients?.includes(name) ?? true)) return [];
-    const known = trusted.flatMap(({ clients }) => clients ?? []);
-    return [{ path: [...path, index], message: unknown("in an issuer's list of clients", name, [...new Set(known)]) }];
-  });
-}
-
-/** Whether an issuer has this `iss`, or a template that allows it. */
-const isFrom = ({ issuer, template }: Issuer, iss: string): boolean =>
-  issuer === iss || (template?.value === undefined && iss.startsWith(issuer.split('{')[0] ?? ''));
 
 /** @param issuers The issuers of the entry: one for each template value. */
 function ofIssuer(part: IssuerPart, issuers: readonly Issuer[], path: Path, raw: unknown): readonly Warning[] {
@@ -92,8 +77,11 @@ function ofIssuer(part: IssuerPart, issuers: readonly Issuer[], path: Path, raw:
   const wanted = slash === true ? 'must end with a slash, as every' : 'must not end with a slash: no';
   const message = `${wanted} iss of ${part.provider ?? 'auth0'} does`;
   const isRight = slash === undefined || slash === part.issuer.endsWith('/');
+  const [metadata] = /\/\.well-known\/(?:openid-configuration|oauth-authorization-server)/.exec(part.issuer) ?? [];
+  const isUrl = `is the URL of the issuer's metadata: write the value of iss in its tokens, without ${metadata}`;
   return [
-    ...(isRight ? [] : [{ path: [...path, 'issuer'], message }]),
+    ...(metadata === undefined ? [] : [{ path: [...path, 'issuer'], message: isUrl }]),
+    ...(isRight || metadata !== undefined ? [] : [{ path: [...path, 'issuer'], message }]),
     ...longCache(part, path),
     ...issuers.flatMap((issuer) => outsideLists(issuer, path)),
     ...['claims', 'machines'].flatMap((key) => dottedSources(raw, [...path, key])),

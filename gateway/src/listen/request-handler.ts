@@ -9,7 +9,7 @@ import type { PublishedAt } from '../keys/published-documents.ts';
 import type { HeldBody } from '../limits/body-memory.ts';
 import { Exchange, type RawRequest } from '../pipeline/exchange.ts';
 import type { Forward, Pipeline } from '../pipeline/pipeline.ts';
-import { type LogRequest, RequestRecord } from '../pipeline/request-record.ts';
+import { type LogRequest, maxLoggedPathLength, RequestRecord } from '../pipeline/request-record.ts';
 import { respond } from '../pipeline/respond.ts';
 import { clientRequestIdIn } from '../pipeline/sanitize.ts';
 import type { FindEventEndpoint } from './event-endpoints.ts';
@@ -183,8 +183,6 @@ function prepareForeign(request: IncomingMessage, response: ServerResponse): voi
 
 const bodyTaken =
   "countersignGateway must come before body parsers: other code has read this request's body, so the gateway cannot forward the request";
-
-const maxLoggedPathLength = 1024;
 
 /** Returns the path of a request target without the query, which may contain secrets. */
 export function loggedPath(requestTarget: string): string {

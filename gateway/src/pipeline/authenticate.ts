@@ -5,6 +5,7 @@ import type { LocalLimiter } from '../limits/limiter.ts';
 import { type CertificateCheck, createCertificateCheck } from '../tokens/certificate-binding.ts';
 import type { ProvenRequest } from '../tokens/dpop-proof.ts';
 import type { Dpop } from '../tokens/dpop-replay.ts';
+import { loggedPartOf } from '../tokens/logged-caller.ts';
 import type { AccessTokens, VerifiedToken } from '../tokens/verified-tokens.ts';
 import { type Authenticated, type Caller, type Exchange, type Matched, tokenStatusOf } from './exchange.ts';
 
@@ -196,7 +197,9 @@ export function toAuthenticated(matched: Matched, caller: Caller, content: Buffe
   const exchange: Exchange = matched;
   const { record } = exchange;
   record.identity = caller.kind;
-  record.claims = tokenStatusOf(caller)?.claims;
+  const token = tokenStatusOf(caller);
+  record.claims = token?.claims;
+  record.caller = token && loggedPartOf(token);
   if (caller.kind === 'service') record.transactionId = caller.principal?.id;
   exchange.caller = caller;
   exchange.content = content;

@@ -23,7 +23,7 @@ export function configuredStages(
         traceRatio,
       ),
       answerItself: ownAnswers(answerOptions),
-      match: createMatch(table),
+      match: createMatch(table, listener),
       authorize,
     };
   }
@@ -33,7 +33,7 @@ export function configuredStages(
     sanitize: createSanitize(config, traceRatio),
     answerItself: ownAnswers(config.cors && createCors(config.cors, { methodsAt }), answerOptions, metadata?.answer),
     checkOrigin: createUpgradeOrigin(config),
-    match: createMatch(table, metadata),
+    match: createMatch(table, listener, metadata),
     authorize,
   };
 }

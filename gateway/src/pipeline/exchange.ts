@@ -113,7 +113,6 @@ export class Exchange {
   credentials: Credentials | undefined = undefined;
   client: Client | undefined = undefined;
   body: InboundBody | undefined = undefined;
-  /** Set only for upgrades. */
   upgrade: Upgrade | undefined = undefined;
 
   // Set by match. `path` and `query` are canonical, and the service receives them as they are.

@@ -1,12 +1,11 @@
 import { sign } from 'node:crypto';
 import type { IdentityContext, RequestToSign } from '@countersign/identity';
 import type { Upstream } from '../config/config.ts';
-import { type IdentityToken, tokenIssuerOf } from '../config/schema/identity-token.ts';
+import { type IdentityToken, isReservedId, tokenIssuerOf } from '../config/schema/identity-token.ts';
 import { AppError } from '../errors.ts';
 import type { GatewayKeySet } from '../keys/key-directory.ts';
 import type { GatewayTokenKey } from '../keys/key-files.ts';
 import type { SignatureCounts } from '../keys/signing-keys.ts';
-import type { CopiedClaim } from '../tokens/claim-mapping/copied-claims.ts';
 import { contextOf, delegationOf } from '../tokens/claims.ts';
 import type { VerifiedToken } from '../tokens/verified-tokens.ts';
 import { type Caller, tokenStatusOf } from './exchange.ts';
@@ -28,6 +27,9 @@ export type IdentityTokens = Readonly<{
    */
   append(headers: string[], caller: Caller, upstream: Upstream, attempt: TokenAttempt): void;
 }>;
+
+/** Anonymous callers never get a token. */
+type Receiver = Exclude<Caller, { kind: 'anonymous' }>;
 
 type Options = Readonly<{
   keys: Pick<GatewayKeySet, 'tokenKey'>;
@@ -54,9 +56,9 @@ export function createIdentityTokens({ keys, issuer = '', openedOf }: Options): 
   const known = new WeakMap<VerifiedToken, Map<string, Kept>>();
   const headers = new WeakMap<GatewayTokenKey, string>();
 
-  function keptFor(caller: Caller, upstream: Upstream): Kept {
+  function keptFor(caller: Receiver, upstream: Upstream): Kept {
     // Only these callers come again with the same facts.
-    if (caller.kind === 'anonymous' || caller.kind === 'service' || (caller.jkt !== undefined && !caller.bound))
+    if (caller.kind === 'service' || (caller.jkt !== undefined && !caller.bound))
       return { prepared: prepare(caller, upstream, issuer) };
     const before = known.get(caller.token)?.get(upstream.name);
     if (before !== undefined) return before;
@@ -74,7 +76,7 @@ export function createIdentityTokens({ keys, issuer = '', openedOf }: Options): 
     return `${signed}.${signature.toString('base64url')}`;
   }
 
-  function tokenFor(caller: Caller, upstream: Upstream, { bind, lifetimeSec }: IdentityToken, attempt: TokenAttempt) {
+  function tokenFor(caller: Receiver, upstream: Upstream, { bind, lifetimeSec }: IdentityToken, attempt: TokenAttempt) {
     const { createdSec: iat } = attempt;
     const counts = openedOf(upstream).signatures.tokens;
     const kept = keptFor(caller, upstream);
@@ -97,7 +99,10 @@ export function createIdentityTokens({ keys, issuer = '', openedOf }: Options): 
       counts.claimsLeftOut += prepared.names;
       text = signToken(key, prepared.own + more);
     }
-    if (text.length > maxLength) throw tooLong(isBound);
+    if (text.length > maxLength) {
+      const reason = `the identity token would exceed ${maxLength} characters`;
+      throw new AppError(isBound ? 'uri_too_long' : 'token_context_too_long', { detail: { reason } });
+    }
     counts[isBound ? 'bound' : 'unbound'] += 1;
     if (!isBound) kept.reusable = { text, kid: key.kid, untilSec: iat + Math.floor((exp - iat) / 3) };
     return text;
@@ -117,11 +122,10 @@ export function createIdentityTokens({ keys, issuer = '', openedOf }: Options): 
     },
   };
 
-  function prepare(caller: Caller, upstream: Upstream, base: string): Prepared {
+  function prepare(caller: Receiver, upstream: Upstream, base: string): Prepared {
     const { name } = upstream;
-    const facts = factsOf(caller);
-    const own = JSON.stringify({ iss: tokenIssuerOf(base, name), aud: name, ...facts });
-    const copied = copiedBy(caller, upstream);
+    const own = JSON.stringify({ iss: tokenIssuerOf(base, name), aud: name, ...factsOf(caller) });
+    const copied = copiedBy(caller, upstream.identity.token?.claims ?? []);
     openedOf(upstream).signatures.tokens.claimsLeftOut += copied.leftOut;
     return {
       expiresAtSec: tokenStatusOf(caller)?.claims.expiresAtSec,
@@ -131,11 +135,6 @@ export function createIdentityTokens({ keys, issuer = '', openedOf }: Options): 
     };
   }
 }
-
-const tooLong = (isBound: boolean): AppError =>
-  new AppError(isBound ? 'uri_too_long' : 'token_context_too_long', {
-    detail: { reason: `the identity token would exceed ${maxLength} characters` },
-  });
 
 const encode = (text: string): string => Buffer.from(text).toString('base64url');
 
@@ -153,23 +152,15 @@ function bindingTo({ target, request, nonce }: TokenAttempt): string {
   return `,"jti":"${nonce}","req":${JSON.stringify(req)}`;
 }
 
-/** `sub` of users is their id, so an id must not look like another kind of caller. */
-const reserved = /^(?:anonymous$|client:|service:)/i;
-
 /** @throws AppError `token_claims_invalid`. JSON leaves out undefined members. */
-function factsOf(caller: Caller) {
-  if (caller.kind === 'anonymous') throw new Error('an anonymous caller gets no token');
+function factsOf(caller: Receiver) {
   const claims = tokenStatusOf(caller)?.claims;
   const userId = claims?.userId;
-  if (userId !== undefined && reserved.test(userId)) {
+  if (userId !== undefined && isReservedId(userId)) {
     throw new AppError('token_claims_invalid', { detail: { reason: 'the user id has a form that is reserved' } });
   }
-  const context: IdentityContext =
-    caller.kind === 'service'
-      ? claims === undefined
-        ? {}
-        : delegationOf(claims)
-      : contextOf(caller.token.claims, caller.jkt);
+  const delegated: IdentityContext = claims === undefined ? {} : delegationOf(claims);
+  const context = caller.kind === 'service' ? delegated : contextOf(caller.token.claims, caller.jkt);
   const clientId = claims?.kind === 'client' ? claims.clientId : context.client;
   return {
     sub: caller.kind === 'service' ? `service:${caller.serviceId}` : (userId ?? `client:${clientId}`),
@@ -189,10 +180,8 @@ function factsOf(caller: Caller) {
 }
 
 /** A nested call carries no claims besides those that every service gets. */
-function copiedBy(caller: Caller, { identity: { token } }: Upstream) {
-  const wanted = token?.claims ?? [];
-  const held: ReadonlyMap<string, CopiedClaim> | undefined =
-    caller.kind === 'user' || caller.kind === 'client' ? caller.token.claims.copied : undefined;
+function copiedBy(caller: Receiver, wanted: readonly string[]) {
+  const held = caller.kind === 'service' ? undefined : caller.token.claims.copied;
   const members = wanted.flatMap((claim) => {
     const value = held?.get(claim);
     return value === undefined || value === 'unfit' ? [] : [[claim, value.value] as const];

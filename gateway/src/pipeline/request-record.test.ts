@@ -39,6 +39,12 @@ const records = fc
     decidedMs: ms,
     waitedMs: ms,
     upstreamMs: ms,
+    isInternal: fc.boolean(),
+    isUpgrade: fc.boolean(),
+    caller: fc.option(
+      text.map((iss) => ({ caller: { iss, mapping: '' }, json: `"caller":${JSON.stringify({ iss, mapping: '' })}` })),
+      { nil: undefined },
+    ),
   })
   .map(({ refusal, ...record }) => ({ ...record, ...refusal }) as RequestRecord);
 

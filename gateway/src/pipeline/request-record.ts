@@ -4,9 +4,12 @@ import type { Allow, Scheme } from '../config/config.ts';
 import { type AppError, errorTable } from '../errors.ts';
 import type { HeldBody } from '../limits/body-memory.ts';
 import type { Claims, StatusClaims } from '../tokens/claims.ts';
+import type { LoggedPart } from '../tokens/logged-caller.ts';
 
 /** Where clients find metadata about the path that refused them (RFC 9728 section 5.1). */
 export type ChallengeMetadata = Readonly<{ urlFor(host: string | undefined, path: string): string }>;
+
+export const maxLoggedPathLength = 1024;
 
 /**
  * What goes into the request's log line. Each stage adds its findings, so that the log line of a refusal has them too.
@@ -35,6 +38,8 @@ export class RequestRecord {
   trace: RequestTrace | undefined = undefined;
   traceId: string | undefined = undefined;
   address: string | undefined = undefined;
+  isInternal = false;
+  isUpgrade = false;
   route: string | undefined = undefined;
   /** The rule that refused the request, or the last one, which allowed it. Undefined if something else decided. */
   rule: string | undefined = undefined;
@@ -51,6 +56,8 @@ export class RequestRecord {
   identity: 'user' | 'client' | 'anonymous' | 'service' | undefined = undefined;
   /** The claims of the user or OAuth client that calls, or that a service calls for. */
   claims: (StatusClaims & Partial<Pick<Claims, 'jkt' | 'certificate'>>) | undefined = undefined;
+  /** What the rules read from the token, serialized once for all its requests. */
+  caller: LoggedPart | undefined = undefined;
   serviceId: string | undefined = undefined;
   /** For nested calls on behalf of a user or an OAuth client, the id of the original request. */
   transactionId: string | undefined = undefined;
@@ -128,9 +135,10 @@ export function createAccessLog(
     traffic?.keep(record, status);
     endTrace(record, status, tracing);
     const fields = fieldsOf(record);
-    if (status >= 500) logger.error(fields, 'request');
-    else if (record.detail !== undefined || record.err !== undefined) logger.info(fields, 'request');
-    else write(fields);
+    const { caller } = record;
+    if (status < 500 && record.detail === undefined && record.err === undefined) write(fields, caller?.json);
+    else if (status < 500) logger.info({ ...fields, caller: caller?.caller }, 'request');
+    else logger.error({ ...fields, caller: caller?.caller }, 'request');
   };
 }
 
@@ -150,6 +158,9 @@ export function fieldsOf(record: RequestRecord) {
     trace_id: record.traceId,
     method: record.method,
     path: record.path,
+    // What the route table reads too.
+    listener: record.isInternal ? 'internal' : undefined,
+    upgrade: record.isUpgrade || undefined,
     status: record.status,
     route: record.route,
     rule: record.rule,
@@ -176,7 +187,7 @@ export function fieldsOf(record: RequestRecord) {
     decided_ms: rounded(record.decidedMs),
     waited_ms: rounded(record.waitedMs),
     upstream_ms: rounded(record.upstreamMs),
-    ...(record.isAborted && { aborted: true }),
+    aborted: record.isAborted || undefined,
   };
 }
 

@@ -39,8 +39,14 @@ export function answerOptions({ method, requestTarget, body }: Incoming): OwnAns
  * The stage throws AppError `invalid_target`, `uri_too_long`, `no_route`, and `method_not_allowed` with `Allow`. It
  * throws `upgrade_not_allowed` if the route does not accept WebSockets.
  */
-export function createMatch(table: RouteTable, metadata?: ChallengeMetadata): (incoming: Incoming) => Matched {
+export function createMatch(
+  table: RouteTable,
+  listener: 'public' | 'internal',
+  metadata?: ChallengeMetadata,
+): (incoming: Incoming) => Matched {
   return (incoming) => {
+    incoming.record.isInternal = listener === 'internal';
+    incoming.record.isUpgrade = incoming.kind === 'upgrade';
     const parsed = parseRequestTarget(incoming.requestTarget);
     const { route, policy, params, path } = table.match(incoming.method, parsed.path);
     const exchange: Exchange = incoming;

@@ -14,9 +14,11 @@ const unmatchedCodes: ReadonlySet<string> = new Set<Code>([
   'method_not_allowed',
 ]);
 
+export const isUnmatchedCode = (code: string | undefined): boolean => unmatchedCodes.has(code ?? '');
+
 /** Whether a request was refused because no route has its method and path. */
 export const isUnmatched = (error: unknown): error is AppError =>
-  error instanceof AppError && unmatchedCodes.has(error.code);
+  error instanceof AppError && isUnmatchedCode(error.code);
 
 /** Counts a refusal of an address. Returns the error, or `rate_limited` once the address has used its budget. */
 export type CountUnmatched = (error: unknown, address: string, record: RequestRecord) => unknown;

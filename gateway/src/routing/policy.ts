@@ -1,6 +1,5 @@
 import type { Actor } from '@countersign/identity';
 import type { Allow, AllowedParty, Route, Scalar } from '../config/config.ts';
-import type { Code } from '../errors.ts';
 
 /** The values of the path's `:params`, decoded once. */
 export type Params = Readonly<Record<string, string>>;
@@ -30,12 +29,27 @@ export type PolicyCaller =
 /** What of the caller a rule reads. `caller` is its kind, its actor and the service. Claims have a `claim:` before. */
 export type RuleInput = 'caller' | 'binding' | Exclude<keyof Allow, 'claims'> | `claim:${string}`;
 
+/** The codes of rules. An authenticated request with any other code was allowed, and refused by a later stage. */
+export const ruleCodes = [
+  'token_missing',
+  'token_unbound',
+  'caller_missing',
+  'caller_not_allowed',
+  'actor_not_allowed',
+  'client_not_allowed',
+  'insufficient_scope',
+  'insufficient_role',
+  'tenant_mismatch',
+  'claim_not_allowed',
+] as const;
+type RuleCode = (typeof ruleCodes)[number];
+
 export type Rule = Readonly<{
   text: string;
   /** Nothing else changes the result, so `countersign diff` compares each input by itself. */
   reads: RuleInput;
   /** @returns The refusal's code. Undefined if the rule passes. Called for every request. */
-  refusal(caller: PolicyCaller, params: Params): Code | undefined;
+  refusal(caller: PolicyCaller, params: Params): RuleCode | undefined;
   /** Explains the result to operators. Called for refusals, `countersign test` and `countersign explain`. */
   why(caller: PolicyCaller, params: Params): string;
 }>;
@@ -44,7 +58,7 @@ export type Rule = Readonly<{
 export type Policy = readonly [Rule, ...Rule[]];
 
 /** One rule's result for a caller. `refusal` is undefined if the rule passes. */
-export type Verdict = Readonly<{ rule: string; refusal: Code | undefined; why: string }>;
+export type Verdict = Readonly<{ rule: string; refusal: RuleCode | undefined; why: string }>;
 
 export type PolicyRules = Pick<Route, 'auth' | 'callers' | 'senderConstrained' | 'allow'>;
 
@@ -74,7 +88,7 @@ export function evaluatePolicy(policy: Policy, params: Params, caller: PolicyCal
 }
 
 /** @returns The code of the first rule that refuses, or undefined if all pass. */
-export function refusalOf(verdicts: readonly Verdict[]): Code | undefined {
+export function refusalOf(verdicts: readonly Verdict[]): RuleCode | undefined {
   return verdicts.find((verdict) => verdict.refusal !== undefined)?.refusal;
 }
 
@@ -87,7 +101,7 @@ export function claimsOf(caller: PolicyCaller): Grant | undefined {
 function unaskedFor(
   claims: Grant | undefined,
   { clients, actors = [] }: Pick<Allow, 'clients' | 'actors'>,
-): Readonly<{ code: Code; why: string }> | undefined {
+): Readonly<{ code: RuleCode; why: string }> | undefined {
   if (claims === undefined) return undefined;
   const { kind, clientId, act } = claims;
   if (act !== undefined && actors.length === 0) {
@@ -138,7 +152,7 @@ const bindingRule: Rule = {
 const claimsRule = (
   reads: RuleInput,
   text: string,
-  code: Code,
+  code: RuleCode,
   passes: (claims: Grant | undefined, params: Params) => boolean,
   why: (claims: Grant | undefined, params: Params) => string,
 ): Rule => ({

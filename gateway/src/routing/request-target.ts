@@ -46,14 +46,14 @@ export function checkPath(path: string): void {
 }
 
 /** @throws AppError `invalid_target` unless the query is canonical. */
-export const checkQuery = (query: string): void => refuseFlaws(query, queryFlaws);
+export const checkQuery = (query: string): void => refuseFlaws(query, queryFlaws, { part: 'query' });
 
-function refuseFlaws(text: string, flaws: readonly Flaw[]): void {
-  for (const [pattern, reason] of flaws) if (pattern.test(text)) throw invalidTarget(reason);
+function refuseFlaws(text: string, flaws: readonly Flaw[], detail?: Readonly<{ part: 'query' }>): void {
+  for (const [pattern, reason] of flaws) if (pattern.test(text)) throw invalidTarget(reason, undefined, detail);
 }
 
-export function invalidTarget(reason: string, cause?: unknown): AppError {
-  return new AppError('invalid_target', { detail: { reason }, cause });
+export function invalidTarget(reason: string, cause?: unknown, detail?: Readonly<{ part: 'query' }>): AppError {
+  return new AppError('invalid_target', { detail: { reason, ...detail }, cause });
 }
 
 /** Replaces whole segments: `/v1` never changes `/v10`. The result of a canonical path is canonical. */

@@ -42,7 +42,6 @@ export function importProofKey(jwk: unknown, algorithm: ProofAlgorithm): ProofKe
 const isProofAlgorithm = (name: unknown): name is ProofAlgorithm =>
   (proofAlgorithms as readonly unknown[]).includes(name);
 
-/** The request that a proof came with. */
 export type ProvenRequest = Readonly<{
   method: string;
   /** The request target's path, unchanged. */
@@ -124,7 +123,7 @@ function readHeader(header: Readonly<Record<string, unknown>>): Signer {
 }
 
 function readTime(iat: unknown, nowMs: number): number {
-  if (typeof iat !== 'number' || !isUnixSeconds(iat)) throw invalid('iat');
+  if (!isUnixSeconds(iat)) throw invalid('iat');
   const isFuture = iat * 1000 > nowMs + toleranceMs;
   if (isFuture || nowMs >= (iat + proofLifetimeSec) * 1000 + toleranceMs) {
     throw new AppError('dpop_proof_expired', { detail: { ageSec: Math.round(nowMs / 1000) - iat } });

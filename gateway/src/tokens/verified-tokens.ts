@@ -8,7 +8,6 @@ import type { EventStream } from '../events/event-stream.ts';
 import type { Claims, StatusClaims } from './claims.ts';
 import type { TokenOutcomes } from './token-outcomes.ts';
 
-/** A trusted issuer with its current keys and revocations. */
 export type TrustedIssuer = Readonly<{
   config: Issuer;
   keys: KeySet;

@@ -245,6 +245,18 @@ describe('upstream keys', () => {
     expect(chosen()).toBe(fresh.kid);
   });
 
+  test('fetches again after 5 s if the service refuses the key that it publishes: another instance answered', async () => {
+    const [refused, fresh] = [publicOf(newAgreementJwk()), publicOf(newAgreementJwk())];
+    const served = await target(setOf(refused));
+    follow({ origins: [served.url] });
+    await settled(refused.kid);
+    nowMs = 10_000;
+    agreement.shouldRepeat(refusal('key_unknown'), ['signature-input', agreedInput(refused.kid)]);
+    await eventually(() => expect(agreement.targets[0]?.confirmedAtMs).toBe(10_000));
+    served.answer = setOf(fresh);
+    await settled(fresh.kid);
+  });
+
   test("ignores another service's key", async () => {
     const [another, own] = [publicOf(newAgreementJwk('others')), publicOf(newAgreementJwk('things'))];
     const served = await target(setOf(another));

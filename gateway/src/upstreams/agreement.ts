@@ -87,7 +87,8 @@ export class UpstreamAgreement {
     await Promise.all(this.targets.map(({ poll }) => poll.stop()));
   }
 
-  #onFetched(differs: boolean): void {
+  /** @returns Whether the service still refuses the key that it publishes. */
+  #onFetched(differs: boolean): boolean {
     const before = this.#chosen;
     const next = chooseKey(this.targets);
     if (differs) this.#onDifferingInstances();
@@ -95,6 +96,7 @@ export class UpstreamAgreement {
     // Keeps the object of an unchanged key, because derived keys are cached by that object.
     this.#chosen = typeof next !== 'string' && typeof before !== 'string' && next.kid === before.kid ? before : next;
     this.#logChange();
+    return this.serviceKey() === 'key_unknown';
   }
 
   #onDifferingInstances(): void {
@@ -172,10 +174,13 @@ class FollowedTarget {
   #last: readonly string[] = [];
   readonly #seen = new Set<string>();
 
-  /** @param options `onFetched` runs after every fetch. It learns whether instances behind the address differ. */
+  /**
+   * @param options `onFetched` runs after every fetch. It learns whether instances behind the address differ, and returns
+   *   whether to fetch again soon: another instance may have answered.
+   */
   constructor(
     { origin, openSingleUse }: AgreementOptions['targets'][number],
-    options: Pick<AgreementOptions, 'upstream' | 'monotonicMs' | 'random'> & { onFetched(differs: boolean): void },
+    options: Pick<AgreementOptions, 'upstream' | 'monotonicMs' | 'random'> & { onFetched(differs: boolean): boolean },
   ) {
     const { upstream, onFetched, monotonicMs, random } = options;
     this.origin = origin;
@@ -184,8 +189,8 @@ class FollowedTarget {
       const fetched = keysIn(answer, upstream);
       const longestMs = typeof answer === 'string' ? longestConnectMs : longestRetryMs;
       const retryInMs = this.#keep(fetched, monotonicMs(), longestMs);
-      onFetched(typeof fetched !== 'string' && this.#returns(fetched.map(({ kid }) => kid)));
-      return retryInMs;
+      const isRefused = onFetched(typeof fetched !== 'string' && this.#returns(fetched.map(({ kid }) => kid)));
+      return isRefused ? Math.min(retryInMs, longestRetryMs) : retryInMs;
     };
     this.poll = new Poll({ pool: openSingleUse(request.timeoutMs), path, request, onAnswer, monotonicMs, random });
   }

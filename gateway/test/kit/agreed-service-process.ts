@@ -34,7 +34,8 @@ app.use(
     },
   }),
 );
-app.use((req, res) => {
+// Not every path: an answer to the key set's path would replace the service's own keys.
+app.use('/v1', (req, res) => {
   const [, alg = ''] = /;alg="([^"]+)"/.exec(String(req.headers['signature-input'])) ?? [];
   counts[alg] = (counts[alg] ?? 0) + 1;
   res.json({ ok: true });

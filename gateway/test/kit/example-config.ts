@@ -17,7 +17,11 @@ export const exampleRoutes = `routes:
   - { name: me, path: /v1/users/me, methods: [GET], upstream: users-service, auth: required }
 `;
 
-/** @param rest YAML after {@link exampleHead}: `routes`, and more if a test needs it. */
-export function exampleConfig(rest = exampleRoutes, env: Record<string, string> = {}): GatewayConfig {
-  return parseConfig(exampleHead + rest, { file: '/etc/countersign/gateway.yaml', env });
+/**
+ * @param rest YAML after {@link exampleHead}: `routes`, and more if a test needs it.
+ * @param issuer One more key of the issuer.
+ */
+export function exampleConfig(rest = exampleRoutes, env: Record<string, string> = {}, issuer = ''): GatewayConfig {
+  const head = exampleHead.replace('[ES256]', `[ES256]\n    ${issuer}`);
+  return parseConfig((issuer === '' ? exampleHead : head) + rest, { file: '/etc/countersign/gateway.yaml', env });
 }

@@ -15,8 +15,8 @@ import { openSite } from '../site/site.ts';
 export type Subject = Readonly<{
   name: string;
   pid: number;
-  /** The process that this server asks about each request. Also measured. */
-  asks?: number;
+  /** The processes that this server asks or forwards to. Also measured. */
+  asks?: readonly number[];
   origin: string;
   requestsFile: string;
 }>;
@@ -37,7 +37,13 @@ async function openBench(options: Readonly<{ rounds: string; seconds: string; ga
   return { site, cores, load, machine, conditions, rounds, seconds };
 }
 
-/** Opens a site, measures, prints the result, and with `write` puts it between the marks of docs/benchmarks.md. */
+/** Every result of this run, for infra/measure/results/. */
+const raw: ReadonlyMap<string, unknown>[] = [];
+
+/**
+ * Opens a site, measures, and prints the result. With `write`, puts it between the marks of docs/benchmarks.md, and the
+ * results of each round into a file beside `results/table.ts`.
+ */
 export async function runBench(
   mark: string,
   options: Parameters<typeof openBench>[0] & Readonly<{ write: boolean }>,
@@ -48,7 +54,13 @@ export async function runBench(
     const parts = await measure(bench);
     const text = parts.map((part) => (part.startsWith('|') ? part : wrapLines(part))).join('\n\n');
     process.stdout.write(`${text}\n`);
-    if (options.write) writeFileSync(page, replaceBetween(readFileSync(page, 'utf8'), mark, text));
+    if (!options.write) return;
+    writeFileSync(page, replaceBetween(readFileSync(page, 'utf8'), mark, text));
+    const results = raw.map((one) => Object.fromEntries(one));
+    writeFileSync(
+      join(import.meta.dirname, `../results/${mark}.json`),
+      `${JSON.stringify({ machine: bench.machine, results })}\n`,
+    );
   } finally {
     await bench.site.close();
   }
@@ -66,6 +78,7 @@ export async function inRounds<One extends Readonly<{ name: string }>, Result>(
   measure: (subject: One) => Promise<Result>,
 ): Promise<Map<string, Result[]>> {
   const results = new Map(subjects.map(({ name }): [string, Result[]] => [name, []]));
+  raw.push(results);
   for (let round = 0; round < rounds; round += 1) {
     for (const subject of round % 2 === 0 ? subjects : subjects.toReversed()) {
       process.stderr.write(`round ${round + 1}: ${subject.name}\n`);
@@ -81,8 +94,8 @@ export async function measureRounds(subjects: readonly Subject[], bench: Bench):
   return inRounds(subjects, bench.rounds, (subject) => measure(subject, bench));
 }
 
-// Enough for the optimizing compiler to see every function many times, with a time limit for slow servers.
-const warmUpRequests = 30_000;
+// V8 compiles the gateway for that long: its CPU time halves until then. With a time limit for slow servers.
+const warmUpRequests = 100_000;
 const maxWarmUpRuns = 6;
 const warmUpSeconds = 2;
 
@@ -99,12 +112,12 @@ export async function warmUp(subject: Subject, bench: Bench): Promise<void> {
 /** @throws Error if a request failed, because the rows would then compare different work. */
 export async function measure(subject: Subject, { load, cores, seconds }: Bench): Promise<Sample> {
   const { name, pid, asks, origin, requestsFile } = subject;
-  const cpuBefore = [cpuMicrosOf(pid), cpuMicrosOf(asks)] as const;
+  const cpuBefore = [cpuMicrosOf(pid), cpuMicrosOfAll(asks)] as const;
   const startedAt = performance.now();
   const result = await load.run({ origin, requestsFile, pace: { connections }, seconds, cores: cores?.load });
   const tookMs = performance.now() - startedAt;
   const cpuMicros = cpuMicrosOf(pid) - cpuBefore[0];
-  const askedMicros = cpuMicrosOf(asks) - cpuBefore[1];
+  const askedMicros = cpuMicrosOfAll(asks) - cpuBefore[1];
   const { requests, p50Ms, p99Ms } = expectSuccess(name, result);
   return {
     perSecond: requests / result.seconds,
@@ -117,24 +130,22 @@ export async function measure(subject: Subject, { load, cores, seconds }: Bench)
   };
 }
 
+const cpuMicrosOfAll = (pids: readonly number[] = []) =>
+  pids.reduce((total, pid) => total + cpuMicrosOf(pid), pids.length === 0 ? Number.NaN : 0);
+
 function expectSuccess(name: string, result: LoadResult): LoadResult {
   const { requests, refused, broken } = result;
   if (refused + broken === 0 && requests > 0) return result;
   throw new Error(`${name}: of ${requests} requests, ${refused} were refused and ${broken} got no response`);
 }
 
-/**
- * Measures latencies at a constant rate, in rounds. The first subject is the service itself, so the difference is the
- * latency that a gateway adds.
- */
-export function measureLatency(
-  subjects: readonly Omit<Subject, 'pid'>[],
+/** Measures latencies at a constant rate. Also sends for two seconds before it measures. */
+export async function measureAtRate(
+  subject: Omit<Subject, 'pid'>,
   { perSecond, seconds, bench }: Readonly<{ perSecond: number; seconds: number; bench: Bench }>,
-): Promise<Map<string, Latency[]>> {
-  return inRounds(subjects, bench.rounds, async ({ name, origin, requestsFile }) => {
-    const options = { origin, requestsFile, pace: { perSecond }, seconds, cores: bench.cores?.load };
-    return expectSuccess(name, await runLoadProgram(options));
-  });
+): Promise<Latency> {
+  const options = { ...subject, pace: { perSecond }, seconds, cores: bench.cores?.load };
+  return expectSuccess(subject.name, await runLoadProgram(options));
 }
 
 /** One sentence about where and when this was measured. */

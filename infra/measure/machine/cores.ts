@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 
 /** Which cores each process can use, as `taskset -c` accepts them. */
 export type Cores = Readonly<{
-  /** The core of the server under test. */
   server: string;
   /** The core of the upstream and the load. */
   load: string;

@@ -68,7 +68,6 @@ const p99: Column<Latency> = { header: 'p99 ms', of: ({ p99Ms }) => p99Ms, digit
 /** The name of the baseline server. */
 export const limitName = 'limit';
 
-/** Compares servers with the baseline. */
 export const comparisonTable = (samples: Samples<Sample>): string =>
   samplesTable(
     'server',
@@ -110,6 +109,26 @@ export const decisionTable = (samples: Samples<Sample>): string => {
   ]);
 };
 
+/**
+ * CPU time of a gateway or proxy and of the services behind it, compared with the first row's. The slowest row comes
+ * first.
+ */
+export const wholeTable = (samples: Samples<Sample>): string => {
+  const both = ({ cpuMicros, askedMicros }: Sample) => cpuMicros + askedMicros;
+  const medianOf = (own: readonly Sample[]) => median(own.map(both));
+  return samplesTable(
+    '',
+    new Map([...samples].sort(([, a], [, b]) => medianOf(b) - medianOf(a))),
+    [
+      { ...cpu, header: 'CPU µs: gateway or proxy' },
+      { header: 'CPU µs: services', of: ({ askedMicros }) => askedMicros, digits: 1 },
+      { header: 'both', of: both, digits: 1 },
+      { header: 'of jose', of: both, shows: 'ratio' },
+    ],
+    [...samples.keys()][0],
+  );
+};
+
 /** Latencies, and what each server adds to the first within a round. */
 export const latencyTable = (samples: Samples<Latency>): string =>
   samplesTable('server', samples, [
@@ -118,6 +137,10 @@ export const latencyTable = (samples: Samples<Latency>): string =>
     p99,
     { ...p99, header: 'added', shows: 'added' },
   ]);
+
+/** Latencies of the same requests, beside others. */
+export const besideTable = (samples: Samples<Latency>): string =>
+  samplesTable('beside', samples, [p50, p99, { ...p99, header: 'of the first', shows: 'ratio' }]);
 
 /** CPU microseconds of a part in one round: of a request, and of a decision for a proxy. */
 export type PartSample = Readonly<{ request: number; decision: number }>;

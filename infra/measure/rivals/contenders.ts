@@ -7,7 +7,6 @@ import { limitName } from '../results/table.ts';
 import { benchPath, nodeOf, signatures, startGateway } from '../site/gateway.ts';
 import { expectOk, type Site } from '../site/site.ts';
 
-/** A server that is measured. */
 export type Contender = Readonly<{
   name: string;
   start(site: Site, cores: string | undefined): Promise<RunningServer & Readonly<{ origin: string }>>;
@@ -56,13 +55,16 @@ export function allContenders({ gateways, nodeFlags, gatewayFlags }: ContenderOp
 
 const haproxy: Contender = {
   name: 'haproxy',
-  start: (site, cores) =>
-    serve(site, cores, (port) => {
-      const file = join(site.directory, 'haproxy.cfg');
-      writeFileSync(file, haproxyConfig(site, port));
-      return { command: 'haproxy', args: ['-db', '-f', file] };
-    }),
+  start: (site, cores) => startHaproxy(site, cores, verifiesTokens(site)),
 };
+
+/** One thread. @param checks Lines for the frontend. Default: it forwards every request. */
+export const startHaproxy = (site: Site, cores: string | undefined, checks = '') =>
+  serve(site, cores, (port) => {
+    const file = join(site.directory, `haproxy-${port}.cfg`);
+    writeFileSync(file, haproxyConfig(site, port, checks));
+    return { command: 'haproxy', args: ['-db', '-f', file] };
+  });
 
 /** @returns HAProxy's version. Undefined if it is not installed, or too old for `jwt_verify` (2.5). */
 function haproxyVersion(): string | undefined {
@@ -71,8 +73,7 @@ function haproxyVersion(): string | undefined {
   return Number.parseFloat(version) >= 2.5 ? version : undefined;
 }
 
-/** One thread. Verifies RS256 on every request, and checks `aud` and `exp`. HAProxy keeps no verified tokens. */
-const haproxyConfig = ({ upstreamOrigin, publicKeyFile, audience }: Site, port: number): string => `global
+const haproxyConfig = ({ upstreamOrigin }: Site, port: number, checks: string): string => `global
   nbthread 1
 defaults
   mode http
@@ -81,7 +82,17 @@ defaults
   timeout server 30s
 frontend public
   bind 127.0.0.1:${port}
-  http-request set-var(txn.alg) http_auth_bearer,jwt_header_query('$.alg')
+${checks}  default_backend service
+backend service
+  http-reuse always
+  server service ${new URL(upstreamOrigin).host}
+`;
+
+/** Verifies RS256 on every request, and checks `aud` and `exp`. HAProxy keeps no verified tokens. */
+const verifiesTokens = ({
+  publicKeyFile,
+  audience,
+}: Site): string => `  http-request set-var(txn.alg) http_auth_bearer,jwt_header_query('$.alg')
   http-request set-var(txn.aud) http_auth_bearer,jwt_payload_query('$.aud')
   http-request set-var(txn.exp) http_auth_bearer,jwt_payload_query('$.exp','int')
   http-request set-var(txn.now) date()
@@ -89,10 +100,6 @@ frontend public
   http-request deny deny_status 401 unless { var(txn.aud) -m str ${audience} }
   http-request deny deny_status 401 if { var(txn.exp),sub(txn.now) -m int lt 0 }
   http-request deny deny_status 401 unless { http_auth_bearer,jwt_verify(txn.alg,"${publicKeyFile}") -m int 1 }
-  default_backend service
-backend service
-  http-reuse always
-  server service ${new URL(upstreamOrigin).host}
 `;
 
 /** Starts a server on a free port, and waits until it forwards a request. */

@@ -37,7 +37,7 @@ export async function startBehindNginx(site: Site, options: DecisionOptions) {
   const gateway = await startGateway(site, { ...options, decision: socket });
   const files = printedFiles(folder, gateway.file);
   const nginx = await startNginx(site, files, cores);
-  return { ...nginx, asks: gateway.pid, file: gateway.file, gateway, files, socket };
+  return { ...nginx, asks: [gateway.pid], file: gateway.file, gateway, files, socket };
 }
 
 /**
@@ -62,7 +62,7 @@ export async function startDecisionSubjects(
     Object.entries(files).map(([name, text]) => [name, text.replaceAll(socket, answerSocket)]),
   );
   const subjects = [
-    { name: 'nginx, asks node:http', asks: answer.pid, ...(await startNginx(site, asksAnswer, cores)) },
+    { name: 'nginx, asks node:http', asks: [answer.pid], ...(await startNginx(site, asksAnswer, cores)) },
     { name: 'nginx alone', ...(await startNginx(site, { ...files, ...plainFiles(site) }, cores)) },
     { name: 'nginx, asks the gateway', ...asksGateway },
     { name: 'the gateway in its place', ...gateway },

@@ -38,6 +38,8 @@ export type GatewayOptions = Readonly<{
   workers?: number;
   /** The path of a Unix socket on which nginx asks for decisions. Default: none. */
   decision?: string;
+  /** Lines of gateway.yaml that let the service call further ones: services, upstreams and routes. Default: none. */
+  nested?: Readonly<{ services: string; upstreams: string; routes: string }>;
 }>;
 
 /** A checkout has its own Node, which may be another version. */
@@ -53,12 +55,12 @@ export const cliOf = (folder: string): string[] => ['--conditions=source', resol
  * Runs `countersign serve` as an operator would: defaults, verified tokens, loaded revocations, a policy with roles, a
  * limit by user, a signature, the access log in a file, and metrics.
  *
- * @returns The server, with the path of its gateway.yaml.
+ * @returns The server, with the origins of its public and internal listeners and the path of its gateway.yaml.
  */
 export async function startGateway(
   site: Site,
   options: GatewayOptions,
-): Promise<RunningServer & Readonly<{ origin: string; file: string }>> {
+): Promise<RunningServer & Readonly<{ origin: string; internal: string; file: string }>> {
   const { folder, cores, workers, nodeFlags = [] } = options;
   const ports = await freePorts(3);
   const home = mkdtempSync(join(site.directory, 'gateway-'));
@@ -81,7 +83,8 @@ export async function startGateway(
         throw new Error('the gateway is not ready');
     },
   });
-  return { ...server, origin: `http://127.0.0.1:${ports[0]}`, file };
+  const [origin = '', , internal = ''] = ports.map((port) => `http://127.0.0.1:${port}`);
+  return { ...server, origin, internal, file };
 }
 
 /** Gateways of earlier versions know no identity tokens. */
@@ -97,7 +100,7 @@ export const pathOfRoute = (index: number): string => `/v1/area-${index % 100}/t
  * @param ports The ports of the public, admin and internal listeners.
  */
 function gatewayYaml(site: Site, options: GatewayOptions, ports: readonly number[]): string {
-  const { algorithm, revocations = 1_000, moreRoutes = 10, workers, decision } = options;
+  const { algorithm, revocations = 1_000, moreRoutes = 10, workers, decision, nested } = options;
   const [publicPort, admin, internal] = ports.map((port) => `"127.0.0.1:${port}"`);
   const limits = workers === undefined ? ', limits: [{ requests: 1000000, per: 1s, by: user }]' : '';
   // nginx does not send the body, so a route for POST would have to declare that the body is not signed.
@@ -125,7 +128,11 @@ upstreams:
     health: { path: /healthz }
     retry: { attempts: 1 }
     breaker: {}
+    txnToken: ${nested !== undefined}
+${nested?.upstreams ?? ''}
+${nested?.services ?? ''}
 routes:
 ${[route('complaints', '/v1/complaints/**'), ...more].join('\n')}
+${nested?.routes ?? ''}
 `;
 }

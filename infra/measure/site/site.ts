@@ -21,11 +21,13 @@ export async function openSite(cores: string | undefined) {
   const directory = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
   const minted = await mintIssuer({ issuer: issuerName, audience, alg: 'RS256' });
   const exp = Math.floor(Date.now() / 1000) + tokenLifetimeSec;
-  const tokens = await Promise.all(
-    Array.from({ length: tokenCount }, (_, index) =>
-      minted.accessToken({ user_id: `user-${index}`, role: roles[index % roles.length], exp }),
-    ),
-  );
+  const mint = (count: number) =>
+    Promise.all(
+      Array.from({ length: count }, (_, index) =>
+        minted.accessToken({ user_id: `user-${index}`, role: roles[index % roles.length], exp }),
+      ),
+    );
+  const tokens = await mint(tokenCount);
   const publicKeyFile = join(directory, 'issuer.pem');
   const [jwk = {}] = minted.jwks.keys;
   writeFileSync(publicKeyFile, createPublicKey({ key: jwk, format: 'jwk' }).export({ type: 'spki', format: 'pem' }));
@@ -47,18 +49,19 @@ export async function openSite(cores: string | undefined) {
     issuer: issuerName,
     audience,
     jwks: minted.jwks,
-    /** The public key of the issuer, in a PEM file. */
     publicKeyFile,
     /** The URL of the key set and the revocation feeds. */
     issuerOrigin: issuer.url,
     upstreamOrigin,
     tokens,
+    /** Creates tokens of as many users. */
+    mint,
     /** Writes a file for the load generator: the paths in rotation, each with the next token. */
-    writeRequests(name: string, paths: readonly string[]): string {
+    writeRequests(name: string, paths: readonly string[], senders: readonly string[] = tokens): string {
       const file = join(directory, name);
       // At least one path per token, and one token per path.
-      const lines = Array.from({ length: Math.max(paths.length, tokens.length) }, (_, index) => {
-        return `${paths[index % paths.length]} ${tokens[index % tokens.length]}\n`;
+      const lines = Array.from({ length: Math.max(paths.length, senders.length) }, (_, index) => {
+        return `${paths[index % paths.length]} ${senders[index % senders.length]}\n`;
       });
       writeFileSync(file, lines.join(''));
       return file;

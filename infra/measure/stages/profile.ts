@@ -22,7 +22,6 @@ export const parts = [
   'whole',
 ] as const;
 
-/** A number for each part. */
 export type Parts = Readonly<Record<(typeof parts)[number], number>>;
 
 type Place = Readonly<{ part: keyof Parts; file: RegExp; name?: RegExp }>;

@@ -1,9 +1,8 @@
 import 'reflect-metadata';
-import { createVerifier, gatewayKeys, memoryReplay } from '@countersign/identity';
 import { requireIdentity, verifyIdentity } from '@countersign/identity/express';
 import { All, Controller, Module, Req } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { everyKind, identityJson } from './identity-json.js';
+import { everyKind, identityJson, verifier } from './echo-service.js';
 
 class EchoController {
   echo(req) {
@@ -18,9 +17,7 @@ Req()(EchoController.prototype, 'echo', 0);
 class AppModule {}
 Module({ controllers: [EchoController] })(AppModule);
 
-const keys = gatewayKeys({ url: process.env.GATEWAY_KEYS_URL ?? 'http://127.0.0.1:8090/.well-known/jwks.json' });
-keys.start();
 const app = await NestFactory.create(AppModule, { logger: false });
-app.use(verifyIdentity({ verifier: createVerifier({ audience: 'my-service', keys, replay: memoryReplay() }) }));
+app.use(verifyIdentity({ verifier }));
 app.use(requireIdentity({ accept: everyKind }));
 await app.listen(Number(process.env.PORT ?? 3000), '127.0.0.1');

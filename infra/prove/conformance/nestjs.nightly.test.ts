@@ -16,7 +16,7 @@ test('conformance finds no fault in a service on nestjs', async () => {
     expect([status, stderr]).toEqual([0, expect.anything()]);
     mkdirSync(join(home, 'node_modules/@countersign'));
     symlinkSync(resolve(repository, 'packages/identity'), join(home, 'node_modules/@countersign/identity'));
-    for (const file of ['nestjs.js', 'identity-json.js']) cpSync(join(import.meta.dirname, file), join(home, file));
+    for (const file of ['nestjs.js', 'echo-service.js']) cpSync(join(import.meta.dirname, file), join(home, file));
     const args = () => ['--conditions=source', '--max-http-header-size=65536', 'nestjs.js'];
     const { faults, summary } = await runConformance({ command: process.execPath, args, cwd: home });
     expect([faults, summary]).toEqual([[], expect.stringContaining(' 0 faults')]);

@@ -81,6 +81,15 @@ describe('AI agents through the gateway', () => {
       },
     );
 
+    test('has its requests signed with a key that the gateway and the MCP server agreed on', async () => {
+      const connection = await connect(credentials(oauthClient));
+      await eventually(async () => {
+        await use(connection, 'list_notes');
+        const metrics = await (await fetch(`http://127.0.0.1:${stack.place.ports.admin}/metrics`)).text();
+        expect(metrics).toMatch(/signatures_total\{upstream="mcp-server",algorithm="agreed"\} [1-9]/);
+      });
+    });
+
     test('sees no notes of another tenant', async () => {
       await use(await connect(credentials(oauthClient)), 'add_note', { text: 'for acme alone' });
       const foreign = await stack.createClient('globex', { scopes: notes });

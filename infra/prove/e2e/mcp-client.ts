@@ -48,7 +48,6 @@ export function mcpClients(stackOf: () => AgentsStack) {
     credentials: ({ id, secret }: OAuthClient) =>
       new ClientCredentialsProvider({ clientId: id, clientSecret: secret, expectedIssuer: stackOf().gateway }),
 
-    /** Gets a token for the OAuth client itself. */
     async tokenOf({ id, secret }: OAuthClient, scope: string): Promise<string> {
       const response = await fetch(`${stackOf().gateway}/v1/auth/token`, {
         method: 'POST',

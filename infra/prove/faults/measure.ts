@@ -155,7 +155,6 @@ async function untilWell(traffic: Traffic, backMs: number): Promise<void> {
   }
 }
 
-/** @returns Acknowledged effects that were lost. */
 async function findLost(all: readonly Acknowledged[]): Promise<readonly string[]> {
   const lost: string[] = [];
   const waiting = all.values();

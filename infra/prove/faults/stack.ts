@@ -133,6 +133,13 @@ const accepts = (port: number): Promise<void> =>
     socket.destroy();
   }, 60_000);
 
+/** Stops processes as if they hung, and continues them afterwards. */
+export async function hang(pids: readonly number[], during: () => Promise<unknown>): Promise<void> {
+  for (const pid of pids) process.kill(pid, 'SIGSTOP');
+  await during();
+  for (const pid of pids) process.kill(pid, 'SIGCONT');
+}
+
 /** Returns the output of a command. @throws Error with it if the command failed. */
 export async function succeeds(command: StartedProcess): Promise<string> {
   if ((await command.exited) !== 0) throw new Error(command.output());

@@ -4,7 +4,6 @@ import { type Outcome, steadyLoad } from '../../stacks/steady-load.ts';
 import { ask, askForSure, type Client, createClient, type Question, type Reply } from './client.ts';
 import type { Part } from './stack.ts';
 
-/** A logged-in user. */
 type User = { tenant: string; role: string; client: Client; token: string; refreshToken: string };
 /** A session to refresh or log out. */
 type Session = User & { unsureSinceMs?: number | undefined };

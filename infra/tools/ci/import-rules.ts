@@ -1,11 +1,9 @@
 /** A file or folder, and the sentence of the tables of folders in READMEs. Those without a sentence are in no table. */
 type Layer = string | readonly [place: string, sentence: string];
 
-/** The allowed imports of the files in a folder. */
 export type FolderRules = Readonly<{
   /** Its folders and files, in order. A layer can import itself and the layers after it. Every file belongs to a layer. */
   layers: readonly Layer[];
-  /** Packages that a layer must not import. */
   forbidden?: Readonly<Record<string, readonly string[]>>;
   /** By package, the only layers that import it. */
   only?: Readonly<Record<string, readonly string[]>>;
@@ -61,6 +59,7 @@ export const importRules: Readonly<Record<string, FolderRules>> = {
       ['decision', 'Answers the auth requests of nginx, Caddy, HAProxy, Traefik and Envoy.'],
       ['listen', 'The public and the internal listener: the Express app, TLS, parse errors, pipelining.'],
       ['diff', 'Compares two configurations: who gains and who loses access, and which settings differ.'],
+      ['replay', 'Decides the requests of a log again, by a changed configuration.'],
       ['explain', 'Says how a request would be handled: for the command line, the API, the pages and policy tests.'],
       [
         'pipeline',

@@ -1,4 +1,4 @@
-import { randomInt } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { RunKeys } from './run-keys.ts';
 import { headerOf, type Pair, readVectors, type Vector, type VectorRequest } from './vectors.ts';
 
@@ -176,20 +176,14 @@ const signatureOf = (request: VectorRequest): string | undefined =>
 
 /** A new nonce for each, with the same length and kinds of characters. Nonces that differ only in case still do. */
 function createCipher(): (nonce: string) => string {
-  const letters = shuffled('abcdefghijklmnopqrstuvwxyz');
-  const digits = shuffled('0123456789');
-  return (nonce) =>
-    nonce
-      .replaceAll(/[a-z]/g, (letter) => letters[letter.charCodeAt(0) - 97] ?? '')
-      .replaceAll(/[A-Z]/g, (letter) => letters[letter.charCodeAt(0) - 65]?.toUpperCase() ?? '')
-      .replaceAll(/[0-9]/g, (digit) => digits[Number(digit)] ?? '');
-}
-
-function shuffled(text: string): string[] {
-  const characters = [...text];
-  for (let left = characters.length - 1; left > 0; left -= 1) {
-    const other = randomInt(left + 1);
-    [characters[left], characters[other]] = [characters[other] ?? '', characters[left] ?? ''];
-  }
-  return characters;
+  const key = randomBytes(16);
+  return (nonce) => {
+    const bytes = createHash('sha256').update(key).update(nonce).digest();
+    const pick = (characters: string) => (_old: string, at: number) =>
+      characters.charAt((bytes[at % bytes.length] ?? 0) % characters.length);
+    return nonce
+      .replaceAll(/[a-z]/g, pick('abcdefghijklmnopqrstuvwxyz'))
+      .replaceAll(/[A-Z]/g, pick('ABCDEFGHIJKLMNOPQRSTUVWXYZ'))
+      .replaceAll(/[0-9]/g, pick('0123456789'));
+  };
 }

@@ -1,4 +1,5 @@
-import { createServer, type Server } from 'node:http';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Judgement, judge } from './judge.ts';
@@ -40,43 +41,45 @@ const pastEndSec = 9;
  *
  * @throws NotTestable if the service does not accept a valid request, for example because it fetches its keys elsewhere.
  */
-export async function runConformance(options: ConformanceOptions): Promise<readonly Result[]> {
+export function runConformance(options: ConformanceOptions): Promise<readonly Result[]> {
   const { url, audience, nowMs } = options;
   const keys = createRunKeys();
-  const { server } = await serve(() => keys.jwks, '/.well-known/jwks.json', options);
-  try {
-    const { vectors, renew, renewForASecond } = createRenewal(keys, audience);
-    const nowSec = () => Math.floor(nowMs() / 1000);
-    const [first] = vectors;
-    if (first === undefined) throw new Error('there are no vectors');
-    const createdSec = await untilAccepted((sec) => renew(first, sec), options, echoAdvice);
-    const results: Result[] = [];
-    let isExpiryHidden = false;
-    const waiting = vectors.values();
-    const work = async () => {
-      for (const vector of waiting) results.push({ name: vector.name, judgement: await run(vector) });
-    };
-    await Promise.all(Array.from({ length: concurrency }, work));
-    results.push(await replayAtOnce(url, renew(first, nowSec())));
-    if (isExpiryHidden)
-      results.push(await expireSinceTheStart(renewForASecond(first, createdSec), createdSec, options));
-    return results;
+  return whileServing(
+    () => keys.jwks,
+    '/.well-known/jwks.json',
+    options,
+    async () => {
+      const { vectors, renew, renewForASecond } = createRenewal(keys, audience);
+      const nowSec = () => Math.floor(nowMs() / 1000);
+      const [first] = vectors;
+      if (first === undefined) throw new Error('there are no vectors');
+      const createdSec = await untilAccepted((sec) => renew(first, sec), options, echoAdvice);
+      const results: Result[] = [];
+      let isExpiryHidden = false;
+      const waiting = vectors.values();
+      const work = async () => {
+        for (const vector of waiting) results.push({ name: vector.name, judgement: await run(vector) });
+      };
+      await Promise.all(Array.from({ length: concurrency }, work));
+      results.push(await replayAtOnce(url, renew(first, nowSec())));
+      if (isExpiryHidden)
+        results.push(await expireSinceTheStart(renewForASecond(first, createdSec), createdSec, options));
+      return results;
 
-    async function run(vector: Vector): Promise<Judgement> {
-      const live = renew(vector, nowSec());
-      try {
-        for (const request of live.before) await send(url, request);
-        const answer = await send(url, live.request);
-        isExpiryHidden ||= live.refused === 'expired' && reasonOf(answer) === 'created_before_start';
-        return judge(live, answer);
-      } catch (error) {
-        return { kind: 'fault', message: `got no response: ${(error as Error).message}`, section: 8 };
+      async function run(vector: Vector): Promise<Judgement> {
+        const live = renew(vector, nowSec());
+        try {
+          for (const request of live.before) await send(url, request);
+          const answer = await send(url, live.request);
+          isExpiryHidden ||=
+            live.refused === 'expired' && answer.headers.get('x-identity-refused') === 'created_before_start';
+          return judge(live, answer);
+        } catch (error) {
+          return { kind: 'fault', message: `got no response: ${(error as Error).message}`, section: 8 };
+        }
       }
-    }
-  } finally {
-    server.closeAllConnections();
-    server.close();
-  }
+    },
+  );
 }
 
 async function replayAtOnce(url: URL, { request }: LiveCase): Promise<Result> {
@@ -103,8 +106,6 @@ async function expireSinceTheStart(
   return { name, judgement: judge({ name, before: [], request, refused: 'expired' }, await send(url, request)) };
 }
 
-const reasonOf = ({ headers }: Answer) => headers.get('x-identity-refused');
-
 const isAccepted = ({ status }: Answer): boolean => status >= 200 && status < 300;
 
 const echoAdvice =
@@ -117,26 +118,22 @@ const tokenKeySetPath = '/.well-known/identity-token-jwks.json';
  *
  * @throws NotTestable if the service does not accept a valid token.
  */
-export async function runTokenConformance(
+export function runTokenConformance(
   options: ConformanceOptions & Readonly<{ header: string }>,
 ): Promise<readonly Result[]> {
   const { url, audience, header, nowMs } = options;
   const cases = createTokenCases();
   const documentAt = (path: string, issuer: string) =>
     path === tokenKeySetPath ? cases.jwks : { issuer: `${issuer}/${audience}`, jwks_uri: issuer + tokenKeySetPath };
-  const { server, origin: issuer } = await serve(documentAt, tokenKeySetPath, options);
-  const receiver = { audience, header, issuer, target: url.pathname + url.search };
-  const advice = `the service must trust the issuer ${issuer}/${audience}, and read its token from ${header}`;
-  try {
+  return whileServing(documentAt, tokenKeySetPath, options, async (issuer) => {
+    const receiver = { audience, header, issuer, target: url.pathname + url.search };
+    const advice = `the service must trust the issuer ${issuer}/${audience}, and read its token from ${header}`;
     await untilAccepted((sec) => cases.at(receiver, sec)[0], options, advice);
     const results: Result[] = [];
     for (const one of cases.at(receiver, Math.floor(nowMs() / 1000)))
       results.push({ name: one.name, judgement: await judgeToken(one, url) });
     return results;
-  } finally {
-    server.closeAllConnections();
-    server.close();
-  }
+  });
 }
 
 async function judgeToken({ request, expected, before }: TokenCase, url: URL): Promise<Judgement> {
@@ -154,24 +151,28 @@ async function judgeToken({ request, expected, before }: TokenCase, url: URL): P
     : { kind: 'fault', message: `was ${expected === 'refused' ? 'accepted' : 'refused'}, but must be ${expected}` };
 }
 
-async function serve(
+/** @param work Gets the origin at which the documents are served meanwhile. */
+async function whileServing<T>(
   documentAt: (path: string, origin: string) => object,
   keySetPath: string,
   { keys, onServing }: ConformanceOptions,
-): Promise<Readonly<{ server: Server; origin: string }>> {
+  work: (origin: string) => Promise<T>,
+): Promise<T> {
   let origin = '';
   const server = createServer(({ url = '' }, response) => {
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(documentAt(url, origin)));
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) =>
-      reject(new NotTestable(`the key set cannot be served on ${keys.host}:${keys.port}: ${cause.message}`)),
-    );
-    server.listen(keys.port, keys.host, resolve);
+  await once(server.listen(keys.port, keys.host), 'listening').catch((cause: Error) => {
+    throw new NotTestable(`the key set cannot be served on ${keys.host}:${keys.port}: ${cause.message}`);
   });
-  origin = `http://${keys.host}:${(server.address() as AddressInfo).port}`;
-  onServing?.(origin + keySetPath);
-  return { server, origin };
+  try {
+    origin = `http://${keys.host}:${(server.address() as AddressInfo).port}`;
+    onServing?.(origin + keySetPath);
+    return await work(origin);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 }
 
 /** The service learns of the keys of this run when a request names one. Returns when the accepted one was created. */

@@ -22,7 +22,6 @@ export type Vector = Readonly<{
   requests_before?: readonly VectorRequest[];
   request: VectorRequest;
   identity?: unknown;
-  signature_base?: string;
   refused?: string;
   exempt?: true;
 }>;
@@ -36,7 +35,6 @@ type VectorFile = Readonly<{
   vectors: readonly Vector[];
 }>;
 
-/** The vectors of the installed identity package. */
 export const readVectors = (): VectorFile =>
   JSON.parse(readFileSync(fileURLToPath(import.meta.resolve('@countersign/identity/vectors.json')), 'utf8'));
 

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Kysely } from 'kysely';
 import { type Database, makeDatabase } from './database.ts';
 import { checkMigrations, type Migration, migrate } from './migrate.ts';
@@ -50,14 +51,13 @@ async function open<Schema>({ location, onError = () => {}, maxConnections = 10,
   return openPostgres<Schema>(url, { onError, maxConnections });
 }
 
+type SharedConfig = Readonly<{ DATABASE_URL?: string | undefined; DATABASE_PREFIX: string; COUNTERSIGN_HOME: string }>;
+
 /** Returns the service's own URL, or else the server's, or else PGlite under COUNTERSIGN_HOME (DESIGN section 7). */
-export function locationFrom(
-  databaseUrl: string | undefined,
-  serverUrl: string | undefined,
-  dataDir: string,
-): Location {
-  if (databaseUrl !== undefined) return { databaseUrl };
-  return serverUrl !== undefined ? { serverUrl } : { dataDir };
+export function databaseOf(service: string, databaseUrl: string | undefined, config: SharedConfig) {
+  const { DATABASE_URL: serverUrl, DATABASE_PREFIX: prefix, COUNTERSIGN_HOME: home } = config;
+  const shared: Location = serverUrl === undefined ? { dataDir: join(home, 'data', service) } : { serverUrl };
+  return { name: `${prefix}_${service}`, location: databaseUrl === undefined ? shared : { databaseUrl } };
 }
 
 /**

@@ -41,7 +41,7 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
     this.timeouts = options;
     this.clock = new TickClock(Math.max(minTickMs, Math.min(maxTickMs, shortest / 8)), this.#onTick);
     const connection = keepAliveTimeout > 0 ? 'keep-alive' : 'close';
-    this.#ownLines = `host: ${new URL(origin).host}\r\nconnection: ${connection}\r\n`;
+    this.#ownLines = `\r\nhost: ${new URL(origin).host}\r\nconnection: ${connection}`;
   }
 
   get size(): number {

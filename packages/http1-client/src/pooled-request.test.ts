@@ -9,13 +9,13 @@ describe('the request head', () => {
   test.each<[name: string, request: Partial<DispatchOptions>, framing: string]>([
     ['GET without a body', {}, ''],
     ['DELETE without a body', { method: 'DELETE' }, ''],
-    ['POST without a body', { method: 'POST' }, 'content-length: 0\r\n'],
-    ['bytes', { method: 'POST', body: Buffer.from('abc') }, 'content-length: 3\r\n'],
-    ['a stream with a length', { body: Readable.from([]), headers: ['content-length', '7'] }, 'content-length: 7\r\n'],
-    ['a stream without a length', { body: Readable.from([]) }, 'transfer-encoding: chunked\r\n'],
+    ['POST without a body', { method: 'POST' }, '\r\ncontent-length: 0'],
+    ['bytes', { method: 'POST', body: Buffer.from('abc') }, '\r\ncontent-length: 3'],
+    ['a stream with a length', { body: Readable.from([]), headers: ['content-length', '7'] }, '\r\ncontent-length: 7'],
+    ['a stream without a length', { body: Readable.from([]) }, '\r\ntransfer-encoding: chunked'],
   ])('has the right framing for %s', (_name, request, framing) => {
-    expect(requestHead({ ...get, ...request }, 'host: a\r\n')).toMatch(
-      new RegExp(`^[A-Z]+ / HTTP/1.1\r\nhost: a\r\n${framing}\r\n$`),
+    expect(requestHead({ ...get, ...request }, '\r\nhost: a')).toMatch(
+      new RegExp(`^[A-Z]+ / HTTP/1.1\r\nhost: a${framing}\r\n\r\n$`),
     );
   });
 

@@ -98,34 +98,34 @@ const refusedNames: ReadonlySet<string> = new Set(
   'host connection content-length transfer-encoding keep-alive proxy-connection upgrade expect'.split(' '),
 );
 
-// Names that passed the checks. Clients choose some of them, so the number is limited.
-const goodNames = new Set<string>();
-const maxGoodNames = 1_000;
+// By names that passed the checks. Clients choose some of them, so the number is limited.
+const lineStarts = new Map<string, string>();
+const maxLineStarts = 1_000;
 
 /** Services expect a length with these methods, even for an empty body (RFC 9110 section 8.6). */
 const expectsBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
 
-/** @param own Whole lines with `Host` and `Connection`. Throws `UPSTREAM_INVALID_REQUEST`. */
+/** @param own Lines with `Host` and `Connection`, each after a CRLF. Throws `UPSTREAM_INVALID_REQUEST`. */
 export function requestHead(request: DispatchOptions, own: string): string {
   const { method, path, headers, trustedFrom = headers.length, body } = request;
   if (!token.test(method) || method === 'CONNECT') throw invalid('an invalid method');
   if (!isPath.test(path)) throw invalid('an invalid path');
   if (headers.length % 2 !== 0) throw invalid('a header without a value');
-  let head = `${method} ${path} HTTP/1.1\r\n${own}`;
+  let head = `${method} ${path} HTTP/1.1${own}`;
   for (let at = 0; at < headers.length; at += 2) {
     const name = headers[at] as string;
     const value = headers[at + 1] as string;
-    if (!goodNames.has(name)) checkName(name, body);
+    const lineStart = lineStarts.get(name) ?? startLine(name, body);
     if (at < trustedFrom && isNoValue.test(value)) throw invalid('an invalid header value');
-    head += `${name}: ${value}\r\n`;
+    head += lineStart + value;
   }
-  return `${head}${framing(method, headers, body)}\r\n`;
+  return `${head}${framing(method, headers, body)}\r\n\r\n`;
 }
 
 function framing(method: string, headers: readonly string[], body: DispatchOptions['body']): string {
-  if (body === null) return expectsBody.has(method) ? 'content-length: 0\r\n' : '';
-  if (body instanceof Uint8Array) return `content-length: ${body.length}\r\n`;
-  return streamLength(headers) === undefined ? 'transfer-encoding: chunked\r\n' : '';
+  if (body === null) return expectsBody.has(method) ? '\r\ncontent-length: 0' : '';
+  if (body instanceof Uint8Array) return `\r\ncontent-length: ${body.length}`;
+  return streamLength(headers) === undefined ? '\r\ntransfer-encoding: chunked' : '';
 }
 
 function streamLength(headers: readonly string[]): number | undefined {
@@ -138,12 +138,17 @@ function streamLength(headers: readonly string[]): number | undefined {
   return length;
 }
 
-function checkName(name: string, body: DispatchOptions['body']): void {
+/** @returns The CRLF before the line, the name and the colon. */
+function startLine(name: string, body: DispatchOptions['body']): string {
   if (!token.test(name)) throw invalid('an invalid header name');
   const lower = name.toLowerCase();
-  if (lower === 'content-length' && body instanceof Readable) return;
+  const lineStart = `\r\n${name}: `;
+  if (lower === 'content-length' && body instanceof Readable) return lineStart;
   if (refusedNames.has(lower)) throw invalid('a header that only the HTTP client may write');
-  if (goodNames.size < maxGoodNames) goodNames.add(name);
+  // Copied, because the name may be a slice of a whole request head, which would then stay in memory.
+  const copy = Buffer.from(lineStart, 'latin1').toString('latin1');
+  if (lineStarts.size < maxLineStarts) lineStarts.set(copy.slice(2, -2), copy);
+  return copy;
 }
 
 const invalid = (reason: string): HttpClientError =>

@@ -100,8 +100,8 @@ export const weakenings: readonly Weakening[] = [
   ...inFile(
     'keys/gateway-keys.ts',
     'keyid in another case',
-    "set.find(keyid, 'EdDSA')",
-    "(set.find(keyid, 'EdDSA') ?? set.find(keyid.toLowerCase(), 'EdDSA'))",
+    'set.find(kid, alg)',
+    '(set.find(kid, alg) ?? set.find(kid.toLowerCase(), alg))',
   ),
   // Bodies.
   ...inFile(

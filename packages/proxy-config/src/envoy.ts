@@ -173,7 +173,30 @@ const hostAndPort = (address: string): readonly [host: string, port: number] => 
   return [address.slice(0, end).replace(/^\[|\]$/g, ''), Number(address.slice(end + 1))];
 };
 
-const upstreamTls = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext';
+type Files = Readonly<{ cert: string | undefined; key: string | undefined; ca: string }>;
+
+/** TLS to a cluster. With a name, the cluster's certificate must contain it. */
+const tlsSocket = ({ cert, key, ca }: Files, common: object, name?: string) => ({
+  transport_socket: {
+    name: 'envoy.transport_sockets.tls',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+      ...(name !== undefined && { sni: name }),
+      common_tls_context: {
+        ...common,
+        ...(cert !== undefined && {
+          tls_certificates: [{ certificate_chain: { filename: cert }, private_key: { filename: key } }],
+        }),
+        validation_context: {
+          trusted_ca: { filename: ca },
+          ...(name !== undefined && {
+            match_typed_subject_alt_names: [{ san_type: 'DNS', matcher: { exact: name } }],
+          }),
+        },
+      },
+    },
+  },
+});
 
 function decisionCluster({ decision }: ProxyPlan) {
   const isSocket = 'socket' in decision;
@@ -187,25 +210,7 @@ function decisionCluster({ decision }: ProxyPlan) {
         explicit_http_config: { http2_protocol_options: {} },
       },
     },
-    ...(!isSocket &&
-      decision.isTls && {
-        transport_socket: {
-          name: 'envoy.transport_sockets.tls',
-          typed_config: {
-            '@type': upstreamTls,
-            common_tls_context: {
-              alpn_protocols: ['h2'],
-              tls_certificates: [
-                {
-                  certificate_chain: { filename: plans.proxyFiles.cert },
-                  private_key: { filename: plans.proxyFiles.key },
-                },
-              ],
-              validation_context: { trusted_ca: { filename: plans.proxyFiles.ca } },
-            },
-          },
-        },
-      }),
+    ...(!isSocket && decision.isTls && tlsSocket(plans.proxyFiles, { alpn_protocols: ['h2'] })),
   };
 }
 
@@ -222,30 +227,10 @@ const cluster = (name: string, addresses: readonly object[], { connectMs }: Read
 function serviceCluster({ name, targets, timeouts, tls }: Service) {
   const urls = targets.map((target) => new URL(target));
   const isTls = urls[0]?.protocol === 'https:';
+  const files = { cert: tls?.certFile, key: tls?.keyFile, ca: tls?.caFile ?? '/etc/ssl/certs/ca-certificates.crt' };
   const addresses = urls.map(({ hostname, port }) => socketAddress(hostname, Number(port || (isTls ? 443 : 80))));
   return {
     ...cluster(name, addresses, timeouts),
-    ...(isTls && {
-      transport_socket: {
-        name: 'envoy.transport_sockets.tls',
-        typed_config: {
-          '@type': upstreamTls,
-          sni: tls?.serverName ?? urls[0]?.hostname,
-          common_tls_context: {
-            ...(tls?.certFile !== undefined && {
-              tls_certificates: [
-                { certificate_chain: { filename: tls.certFile }, private_key: { filename: tls.keyFile } },
-              ],
-            }),
-            validation_context: {
-              trusted_ca: { filename: tls?.caFile ?? '/etc/ssl/certs/ca-certificates.crt' },
-              match_typed_subject_alt_names: [
-                { san_type: 'DNS', matcher: { exact: tls?.serverName ?? urls[0]?.hostname } },
-              ],
-            },
-          },
-        },
-      },
-    }),
+    ...(isTls && tlsSocket(files, {}, tls?.serverName ?? urls[0]?.hostname)),
   };
 }

@@ -58,7 +58,6 @@ export type PlannedRoute = Readonly<{
   body: Readonly<{ mode: 'digest' | 'stream' | 'none'; maxBytes: number }>;
 }>;
 
-/** Everything that a proxy's configuration depends on. */
 export type ProxyPlan = Readonly<{
   listen: string;
   /** The gateway's public listener, which answers preflights and OAuth metadata. */

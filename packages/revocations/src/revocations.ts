@@ -95,9 +95,9 @@ export class Revocations {
       return { code: 'token_revoked', reason: 'memory cannot hold all revocations, so older tokens are refused' };
     }
     const { onStale, maxStalenessMs } = this.#options;
-    const isUncovered = isBefore(claims, this.#coveredFromSec);
-    const isStale = isUncovered || (this.stalenessMs() ?? 0) > maxStalenessMs;
-    return onStale === 'deny' && isStale ? { code: 'revocations_unavailable', reason: 'stale' } : undefined;
+    if (onStale !== 'deny') return undefined;
+    const isStale = isBefore(claims, this.#coveredFromSec) || (this.stalenessMs() ?? 0) > maxStalenessMs;
+    return isStale ? { code: 'revocations_unavailable', reason: 'stale' } : undefined;
   }
 
   /** Adds entries. Known entries stay in effect. */
@@ -175,6 +175,12 @@ export class Revocations {
     const { digests, goodAt } = token;
     // If nothing changed, entries can only have expired.
     if (goodAt !== undefined && goodAt.version === this.#version && goodAt.nowSec <= nowSec) return false;
+    const isRevoked = this.#hasEntry(claims, digests, nowSec);
+    if (!isRevoked) token.goodAt = { version: this.#version, nowSec };
+    return isRevoked;
+  }
+
+  #hasEntry(claims: Subject, digests: Int32Array, nowSec: number): boolean {
     const goodFrom = (kind: RevokedKind, place: number = placeOf[kind]): number | undefined =>
       this.#lastExpirySec[kind] > nowSec ? this.#table.find(digests, place) : undefined;
     // A revoked session never becomes valid again. The other kinds refuse only tokens issued before `not_before`.
@@ -182,14 +188,13 @@ export class Revocations {
       const inTenant = claims.tenantId === undefined ? undefined : goodFrom('session', placeOf.tenantSession);
       if (inTenant !== undefined || goodFrom('session') !== undefined) return true;
     }
-    const isRefused =
+    return (
       isBefore(claims, goodFrom('member')) ||
       isBefore(claims, goodFrom('client')) ||
       isBefore(claims, goodFrom('user')) ||
       isBefore(claims, goodFrom('tenant')) ||
-      isBefore(claims, goodFrom('key'));
-    if (!isRefused) token.goodAt = { version: this.#version, nowSec };
-    return isRefused;
+      isBefore(claims, goodFrom('key'))
+    );
   }
 
   #addAll(entries: readonly RevocationGroup[], nowMs: number, how: 'add' | 'stage'): void {

@@ -1,6 +1,7 @@
 export { apiPageRoutes, descriptionRoutes } from './api/api-page.ts';
 export { type Call, type Endpoint, ignoresUnknown, type ResponseSpec, type Route, routesWith } from './api/endpoint.ts';
 export { jsonOf } from './api/json-of.ts';
+export { namedObject } from './api/json-schema.ts';
 export { type MergeOptions, mergeApis } from './api/merge.ts';
 export { mountRoutes } from './api/mount-routes.ts';
 export { type Api, describeApi } from './api/openapi.ts';

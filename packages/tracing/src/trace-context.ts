@@ -26,7 +26,6 @@ export const traceparentOf = ({ traceId, spanId }: SpanContext, isSampled: boole
 const pool = Buffer.alloc(2_048);
 let used = pool.length;
 
-/** Generates a random span id. */
 export function newSpanId(): string {
   if (used === pool.length) {
     randomFillSync(pool);
@@ -41,7 +40,6 @@ export function newSpanId(): string {
 const randomFrom = 32 - 13;
 const randomRange = 16 ** 13;
 
-/** Whether a trace is sampled. */
 export type Sampler = (traceId: string) => boolean;
 
 /**
@@ -58,7 +56,6 @@ export function createSampler(ratio: number): Sampler {
   return (traceId) => traceId.slice(randomFrom) < end;
 }
 
-/** A finished span. */
 export type FinishedSpan = SpanContext &
   Readonly<{
     name: string;

@@ -66,7 +66,6 @@ export const serverSpan = ({ method, route, status, scheme, httpVersion, request
   isFailed: status >= 500,
 });
 
-/** Returns a span's name: the method, and the route if there is one. */
 export const spanName = (method: string, route?: string): string => {
   const name = known.has(method) ? method : 'HTTP';
   return route === undefined ? name : `${name} ${route}`;

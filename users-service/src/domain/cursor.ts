@@ -1,7 +1,6 @@
 /** A position in the directory. The list continues after this member. */
 export type DirectoryPosition = Readonly<{ folded_name: string; user_id: string }>;
 
-/** Encodes a position in the directory as an opaque base64url cursor. */
 export function encodeCursor({ folded_name, user_id }: DirectoryPosition): string {
   return Buffer.from(JSON.stringify([folded_name, user_id])).toString('base64url');
 }

@@ -1,3 +1,4 @@
+import { insertNew, rowsWith, update, updating } from '@countersign/database';
 import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import type { DirectoryPosition } from '../domain/cursor.ts';
@@ -20,7 +21,7 @@ type DirectoryFilter = Readonly<{
 const written = () => ({ revision: uuidv7(), updated_at: new Date() });
 
 export function findMember(trx: Trx, userId: string): Promise<Member | undefined> {
-  return trx.selectFrom('members').selectAll().where('user_id', '=', userId).executeTakeFirst();
+  return rowsWith(trx, 'members', { user_id: userId }).selectAll().executeTakeFirst();
 }
 
 /** Reads the display names of these members, if they have one. */
@@ -52,17 +53,13 @@ export async function findAddresses(
 
 /** Like {@link findMember}, but locks the row until the transaction ends. */
 export function lockMember(trx: Trx, userId: string): Promise<Member> {
-  return trx.selectFrom('members').selectAll().where('user_id', '=', userId).forUpdate().executeTakeFirstOrThrow();
+  return rowsWith(trx, 'members', { user_id: userId }).selectAll().forUpdate().executeTakeFirstOrThrow();
 }
 
 /** Adds a member. Of two concurrent first requests, the second finds the row of the first and does not change it. */
 export async function addMember(trx: Trx, member: NewMember): Promise<void> {
   const { revision, updated_at } = written();
-  await trx
-    .insertInto('members')
-    .values({ ...member, revision, created_at: updated_at, updated_at })
-    .onConflict((conflict) => conflict.columns(['tenant_id', 'user_id']).doNothing())
-    .execute();
+  await insertNew(trx, 'members', { ...member, revision, created_at: updated_at, updated_at });
 }
 
 /**
@@ -86,23 +83,14 @@ export async function applyMembershipUpdate(trx: Trx, update: MembershipUpdate):
 /** Copies the role from a token, as long as the row has no membership update. Later only updates change the role. */
 export async function takeRoleOfToken(trx: Trx, userId: string, role: string): Promise<void> {
   await actAs(trx, identityRole);
-  await trx
-    .updateTable('members')
-    .set({ role, ...written() })
-    .where('user_id', '=', userId)
-    // An update may arrive after the row was read, so PostgreSQL checks this again on the locked row.
-    .where('sequence', '=', 0)
-    .execute();
+  // An update may arrive after the row was read, so PostgreSQL checks `sequence` again on the locked row.
+  await update(trx, 'members', { user_id: userId, sequence: 0 }, { role, ...written() });
   await actAs(trx, appRole);
 }
 
 export function changeMember(trx: Trx, userId: string, changes: MemberChanges): Promise<Member> {
-  return trx
-    .updateTable('members')
-    .set({ ...changes, ...written() })
-    .where('user_id', '=', userId)
-    .returningAll()
-    .executeTakeFirstOrThrow();
+  const change = updating(trx, 'members', { user_id: userId }, { ...changes, ...written() });
+  return change.returningAll().executeTakeFirstOrThrow();
 }
 
 /** Lists the tenant's members by name. The transaction determines the tenant. */

@@ -16,7 +16,6 @@ type ButtonsProps = Readonly<{
   onAsk: (transition: Transition) => void;
 }>;
 
-/** A button for each possible next status. */
 export function MoveButtons({ seen, next, onAsk }: ButtonsProps) {
   const texts = useTexts();
   const move = useMove(seen);

@@ -1,4 +1,3 @@
-/** A complaint that has not been filed yet. */
 export type Draft = Readonly<{
   /** The complaint's Idempotency-Key. The complaint is filed only once, however often it is sent. */
   key: string;
@@ -41,7 +40,6 @@ export function draftsIn(storage: Storage, newKey: () => string) {
   };
 }
 
-/** The request body. */
 export function bodyOf({ title, description, category, address, point }: Draft) {
   const place = { ...point, ...(address.trim() !== '' && { address: address.trim() }) };
   const location = place as { address: string };

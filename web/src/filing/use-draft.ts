@@ -28,7 +28,6 @@ export function useDraft(userId: string) {
     setDraft(latest.current);
   }
 
-  /** @returns The names of files that are not photos. */
   async function addPhotos(files: readonly File[]): Promise<string[]> {
     const unreadable: string[] = [];
     for (const file of files.slice(0, maxPhotos - photos.length)) {

@@ -162,31 +162,15 @@ type Choice = Readonly<{
 
 function choicesOf({ queue, status, priority }: Texts, categories: readonly { name: string }[]): Choice[] {
   const others = orders.filter((order) => order !== 'priority');
+  const named = <Name extends string>(names: readonly Name[], texts: Readonly<Record<Name, string>>) =>
+    names.map((name) => [name, texts[name]] as const);
+  const anyStatus = [['any', queue.any] as const, ...named(statuses, status)];
+  const everyCategory = categories.map(({ name }) => [name, name] as const);
   return [
-    { name: 'whose', label: queue.whose, none: queue.everyone, options: owners.map((each) => [each, queue[each]]) },
-    {
-      name: 'status',
-      label: queue.status,
-      none: queue.active,
-      options: [['any', queue.any], ...statuses.map((each) => [each, status[each]] as const)],
-    },
-    {
-      name: 'category',
-      label: queue.category,
-      none: queue.any,
-      options: categories.map(({ name }) => [name, name]),
-    },
-    {
-      name: 'priority',
-      label: queue.priority,
-      none: queue.any,
-      options: priorities.map((each) => [each, priority[each]]),
-    },
-    {
-      name: 'sort',
-      label: queue.sort,
-      none: queue.orders.priority,
-      options: others.map((each) => [each, queue.orders[each]]),
-    },
+    { name: 'whose', label: queue.whose, none: queue.everyone, options: named(owners, queue) },
+    { name: 'status', label: queue.status, none: queue.active, options: anyStatus },
+    { name: 'category', label: queue.category, none: queue.any, options: everyCategory },
+    { name: 'priority', label: queue.priority, none: queue.any, options: named(priorities, priority) },
+    { name: 'sort', label: queue.sort, none: queue.orders.priority, options: named(others, queue.orders) },
   ];
 }

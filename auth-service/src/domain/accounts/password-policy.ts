@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { AppError } from '../../errors.ts';
 import { commonPasswordHashes } from './common-passwords.ts';
 
-/** Minimum password length, in characters. */
 export const minPasswordLength = 12;
 
 const hashBytes = 5;

@@ -7,7 +7,6 @@ import type { KeyRing } from '../keys/key-ring.ts';
 /** Maximum password length, in UTF-16 units. */
 export const maxPasswordLength = 256;
 
-/** A password, as the database stores it. */
 export type StoredPassword = Readonly<{ hash: string; pepper_kid: string }>;
 
 export type Passwords = Awaited<ReturnType<typeof createPasswords>>;

@@ -1,9 +1,9 @@
+import { remove, update } from '@countersign/database';
 import { assertGoodPassword } from '../../domain/accounts/password-policy.ts';
 import type { Passwords, StoredPassword } from '../../domain/accounts/passwords.ts';
 import { AppError } from '../../errors.ts';
 import { findOwnPassword, lockUser } from '../../store/accounts/accounts.ts';
 import { findReset, takeToken } from '../../store/mail/mailed-tokens.ts';
-import { remove, update } from '../../store/rows.ts';
 import { lockOwnSessions } from '../../store/sessions/sessions.ts';
 import { type AuthDatabase, actAs, now, roles, type Trx } from '../../store/transaction.ts';
 import { recordForPerson } from '../audit/record.ts';

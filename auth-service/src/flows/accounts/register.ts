@@ -1,3 +1,4 @@
+import { insert, remove } from '@countersign/database';
 import { v7 as uuidv7 } from 'uuid';
 import { canonicalEmail, type RegistrationMode, registrationLifetimeSec } from '../../domain/accounts/account-rules.ts';
 import { assertGoodPassword } from '../../domain/accounts/password-policy.ts';
@@ -5,7 +6,6 @@ import type { StoredPassword } from '../../domain/accounts/passwords.ts';
 import { AppError } from '../../errors.ts';
 import { insertAccount } from '../../store/accounts/accounts.ts';
 import { findVerification, takeToken } from '../../store/mail/mailed-tokens.ts';
-import { insert, remove } from '../../store/rows.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { type AuthDatabase, becomeUser, enterTenant, inSeconds, roles, type Trx } from '../../store/transaction.ts';
 import { recordForPerson, recordInTenant } from '../audit/record.ts';
@@ -14,7 +14,6 @@ import { type HttpCaller, judge, turnOf } from '../sessions/throttle.ts';
 import { joinTenant } from '../tenants/members.ts';
 import type { PasswordParts } from './passwords.ts';
 
-/** The registration mode, and the tenant and role of new accounts. */
 export type RegistrationRules = Readonly<{
   mode: RegistrationMode;
   /** If undefined, new accounts have no tenant until they accept an invitation. */

@@ -1,3 +1,4 @@
+import { insertNew, rowsWith } from '@countersign/database';
 import { readSeedFile } from '@countersign/service-kit';
 import { z } from 'zod';
 import { canonicalEmail } from '../../domain/accounts/account-rules.ts';
@@ -10,7 +11,6 @@ import {
   type NewOAuthClient,
   readCurrentHashes,
 } from '../../store/clients/clients.ts';
-import { insertNew, rowsWith } from '../../store/rows.ts';
 import { type AuthDatabase, actAs, becomeOAuthClient, enterTenant, roles } from '../../store/transaction.ts';
 
 const atOnce = 4;

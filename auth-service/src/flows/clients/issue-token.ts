@@ -43,7 +43,6 @@ export type AuthenticatedOAuthClient = Readonly<{
   tenantId: string;
   clientId: string;
   method: ClientCredentials['method'];
-  /** The secret or key that authenticated it. */
   proof: Readonly<{ secretId: string } | { keyThumbprint: string }>;
 }>;
 

@@ -1,5 +1,6 @@
 import { createHash, createPrivateKey, generateKeyPair, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
+import { insert, update } from '@countersign/database';
 import { StartupError } from '@countersign/process-kit';
 import { calculateJwkThumbprint, type JWK } from 'jose';
 import type { KeyRing } from '../../domain/keys/key-ring.ts';
@@ -9,7 +10,6 @@ import { resealSecret } from '../../domain/second-factor/totp.ts';
 import type { SigningAlgorithm } from '../../domain/sessions/access-token.ts';
 import { AppError } from '../../errors.ts';
 import { changeKeys, type KeysNow, readSigningKeys, type StoredKey } from '../../store/keys/signing-keys.ts';
-import { insert, update } from '../../store/rows.ts';
 import { resealTotp } from '../../store/second-factor/second-factors.ts';
 import { appendRevocations } from '../../store/sessions/revocations.ts';
 import type { AuthDatabase, Trx } from '../../store/transaction.ts';

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { deliveries, startCourier as start } from '@countersign/database';
+import { deliveries, remove, startCourier as start } from '@countersign/database';
 import type { CallService } from '@countersign/identity';
 import type { Mailer } from '@countersign/mail';
 import type { Logger } from '@countersign/process-kit';
@@ -14,7 +14,6 @@ import { linkPages, type MailContent, mailText } from '../../domain/mail/mail-me
 import { findAccount, findWaiting } from '../../store/accounts/accounts.ts';
 import { type MailedTokenSubject, saveMailedToken } from '../../store/mail/mailed-tokens.ts';
 import { addToOutbox, type Delivery, outboxChannel, outboxOf } from '../../store/mail/outbox.ts';
-import { remove } from '../../store/rows.ts';
 import type { OutboxTopic } from '../../store/schema.ts';
 import { findOpenInvitation, isInvited } from '../../store/tenants/invitations.ts';
 import { findTenantName } from '../../store/tenants/tenants.ts';
@@ -159,7 +158,6 @@ type CourierParts = Readonly<{
   db: AuthDatabase;
   logger: Logger;
   deliver: Readonly<Record<OutboxTopic, Deliver>>;
-  /** Timeout of one delivery. */
   timeoutMs?: number;
   onResult?: (topic: OutboxTopic, result: 'delivered' | 'retried' | 'parked') => void;
 }>;

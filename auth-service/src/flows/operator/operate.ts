@@ -1,9 +1,9 @@
+import { insertNew, rowsWith, update } from '@countersign/database';
 import { v7 as uuidv7 } from 'uuid';
 import { adminRole, canonicalEmail } from '../../domain/accounts/account-rules.ts';
 import type { EndReason } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 import { appendAudit, holdChains } from '../../store/audit/audit.ts';
-import { insertNew, rowsWith, update } from '../../store/rows.ts';
 import { removeSecondFactor } from '../../store/second-factor/second-factors.ts';
 import { appendRevocations, renewLog } from '../../store/sessions/revocations.ts';
 import { endEverySession, lockOwnSessions } from '../../store/sessions/sessions.ts';
@@ -97,7 +97,6 @@ const changeUser = <T>(db: AuthDatabase, email: string, change: (trx: Trx, userI
     throw new AppError('not_found', { errors: [{ path: 'EMAIL', message: 'no account has this address' }] });
   });
 
-/** Lists all tenants by slug. */
 export const everyTenant = (db: AuthDatabase) =>
   db.transaction({ role: roles.operator }, (trx) =>
     trx.selectFrom('tenants').select(['id', 'slug', 'name', 'status']).orderBy('slug').execute(),

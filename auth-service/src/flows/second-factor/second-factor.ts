@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { rowsWith } from '@countersign/database';
 import { assertFreshLogin } from '@countersign/service-kit';
 import type { KeyRing } from '../../domain/keys/key-ring.ts';
 import * as domain from '../../domain/second-factor/totp.ts';
@@ -6,7 +7,6 @@ import type { Transport } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 import { lockUser } from '../../store/accounts/accounts.ts';
 import { appendAudit } from '../../store/audit/audit.ts';
-import { rowsWith } from '../../store/rows.ts';
 import * as store from '../../store/second-factor/second-factors.ts';
 import { findMfaHolder, lockOwnSessions, takeStep } from '../../store/sessions/sessions.ts';
 import { type AuthDatabase, becomeUser, databaseNow, enterTenant, roles, type Trx } from '../../store/transaction.ts';

@@ -37,7 +37,6 @@ export type LoginAttempt = Readonly<{
   reserve?(throttle: Throttle): Promise<Reservation>;
   /** @returns undefined if the proof failed. An AppError that blames the caller also counts as a failed attempt. */
   verify(): Promise<Proven | undefined>;
-  /** The error code of every refusal. */
   refusal: ErrorCode;
   /** Who tried to log in, for audit entries about refusals. If undefined, no entry is written. */
   whose?(): Whose | undefined;

@@ -1,7 +1,7 @@
+import { rowsWith } from '@countersign/database';
 import type { EndReason } from '../../domain/sessions/session-rules.ts';
 import { lockUser } from '../../store/accounts/accounts.ts';
 import { appendAudit } from '../../store/audit/audit.ts';
-import { rowsWith } from '../../store/rows.ts';
 import { appendRevocations, type NewRevocation } from '../../store/sessions/revocations.ts';
 import { lockOwnSessions, markRevoked, type OwnSession } from '../../store/sessions/sessions.ts';
 import { type AuthDatabase, enterTenant, roles, type Trx } from '../../store/transaction.ts';

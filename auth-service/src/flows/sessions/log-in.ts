@@ -1,3 +1,4 @@
+import { update } from '@countersign/database';
 import type { Turn } from '@countersign/process-kit';
 import { canonicalEmail } from '../../domain/accounts/account-rules.ts';
 import type { Passwords } from '../../domain/accounts/passwords.ts';
@@ -5,7 +6,6 @@ import { knownBrowserIn } from '../../domain/sessions/cookies.ts';
 import type { Transport } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 import { type Candidate, findCandidate } from '../../store/accounts/accounts.ts';
-import { update } from '../../store/rows.ts';
 import { readSessionProof, type SessionKey, takeStep } from '../../store/sessions/sessions.ts';
 import { roles } from '../../store/transaction.ts';
 import { type Admission, type AdmitParts, admit, type LoginAttempt, type Proof, type Proven } from './admit.ts';

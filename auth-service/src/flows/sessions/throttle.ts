@@ -5,7 +5,6 @@ import { addressKey, type Turn } from '@countersign/process-kit';
 import { AppError, errors } from '../../errors.ts';
 import type { Attempts, Count } from '../../store/sessions/attempts.ts';
 
-/** The caller of a request. */
 export type HttpCaller = Readonly<{
   requestId: string;
   ip: string | null;
@@ -72,7 +71,6 @@ export function createThrottle(attempts: Attempts) {
       await reserve([pair, person, address]);
       return reservation(pair, [person, address]);
     },
-    /** For this OAuth client's credentials. */
     async reserveOAuthClient(clientId: string, ip: HttpCaller['ip']): Promise<Reservation> {
       const { pair, address } = oauthClientLimits(clientId, networkOf(ip));
       await reserve([pair, address]);
@@ -94,7 +92,6 @@ export function createThrottle(attempts: Attempts) {
       await attempts.takeBack([mailbox]);
       return false;
     },
-    /** For invitations by a tenant's administrators. */
     reserveInvitation: (tenantId: string, email: string) => reserve([invitationLimit(tenantId, email)]),
     /** Counts an event. @returns Whether the limit allows it. */
     async allows(limit: Limit): Promise<boolean> {

@@ -1,3 +1,4 @@
+import { remove } from '@countersign/database';
 import { v7 as uuidv7 } from 'uuid';
 import { adminRole, canonicalEmail, invitationLifetimeSec } from '../../domain/accounts/account-rules.ts';
 import { assertGoodPassword } from '../../domain/accounts/password-policy.ts';
@@ -5,7 +6,6 @@ import type { Transport } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 import { type Candidate, findCandidate, holdActive, insertAccount } from '../../store/accounts/accounts.ts';
 import { findInvitationToken } from '../../store/mail/mailed-tokens.ts';
-import { remove } from '../../store/rows.ts';
 import {
   findOpenInvitation,
   type Invitation,

@@ -1,4 +1,4 @@
-import { jsonOf, lineField, paginate, paginationFields } from '@countersign/service-kit';
+import { jsonOf, lineField, namedObject, paginate, paginationFields } from '@countersign/service-kit';
 import { z } from 'zod';
 import {
   clientKeySet,
@@ -22,20 +22,18 @@ const secret = z.object({
   last_used_at: z.iso.datetime().nullable(),
 });
 
-const oauthClient = z
-  .object({
-    client_id: z.string(),
-    name: z.string(),
-    scopes: scopeList,
-    grant_types: grantTypeList,
-    status: z.enum(['active', 'disabled']),
-    jwks: clientKeySet.nullable().describe('Null if the OAuth client authenticates with a secret.'),
-    secrets: z.array(secret),
-    created_by: z.string().nullable(),
-    created_at: z.iso.datetime(),
-    last_used_at: z.iso.datetime().nullable().describe('Accurate to one minute.'),
-  })
-  .meta({ id: 'Client' });
+const oauthClient = namedObject('Client', {
+  client_id: z.string(),
+  name: z.string(),
+  scopes: scopeList,
+  grant_types: grantTypeList,
+  status: z.enum(['active', 'disabled']),
+  jwks: clientKeySet.nullable().describe('Null if the OAuth client authenticates with a secret.'),
+  secrets: z.array(secret),
+  created_by: z.string().nullable(),
+  created_at: z.iso.datetime(),
+  last_used_at: z.iso.datetime().nullable().describe('Accurate to one minute.'),
+});
 
 const oauthClientWithSecret = oauthClient
   .extend({ client_secret: z.string().optional().describe('Shown only once. Absent if the OAuth client has keys.') })

@@ -1,5 +1,5 @@
 import { requestIdOf } from '@countersign/process-kit';
-import { jsonOf } from '@countersign/service-kit';
+import { jsonOf, namedObject } from '@countersign/service-kit';
 import { z } from 'zod';
 import {
   delegationTokenType,
@@ -13,19 +13,17 @@ import { listAgents } from '../../store/clients/clients.ts';
 import { listOwnDelegations, type OwnDelegation } from '../../store/clients/delegations.ts';
 import { callerOf, route, sessionOf } from '../route.ts';
 
-const delegation = z
-  .object({
-    id: z.uuid(),
-    client_id: z.string(),
-    client_name: z.string(),
-    tenant_id: z.string(),
-    scopes: z.array(z.string()),
-    current: z.boolean().describe('Whether you granted it in the current session.'),
-    created_at: z.iso.datetime(),
-    expires_at: z.iso.datetime(),
-    last_used_at: z.iso.datetime().nullable().describe('Accurate to one minute.'),
-  })
-  .meta({ id: 'Delegation' });
+const delegation = namedObject('Delegation', {
+  id: z.uuid(),
+  client_id: z.string(),
+  client_name: z.string(),
+  tenant_id: z.string(),
+  scopes: z.array(z.string()),
+  current: z.boolean().describe('Whether you granted it in the current session.'),
+  created_at: z.iso.datetime(),
+  expires_at: z.iso.datetime(),
+  last_used_at: z.iso.datetime().nullable().describe('Accurate to one minute.'),
+});
 
 const granted = delegation
   .extend({

@@ -1,4 +1,5 @@
 import type { FormatError } from '@countersign/process-kit';
+import { namedObject } from '@countersign/service-kit';
 import type { Request } from 'express';
 import { z } from 'zod';
 import { readClientCredentials } from '../../domain/clients/client-authentication.ts';
@@ -60,7 +61,6 @@ const repeatable = z
   .transform((given) => [given].flat().filter((text) => text !== ''))
   .default([]);
 
-/** Token request parameters. */
 const tokenForm = z.object({
   grant_type: z.enum(grantTypes),
   scope: parameter.describe('Space-separated scopes. Defaults to all scopes of the OAuth client.'),
@@ -112,15 +112,13 @@ function assertOwnAudience({ audience, resource }: TokenForm, issuer: TokenIssue
 
 const invalidRequest = (message: string) => new AppError('invalid_request', { errors: [{ path: 'body', message }] });
 
-const clientToken = z
-  .object({
-    access_token: z.string(),
-    issued_token_type: z.literal(accessTokenType).optional().describe('Present only in a token exchange response.'),
-    token_type: z.enum(['Bearer', 'DPoP']),
-    expires_in: z.int().describe('Seconds until the access token expires.'),
-    scope: z.string().optional().describe('Space-separated scopes. Absent if the token has none.'),
-  })
-  .meta({ id: 'ClientToken' });
+const clientToken = namedObject('ClientToken', {
+  access_token: z.string(),
+  issued_token_type: z.literal(accessTokenType).optional().describe('Present only in a token exchange response.'),
+  token_type: z.enum(['Bearer', 'DPoP']),
+  expires_in: z.int().describe('Seconds until the access token expires.'),
+  scope: z.string().optional().describe('Space-separated scopes. Absent if the token has none.'),
+});
 
 export const tokenRoutes = [
   route(`POST ${tokenPath}`, {

@@ -83,7 +83,6 @@ export type Page<Schema extends z.ZodObject = z.ZodObject> = Readonly<{
   /** The field with the login token of the next step. */
   stepField?: string;
   form(view: View): Content;
-  /** Returns the field that an error refers to. */
   fieldOf?: Readonly<Partial<Record<ErrorCode, string>>>;
   /** Whether the login starts over after this error, on the login page. */
   startsOver?(code: string): boolean;

@@ -91,7 +91,6 @@ export function accountPageRoutes(parts: RouteParts): Readonly<{ router: Router;
     return isBelow && req.accepts(['json', 'html']) === 'html' ? noPage : undefined;
   }
 
-  /** Shows an error on its page. */
   const formatError: FormatError = (error, _entry, req) => {
     const asked = pageFor(req, error);
     if (asked === undefined) return undefined;
@@ -153,7 +152,6 @@ function problemsOf(refused: Page, { code, errors = [], detail }: KitError, t: T
   );
 }
 
-/** The text for an error, or for an internal error if the page has none. */
 const errorText = ({ errors }: Texts, code: string): string => textOf(errors, code) ?? errors.internal_error;
 
 const textOf = (texts: Readonly<Record<string, string>>, key: string): string | undefined =>

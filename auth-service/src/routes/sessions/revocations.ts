@@ -1,3 +1,4 @@
+import { namedObject } from '@countersign/service-kit';
 import { z } from 'zod';
 import { batchSize, type Revocation } from '../../store/sessions/revocations.ts';
 import { route } from '../route.ts';
@@ -14,18 +15,16 @@ const feedQuery = z.strictObject({
 const groupedType = 'application/vnd.countersign.revocation-groups+json';
 
 const kind = z.enum(['session', 'member', 'user', 'tenant', 'key', 'client']);
-const revocation = z
-  .object({
-    kind,
-    sid: z.string().optional(),
-    user_id: z.string().optional(),
-    tenant_id: z.string().optional(),
-    kid: z.string().optional(),
-    client_id: z.string().optional(),
-    not_before: z.iso.datetime(),
-    expires_at: z.iso.datetime(),
-  })
-  .meta({ id: 'Revocation' });
+const revocation = namedObject('Revocation', {
+  kind,
+  sid: z.string().optional(),
+  user_id: z.string().optional(),
+  tenant_id: z.string().optional(),
+  kid: z.string().optional(),
+  client_id: z.string().optional(),
+  not_before: z.iso.datetime(),
+  expires_at: z.iso.datetime(),
+});
 
 const revocationGroup = z
   .object({ kind, not_before: z.iso.datetime(), expires_at: z.iso.datetime(), ids: z.array(z.string()) })

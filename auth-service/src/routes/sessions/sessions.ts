@@ -1,5 +1,5 @@
 import { requestIdOf } from '@countersign/process-kit';
-import { jsonOf } from '@countersign/service-kit';
+import { jsonOf, namedObject } from '@countersign/service-kit';
 import { z } from 'zod';
 import { maxPasswordLength } from '../../domain/accounts/passwords.ts';
 import { AppError } from '../../errors.ts';
@@ -28,16 +28,14 @@ const forAnyone = {
 } as const;
 const forPeople = { tag: 'Sessions', callers: ['user'] } as const;
 
-const session = z
-  .object({
-    id: z.uuid(),
-    current: z.boolean(),
-    ip: z.string().nullable(),
-    user_agent: z.string().nullable(),
-    created_at: z.iso.datetime(),
-    last_used_at: z.iso.datetime(),
-  })
-  .meta({ id: 'Session' });
+const session = namedObject('Session', {
+  id: z.uuid(),
+  current: z.boolean(),
+  ip: z.string().nullable(),
+  user_agent: z.string().nullable(),
+  created_at: z.iso.datetime(),
+  last_used_at: z.iso.datetime(),
+});
 
 export const sessionRoutes = [
   route('POST /v1/auth/login', {

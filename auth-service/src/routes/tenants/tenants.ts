@@ -1,4 +1,4 @@
-import { jsonOf, paginate, paginationFields, wholeNumberField } from '@countersign/service-kit';
+import { jsonOf, namedObject, paginate, paginationFields, wholeNumberField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { maxPasswordLength } from '../../domain/accounts/passwords.ts';
 import { acceptInvitation, invite, withdrawInvitation } from '../../flows/tenants/invitations.ts';
@@ -10,34 +10,30 @@ import { emailAddress, mailedToken, roleName, secretText, transport } from '../f
 import { adminOf, inSessionOf, route } from '../route.ts';
 import { answerLogin, passwordLoginErrors, tokens } from '../sessions/token-answer.ts';
 
-const invitation = z
-  .object({
-    id: z.uuid(),
-    email: z.string(),
-    role: z.string(),
-    invited_by: z.string().nullable().describe('Null if an operator sent the invitation.'),
-    created_at: z.iso.datetime(),
-    expires_at: z.iso.datetime(),
-  })
-  .meta({ id: 'Invitation' });
+const invitation = namedObject('Invitation', {
+  id: z.uuid(),
+  email: z.string(),
+  role: z.string(),
+  invited_by: z.string().nullable().describe('Null if an operator sent the invitation.'),
+  created_at: z.iso.datetime(),
+  expires_at: z.iso.datetime(),
+});
 
 const cursor = z.uuid();
 const forAdmins = { tag: 'Tenants', description: 'Requires the `admin` role.', callers: ['user'] } as const;
 
 const status = z.enum(['active', 'disabled']);
 
-const auditEntry = z
-  .object({
-    seq: z.int().describe('Counts up from 1 in each tenant, without gaps.'),
-    at: z.iso.datetime(),
-    action: z.string(),
-    user_id: z.string().nullable().describe('The user whom the entry is about.'),
-    session_id: z.string().nullable(),
-    request_id: z.string(),
-    detail: z.record(z.string(), z.unknown()),
-    hash: z.string().describe('SHA-256 hash of the previous hash and this entry, in hex.'),
-  })
-  .meta({ id: 'AuditEntry' });
+const auditEntry = namedObject('AuditEntry', {
+  seq: z.int().describe('Counts up from 1 in each tenant, without gaps.'),
+  at: z.iso.datetime(),
+  action: z.string(),
+  user_id: z.string().nullable().describe('The user whom the entry is about.'),
+  session_id: z.string().nullable(),
+  request_id: z.string(),
+  detail: z.record(z.string(), z.unknown()),
+  hash: z.string().describe('SHA-256 hash of the previous hash and this entry, in hex.'),
+});
 
 /** A value of the `seq` column. */
 const place = wholeNumberField({ min: 1, max: 2 ** 31 - 1 });

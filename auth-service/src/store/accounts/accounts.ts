@@ -1,6 +1,6 @@
+import { insert, insertNew, rowsWith } from '@countersign/database';
 import { sql } from 'kysely';
 import type { StoredPassword } from '../../domain/accounts/passwords.ts';
-import { insert, insertNew, rowsWith } from '../rows.ts';
 import { type AuthDatabase, becomeUser, databaseNow, now, roles, type Trx } from '../transaction.ts';
 
 // Matches no user, so that an unknown email address costs the same queries as a known one.

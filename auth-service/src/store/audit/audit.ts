@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { insert, rowsWith } from '../rows.ts';
+import { insert, rowsWith } from '@countersign/database';
 import type { Row } from '../schema.ts';
 import { databaseNow, holdLock, type Trx } from '../transaction.ts';
 

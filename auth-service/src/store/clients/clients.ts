@@ -1,8 +1,8 @@
+import { insert, insertNew, remove, rowsWith, update, updating } from '@countersign/database';
 import { type SelectQueryBuilder, sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import type { VerifiedAssertion } from '../../domain/clients/client-authentication.ts';
 import { type ClientKeySet, tokenExchangeGrant } from '../../domain/clients/client-rules.ts';
-import { insert, insertNew, remove, rowsWith, update } from '../rows.ts';
 import type { AuthSchema, Row } from '../schema.ts';
 import { type AuthDatabase, inSeconds, now, roles, type Trx } from '../transaction.ts';
 
@@ -15,7 +15,6 @@ export type NewOAuthClient = Omit<OAuthClient, 'created_at' | 'last_used_at' | '
 export const insertOAuthClient = (trx: Trx, oauthClient: NewOAuthClient): Promise<boolean> =>
   insertNew(trx, 'clients', { ...oauthClient, jwks: jwksText(oauthClient.jwks) });
 
-/** Lists a tenant's OAuth clients, newest first. */
 export function listOAuthClients(
   trx: Trx,
   tenantId: string,
@@ -84,11 +83,9 @@ export async function markUsed(
   row: Readonly<{ tenant_id: string; id: string }>,
 ): Promise<void> {
   const { tenant_id, id } = row;
-  const all = trx
-    .updateTable(table as 'clients')
-    .set({ last_used_at: now })
-    .where(usedSince);
-  await all.where('tenant_id', '=', tenant_id).where('id', '=', id).execute();
+  await updating(trx, table as 'clients', { tenant_id, id }, { last_used_at: now })
+    .where(usedSince)
+    .execute();
 }
 
 /** One secret of an OAuth client. `expires_at` is null while the secret is valid until replaced. */

@@ -1,7 +1,6 @@
-import { countRows } from '@countersign/database';
+import { countRows, rowsWith, updating } from '@countersign/database';
 import { sql } from 'kysely';
 import { clockToleranceSec } from '../../domain/sessions/session-rules.ts';
-import { rowsWith } from '../rows.ts';
 import type { Row } from '../schema.ts';
 import { type AuthDatabase, inSeconds, now, roles, type Trx } from '../transaction.ts';
 import { markUsed } from './clients.ts';
@@ -48,7 +47,6 @@ const validOf = (trx: Trx, userId: string) =>
     .where('delegations.user_id', '=', userId)
     .where(isLiveInSession);
 
-/** Counts a user's valid delegations in a tenant. */
 export async function countDelegations(trx: Trx, tenantId: string, userId: string): Promise<number> {
   const valid = validOf(trx, userId).where('delegations.tenant_id', '=', tenantId);
   return (await valid.select(countRows).executeTakeFirstOrThrow()).count;
@@ -92,11 +90,7 @@ export const listOwnDelegations = (db: AuthDatabase, userId: string) =>
 
 /** Withdraws a person's delegation. @returns undefined if they have no valid delegation with this id. */
 export const revokeOwnDelegation = (trx: Trx, userId: string, id: string): Promise<Delegation | undefined> =>
-  trx
-    .updateTable('delegations')
-    .set({ revoked_at: now })
-    .where('user_id', '=', userId)
-    .where('id', '=', id)
+  updating(trx, 'delegations', { user_id: userId, id }, { revoked_at: now })
     .where(isLive)
     .returning(columns)
     .executeTakeFirst();

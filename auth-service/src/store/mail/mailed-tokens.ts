@@ -1,5 +1,5 @@
+import { insert, removing, rowsWith } from '@countersign/database';
 import { hashSecret } from '../../domain/clients/client-secret.ts';
-import { insert, rowsWith } from '../rows.ts';
 import type { MailedTokenPurpose } from '../schema.ts';
 import { inSeconds, now, type Trx } from '../transaction.ts';
 
@@ -47,11 +47,6 @@ const findToken = (trx: Trx, token: string, purpose: MailedTokenPurpose) =>
 
 /** Uses a token. Of two concurrent calls, one succeeds. @returns Whether the token was valid. */
 export async function takeToken(trx: Trx, token: string, purpose: MailedTokenPurpose): Promise<boolean> {
-  const { numDeletedRows } = await trx
-    .deleteFrom('mailed_tokens')
-    .where('hash', '=', hashSecret(token))
-    .where('purpose', '=', purpose)
-    .where('expires_at', '>', now)
-    .executeTakeFirst();
-  return numDeletedRows > 0n;
+  const tokens = removing(trx, 'mailed_tokens', { hash: hashSecret(token), purpose });
+  return (await tokens.where('expires_at', '>', now).executeTakeFirst()).numDeletedRows > 0n;
 }

@@ -1,7 +1,6 @@
-import { countRows, notify, type OutboxRows, outboxRows } from '@countersign/database';
+import { countRows, insert, notify, type OutboxRows, outboxRows } from '@countersign/database';
 import type { OutboxDepth } from '@countersign/process-kit';
 import { sql } from 'kysely';
-import { insert } from '../rows.ts';
 import { type OutboxTopic, outboxTopics } from '../schema.ts';
 import { type AuthDatabase, roles, type Trx } from '../transaction.ts';
 

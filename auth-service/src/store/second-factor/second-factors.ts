@@ -1,9 +1,7 @@
-import { countRows } from '@countersign/database';
+import { countRows, insert, remove, rowsWith, update } from '@countersign/database';
 import type { SealedTotp } from '../../domain/second-factor/totp.ts';
-import { insert, remove, rowsWith, update } from '../rows.ts';
 import { now, type Trx } from '../transaction.ts';
 
-/** Whether this user must enter a second factor. */
 export async function hasSecondFactor(trx: Trx, userId: string): Promise<boolean> {
   const confirmed = rowsWith(trx, 'totp', { user_id: userId }).where('confirmed_at', 'is not', null);
   return (await confirmed.select('user_id').executeTakeFirst()) !== undefined;
@@ -31,7 +29,6 @@ export const confirmTotp = (trx: Trx, userId: string) =>
 export const rememberStep = (trx: Trx, userId: string, step: number) =>
   update(trx, 'totp', { user_id: userId }, { last_step: step });
 
-/** Removes the secret and the recovery codes. */
 export async function removeSecondFactor(trx: Trx, userId: string): Promise<void> {
   await remove(trx, 'totp', { user_id: userId });
   await remove(trx, 'recovery_codes', { user_id: userId });

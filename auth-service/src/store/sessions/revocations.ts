@@ -1,8 +1,7 @@
-import { notify } from '@countersign/database';
+import { insert, notify } from '@countersign/database';
 import { sql } from 'kysely';
 import { keyRevocationInForceSec, revocationInForceSec } from '../../domain/sessions/session-rules.ts';
 import { delegatedFrom } from '../clients/delegations.ts';
-import { insert } from '../rows.ts';
 import type { Row } from '../schema.ts';
 import { type AuthDatabase, holdLock, now, roles, type Trx } from '../transaction.ts';
 

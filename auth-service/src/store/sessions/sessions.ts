@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { insert, removing, rowsWith, updating } from '@countersign/database';
 import { type Insertable, sql } from 'kysely';
 import { hashSecret } from '../../domain/clients/client-secret.ts';
 import { absoluteLifetimeSec, graceSec, idleLifetimeSec, type Transport } from '../../domain/sessions/session-rules.ts';
-import { insert, rowsWith } from '../rows.ts';
 import type { AuthSchema, Row } from '../schema.ts';
 import { type AuthDatabase, inSeconds, now, roles, type Trx } from '../transaction.ts';
 
@@ -12,12 +12,8 @@ const isCurrent = sql<boolean>`(revoked_at is null and not ${isExpired})`;
 /** Marks sessions as ended, and deletes their encrypted successor tokens. */
 export async function markRevoked(trx: Trx, ids: readonly string[], reason: string): Promise<void> {
   if (ids.length === 0) return;
-  await trx
-    .updateTable('sessions')
-    .set({ revoked_at: now, revoked_reason: reason, sealed_successor: null })
-    .where('id', 'in', ids)
-    .where('revoked_at', 'is', null)
-    .execute();
+  const end = { revoked_at: now, revoked_reason: reason, sealed_successor: null };
+  await updating(trx, 'sessions', { revoked_at: null }, end).where('id', 'in', ids).execute();
 }
 
 /** Ends open sessions, in the order of their ids. @returns The number of ended sessions by tenant. */
@@ -51,7 +47,6 @@ export const listOwnSessions = (db: AuthDatabase, userId: string) =>
       .execute(),
   );
 
-/** Identifies a session within its tenant. */
 export type SessionKey = Readonly<{ tenantId: string; sessionId: string }>;
 
 /** How a person authenticated when the session started. @returns undefined if the session has ended. */
@@ -120,22 +115,15 @@ export async function rotateSession(
   { tenantId, sessionId }: SessionKey,
   { fromCounter, ...rotation }: Rotation & Readonly<{ fromCounter: number }>,
 ): Promise<number | undefined> {
-  const row = await trx
-    .updateTable('sessions')
-    .set({
-      ...rotation,
-      counter: fromCounter + 1,
-      rotated_at: now,
-      last_used_at: now,
-      idle_expires_at: sql`least(${inSeconds(idleLifetimeSec)}, absolute_expires_at)`,
-    })
-    .where('tenant_id', '=', tenantId)
-    .where('id', '=', sessionId)
-    .where('counter', '=', fromCounter)
-    .where(isCurrent)
-    .returning(expiresInSec)
-    .executeTakeFirst();
-  return row?.expiresInSec;
+  const current = { tenant_id: tenantId, id: sessionId, counter: fromCounter };
+  const rotate = updating(trx, 'sessions', current, {
+    ...rotation,
+    counter: fromCounter + 1,
+    rotated_at: now,
+    last_used_at: now,
+    idle_expires_at: sql`least(${inSeconds(idleLifetimeSec)}, absolute_expires_at)`,
+  });
+  return (await rotate.where(isCurrent).returning(expiresInSec).executeTakeFirst())?.expiresInSec;
 }
 
 /** What a login has established so far. The next step continues from here. */
@@ -177,10 +165,7 @@ export async function findMfaHolder(
 
 /** Uses a token. Of two concurrent calls, one succeeds. @returns undefined if it is unknown, used or expired. */
 export const takeStep = (trx: Trx, token: string, purpose: NewStep['purpose']): Promise<Step | undefined> =>
-  trx
-    .deleteFrom('one_time_tokens')
-    .where('hash', '=', hashSecret(token))
-    .where('purpose', '=', purpose)
+  removing(trx, 'one_time_tokens', { hash: hashSecret(token), purpose })
     .where('expires_at', '>', now)
     .returning(['user_id as userId', 'created_at as provenAt', 'amr', 'transport'])
     .executeTakeFirst();

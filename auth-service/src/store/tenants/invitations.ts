@@ -1,5 +1,5 @@
+import { rowsWith, updating } from '@countersign/database';
 import { sql } from 'kysely';
-import { rowsWith } from '../rows.ts';
 import type { Row } from '../schema.ts';
 import { inSeconds, now, type Trx } from '../transaction.ts';
 
@@ -41,7 +41,7 @@ export function listInvitations(
 
 /** The update that withdraws a tenant's pending invitations. */
 const revocationIn = (trx: Trx, tenantId: string) =>
-  trx.updateTable('invitations').set({ revoked_at: now }).where('tenant_id', '=', tenantId).where(isPending);
+  updating(trx, 'invitations', { tenant_id: tenantId }, { revoked_at: now }).where(isPending);
 
 /** Withdraws an invitation. @returns Its address, or undefined if no such invitation is pending. */
 export async function revokeInvitation(trx: Trx, tenantId: string, id: string): Promise<string | undefined> {
@@ -58,9 +58,9 @@ export type WithdrawnInvitation = Awaited<ReturnType<typeof revokeInvitationsBy>
 
 /** Withdraws the open invitations that a user sent, in one tenant or in all. */
 export function revokeInvitationsBy(trx: Trx, userId: string, tenantId?: string) {
-  let query = trx.updateTable('invitations').set({ revoked_at: now }).where('invited_by', '=', userId).where(isOpen);
-  if (tenantId !== undefined) query = query.where('tenant_id', '=', tenantId);
-  return query.returning(['id', 'tenant_id as tenantId', 'email_ci as email']).execute();
+  const theirs = { invited_by: userId, ...(tenantId !== undefined && { tenant_id: tenantId }) };
+  const open = updating(trx, 'invitations', theirs, { revoked_at: now }).where(isOpen);
+  return open.returning(['id', 'tenant_id as tenantId', 'email_ci as email']).execute();
 }
 
 /** Finds an invitation that can still be accepted. `invitedBy` is null if an operator sent it. */
@@ -73,15 +73,11 @@ export const findOpenInvitation = (trx: Trx, id: string) =>
 
 /** Accepts an invitation. Of two concurrent calls, one succeeds. @returns undefined if it is no longer open. */
 export const acceptInvitation = (trx: Trx, id: string, userId: string) =>
-  trx
-    .updateTable('invitations')
-    .set({ accepted_at: now, accepted_by: userId })
-    .where('id', '=', id)
+  updating(trx, 'invitations', { id }, { accepted_at: now, accepted_by: userId })
     .where(isOpen)
     .returning('role')
     .executeTakeFirst();
 
-/** Whether this address has an open invitation. */
 export async function isInvited(trx: Trx, email: string): Promise<boolean> {
   const open = rowsWith(trx, 'invitations', { email_ci: email }).select('id').where(isOpen);
   return (await open.limit(1).executeTakeFirst()) !== undefined;

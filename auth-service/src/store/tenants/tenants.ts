@@ -1,6 +1,6 @@
+import { rowsWith, updating } from '@countersign/database';
 import { sql } from 'kysely';
 import type { MemberState } from '../../domain/tenants/member-change.ts';
-import { rowsWith } from '../rows.ts';
 import type { Trx } from '../transaction.ts';
 
 /** @returns The id of an active tenant. */
@@ -45,22 +45,14 @@ const nextVersion = sql<number>`greatest(version + 1, (extract(epoch from clock_
 
 /** @returns The new version. */
 export async function updateMember(trx: Trx, tenantId: string, { userId, role, status }: MemberState): Promise<number> {
-  const { version } = await trx
-    .updateTable('memberships')
-    .set({ role, status, version: nextVersion })
-    .where('tenant_id', '=', tenantId)
-    .where('user_id', '=', userId)
-    .returning('version')
-    .executeTakeFirstOrThrow();
-  return version;
+  const change = { role, status, version: nextVersion };
+  const member = updating(trx, 'memberships', { tenant_id: tenantId, user_id: userId }, change);
+  return (await member.returning('version').executeTakeFirstOrThrow()).version;
 }
 
 /** Locks all of a user's memberships and gives them new versions, after their account has changed. */
 export const renumberMemberships = (trx: Trx, userId: string) =>
-  trx
-    .updateTable('memberships')
-    .set({ version: nextVersion })
-    .where('user_id', '=', userId)
+  updating(trx, 'memberships', { user_id: userId }, { version: nextVersion })
     .returning(['tenant_id as tenantId', 'role', 'status', 'version'])
     .execute();
 

@@ -16,7 +16,6 @@ export const maxImagePixels = 50_000_000;
 /** Maximum width and height of stored images. Larger images are scaled down. */
 export const maxImageSide = 4096;
 
-/** A file type that can be attached, with its extension. */
 export type FileType = Readonly<{
   mediaType: 'image/jpeg' | 'image/png' | 'image/webp' | 'application/pdf' | 'text/plain';
   extension: 'jpg' | 'png' | 'webp' | 'pdf' | 'txt';

@@ -1,7 +1,7 @@
 import { AppError, found } from '../../errors.ts';
-import type { Complaint } from '../../store/complaint-tables.ts';
 import { findComplaint, lockComplaint } from '../../store/complaints/complaints.ts';
 import { asUser, type ComplaintsDatabase, type ScopeUser, type Trx } from '../../store/schema.ts';
+import type { Complaint } from '../../store/tables.ts';
 
 const queries = { read: findComplaint, change: lockComplaint };
 

@@ -4,9 +4,9 @@ import { priorityOf } from '../../domain/complaints/described.ts';
 import { byteOrderMark, type Cell, csvRow } from '../../domain/export/csv.ts';
 import { type ListPosition, type Order, positionOf } from '../../domain/search/list-order.ts';
 import { findCategoryNamed } from '../../store/catalogue.ts';
-import type { Complaint } from '../../store/complaint-tables.ts';
 import { type ComplaintFilter, listComplaints } from '../../store/complaints/complaints.ts';
 import { asReader } from '../../store/schema.ts';
+import type { Complaint } from '../../store/tables.ts';
 import type { FlowParts } from '../parts.ts';
 
 /** A filter as the API takes it. `false` is the same as undefined. */

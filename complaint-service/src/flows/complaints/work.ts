@@ -1,16 +1,17 @@
+import { rowsWith } from '@countersign/database';
 import type { UserIdentity } from '@countersign/identity';
 import { clocksAfterMove } from '../../domain/complaints/service-level.ts';
 import * as workflow from '../../domain/complaints/workflow.ts';
 import { mayTakeComplaints } from '../../domain/people.ts';
 import { countDeltas, timesEnded } from '../../domain/statistics.ts';
 import { AppError } from '../../errors.ts';
-import { findCategory, findTeam } from '../../store/catalogue.ts';
-import type { Complaint, ComplaintChanges, HistoryEvent } from '../../store/complaint-tables.ts';
+import { findTeam } from '../../store/catalogue.ts';
 import { addHistory } from '../../store/complaints/comments-and-history.ts';
 import { addWatcher, changeComplaint, hasDuplicates, lockComplaints } from '../../store/complaints/complaints.ts';
 import { findMembershipUpdate, lockMember } from '../../store/members.ts';
-import { asUser, type Category, type Trx } from '../../store/schema.ts';
+import { asUser, type Trx } from '../../store/schema.ts';
 import { addToStatistics } from '../../store/statistics.ts';
+import type { Complaint, ComplaintChanges, HistoryEvent } from '../../store/tables.ts';
 import { announce, announcementOf } from '../events/announce.ts';
 import { mailOf, queueMail } from '../mail.ts';
 import type { AssertCurrent, FlowParts } from '../parts.ts';
@@ -178,7 +179,7 @@ export async function applyMove(
 
 async function changesOf(trx: Trx, current: Complaint, { to, duplicateOf }: Move, at: Date): Promise<ComplaintChanges> {
   // The category exists because of a foreign key.
-  const category = (await findCategory(trx, current.category_id)) as Category;
+  const category = await rowsWith(trx, 'categories', { id: current.category_id }).selectAll().executeTakeFirstOrThrow();
   return {
     status: to,
     duplicate_of: duplicateOf ?? null,

@@ -1,3 +1,4 @@
+import { insertRow } from '@countersign/database';
 import type { UserIdentity } from '@countersign/identity';
 import { isStaff, mayReadInternal } from '../../domain/access.ts';
 import {
@@ -16,11 +17,11 @@ import { termsOf } from '../../domain/search/terms.ts';
 import { secondsToWait } from '../../domain/sliding-window.ts';
 import { countDeltas, timesEnded } from '../../domain/statistics.ts';
 import { AppError } from '../../errors.ts';
-import type { Comment, Complaint, ComplaintChanges } from '../../store/complaint-tables.ts';
-import { addHistory, insertComment, oldestOfLatestWrites } from '../../store/complaints/comments-and-history.ts';
+import { addHistory, oldestOfLatestWrites } from '../../store/complaints/comments-and-history.ts';
 import { addWatcher, changeComplaint, insertComplaint, replaceTerms } from '../../store/complaints/complaints.ts';
 import { asUser, type ScopeUser, type Trx } from '../../store/schema.ts';
 import { addToStatistics } from '../../store/statistics.ts';
+import type { Comment, Complaint, ComplaintChanges } from '../../store/tables.ts';
 import { chooseCategory } from '../catalogue.ts';
 import { announce } from '../events/announce.ts';
 import { queueMail } from '../mail.ts';
@@ -164,7 +165,7 @@ export async function commentOnComplaint(
   const complaint = await getComplaint(trx, id, 'change');
   if (internal && !mayReadInternal(user)) throw new AppError('insufficient_role');
   const at = parts.now();
-  const comment = await insertComment(trx, {
+  const comment = await insertRow(trx, 'comments', {
     tenant_id: user.tenantId,
     id: parts.newId(),
     complaint_id: complaint.id,

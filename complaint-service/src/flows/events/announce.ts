@@ -1,7 +1,7 @@
 import type { EventDetail, EventType } from '../../domain/events/event-types.ts';
-import type { HistoryEvent } from '../../store/complaint-tables.ts';
 import { addEvent } from '../../store/events.ts';
 import type { Trx } from '../../store/schema.ts';
+import type { HistoryEvent } from '../../store/tables.ts';
 import { queueDeliveries } from '../../store/webhooks/webhooks.ts';
 import type { FlowParts } from '../parts.ts';
 

@@ -1,9 +1,9 @@
 import { type BackgroundLoop, startBackgroundLoop } from '@countersign/process-kit';
 import { isStaff, seesEvent } from '../../domain/access.ts';
 import { AppError } from '../../errors.ts';
-import type { ComplaintEvent } from '../../store/complaint-tables.ts';
 import { asFeed, eventsChannel, type FeedEvent, findEvents, lastSeq, listEvents } from '../../store/events.ts';
 import type { ComplaintsDatabase, ScopeUser, Trx } from '../../store/schema.ts';
+import type { ComplaintEvent } from '../../store/tables.ts';
 
 type Following = Readonly<{
   /** The last event that the caller has seen. If undefined, the feed starts with the next event. */

@@ -1,15 +1,16 @@
-import { type DeliveryResult, notify, startCourier } from '@countersign/database';
+import { type DeliveryResult, insertRow, notify, remove, startCourier, updateRow } from '@countersign/database';
 import type { UserIdentity } from '@countersign/identity';
 import type { Logger } from '@countersign/process-kit';
+import { sql } from 'kysely';
 import type { EventType } from '../../domain/events/event-types.ts';
 import { type AllowedReceivers, problemOfUrl } from '../../domain/webhooks/addresses.ts';
 import * as rules from '../../domain/webhooks/retry-rules.ts';
 import { signDelivery, type WebhookKey, type WebhookKeys } from '../../domain/webhooks/signature.ts';
 import { AppError, found } from '../../errors.ts';
 import { postGuarded } from '../../outgoing/post-guarded.ts';
-import type { Webhook, WebhookDelivery } from '../../store/complaint-tables.ts';
 import { holdEvents } from '../../store/events.ts';
 import { asUser, type ComplaintsDatabase } from '../../store/schema.ts';
+import type { Webhook, WebhookDelivery } from '../../store/tables.ts';
 import * as courier from '../../store/webhooks/courier.ts';
 import * as store from '../../store/webhooks/webhooks.ts';
 import type { FlowParts } from '../parts.ts';
@@ -25,7 +26,7 @@ export async function addWebhook(parts: FlowParts, user: UserIdentity, wanted: N
   const at = parts.now();
   const webhook = await asUser(parts.db, user, async (trx) => {
     if ((await store.countWebhooks(trx)) >= rules.maxWebhooks) throw new AppError('too_many_webhooks');
-    return store.insertWebhook(trx, {
+    return insertRow(trx, 'webhooks', {
       tenant_id: user.tenantId,
       id: parts.newId(),
       ...wanted,
@@ -51,12 +52,13 @@ export async function editWebhook(parts: FlowParts, user: UserIdentity, id: stri
   const changes = {
     ...edit,
     events: edit.events && [...new Set(edit.events)],
+    updated_at: parts.now(),
     ...(edit.state !== undefined && { ended_reason: null }),
     // A new URL or a resumed webhook is tried immediately.
     ...((edit.url !== undefined || edit.state === 'active') && { failures: 0, failing_since: null, retry_at: null }),
   };
   return asUser(parts.db, user, async (trx) => {
-    const changed = found(await store.changeWebhook(trx, id, changes, parts.now()));
+    const changed = found(await updateRow(trx, 'webhooks', { id }, changes));
     await notify(trx, store.webhooksChannel);
     return changed;
   });
@@ -67,7 +69,7 @@ export async function removeWebhook(parts: FlowParts, user: UserIdentity, id: st
     // Waits for transactions that have just read the webhook. Otherwise they would queue a delivery for a deleted
     // webhook, and fail.
     await holdEvents(trx, user.tenantId);
-    return store.deleteWebhook(trx, id);
+    return remove(trx, 'webhooks', { id });
   });
   if (!isRemoved) throw new AppError('not_found');
 }
@@ -79,10 +81,11 @@ export async function rotateSecret(parts: FlowParts, user: UserIdentity, id: str
     const current = found(await store.findWebhook(trx, id));
     if (current.signature !== 'hmac-sha256') throw new AppError('webhook_has_no_secret');
     const changes = {
+      updated_at: at,
       secret_version: current.secret_version + 1,
       previous_secret_until: new Date(at.getTime() + rules.previousSecretMs),
     };
-    return found(await store.changeWebhook(trx, id, changes, at));
+    return found(await updateRow(trx, 'webhooks', { id }, changes));
   });
   return { webhook, secret: secretOf(parts, webhook) };
 }
@@ -94,21 +97,24 @@ export async function pingWebhook(parts: FlowParts, user: UserIdentity, id: stri
     if (webhook.state !== 'active') throw new AppError('webhook_not_active');
     const event = { id: parts.newId(), type: 'ping', tenant_id: user.tenantId, created_at: parts.now().toISOString() };
     const delivery = { tenant_id: user.tenantId, id: parts.newId(), webhook_id: id, type: 'ping' };
-    const queued = await store.insertDelivery(trx, { ...delivery, payload: JSON.stringify(event) });
+    const queued = await insertRow(trx, 'webhook_deliveries', { ...delivery, payload: JSON.stringify(event) });
     await notify(trx, store.webhooksChannel);
     return queued;
   });
 }
 
+/** Queues a delivered or dropped delivery again. Sends a waiting delivery immediately. */
 export async function redeliver(
   parts: FlowParts,
   user: UserIdentity,
-  place: Readonly<{ webhookId: string; id: string }>,
+  place: Readonly<{ webhook_id: string; id: string }>,
 ): Promise<WebhookDelivery> {
   return asUser(parts.db, user, async (trx) => {
-    const webhook = found(await store.findWebhook(trx, place.webhookId));
+    const webhook = found(await store.findWebhook(trx, place.webhook_id));
     if (webhook.state === 'ended') throw new AppError('webhook_not_active');
-    const queued = found(await store.requeueDelivery(trx, place));
+    const now = sql<Date>`clock_timestamp()`;
+    const queuedAgain = { state: 'waiting', attempts: 0, due_at: now, queued_at: now } as const;
+    const queued = found(await updateRow(trx, 'webhook_deliveries', place, queuedAgain));
     await notify(trx, store.webhooksChannel);
     return queued;
   });

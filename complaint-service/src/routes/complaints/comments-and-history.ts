@@ -1,28 +1,27 @@
 import type { UserIdentity } from '@countersign/identity';
-import { jsonOf, paginate, textField } from '@countersign/service-kit';
+import { jsonOf, namedObject, paginate, textField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { isStaff, mayReadInternal } from '../../domain/access.ts';
 import { readOf } from '../../flows/complaints/get-complaint.ts';
 import { commentOnComplaint } from '../../flows/complaints/write.ts';
 import { createOnce } from '../../flows/create-once.ts';
-import type { Comment, HistoryEntry } from '../../store/complaint-tables.ts';
+import type { FlowParts } from '../../flows/parts.ts';
 import { listComments, listHistory } from '../../store/complaints/comments-and-history.ts';
-import { asUser } from '../../store/schema.ts';
+import { asUser, type Trx } from '../../store/schema.ts';
+import type { Comment, HistoryEntry } from '../../store/tables.ts';
 import { complaintPath, creationHeaders, listOfItems, paginationQuery, route, time } from '../route.ts';
 import { displayName } from './complaint-json.ts';
 
-const comment = z
-  .object({
-    id: z.uuid(),
-    complaint_id: z.uuid(),
-    author_id: z.string(),
-    author_name: displayName,
-    author_role: z.string(),
-    body: z.string(),
-    internal: z.boolean().describe('Whether only agents and admins can see it.'),
-    created_at: time,
-  })
-  .meta({ id: 'Comment' });
+const comment = namedObject('Comment', {
+  id: z.uuid(),
+  complaint_id: z.uuid(),
+  author_id: z.string(),
+  author_name: displayName,
+  author_role: z.string(),
+  body: z.string(),
+  internal: z.boolean().describe('Whether only agents and admins can see it.'),
+  created_at: time,
+});
 
 const shared = { tag: 'Comments', callers: ['user'], params: complaintPath } as const;
 
@@ -99,10 +98,7 @@ export const commentRoutes = [
     responses: { 200: listOfItems(comment) },
     errors: ['insufficient_role'],
   }).handle(async ({ identity, params, query, reply }, parts) => {
-    const { cursor, limit } = query;
-    const page = { after: cursor, limit: limit + 1 };
-    const found = await readOf(parts.db, identity, params.id, (trx) => listComments(trx, params.id, page));
-    const { rows, nextCursor } = paginate(found, limit, ({ id }) => id);
+    const { rows, nextCursor } = await readPage(parts, identity, { ...params, ...query }, listComments);
     const authors = rows.map((row) => row.author_id);
     const names = await parts.people.namesOf(identity, authors);
     reply(200, { items: rows.map((row) => commentJson(row, names)), next_cursor: nextCursor });
@@ -116,15 +112,24 @@ export const commentRoutes = [
     responses: { 200: listOfItems(entry) },
     errors: ['insufficient_role'],
   }).handle(async ({ identity, params, query, reply }, parts) => {
-    const { cursor, limit } = query;
-    const page = { after: cursor, limit: limit + 1 };
-    const found = await readOf(parts.db, identity, params.id, (trx) => listHistory(trx, params.id, page));
-    const { rows, nextCursor } = paginate(found, limit, ({ id }) => id);
+    const { rows, nextCursor } = await readPage(parts, identity, { ...params, ...query }, listHistory);
     const actors = rows.map((row) => row.actor_id);
     const names = await parts.people.namesOf(identity, actors);
     reply(200, { items: rows.map((row) => historyJson(row, identity, names)), next_cursor: nextCursor });
   }),
 ];
+
+type Page = Readonly<{ after: string | undefined; limit: number }>;
+
+async function readPage<Row extends Readonly<{ id: string }>>(
+  { db }: FlowParts,
+  user: UserIdentity,
+  { id, cursor, limit }: Readonly<{ id: string; cursor?: string | undefined; limit: number }>,
+  list: (trx: Trx, id: string, page: Page) => Promise<Row[]>,
+) {
+  const found = await readOf(db, user, id, (trx) => list(trx, id, { after: cursor, limit: limit + 1 }));
+  return paginate(found, limit, (row) => row.id);
+}
 
 function historyJson(
   row: HistoryEntry,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ClientIdentity, UserIdentity } from '@countersign/identity';
-import { entityTag, jsonOf, readerTenantOf } from '@countersign/service-kit';
+import { entityTag, jsonOf, namedObject, readerTenantOf } from '@countersign/service-kit';
 import type { Response } from 'express';
 import { z } from 'zod';
 import { type Reader, readScope, seesTenant } from '../../domain/access.ts';
@@ -8,7 +8,7 @@ import { contactPreferences, described, priorities } from '../../domain/complain
 import { overdueMarks } from '../../domain/complaints/service-level.ts';
 import { allowedTo, statuses } from '../../domain/complaints/workflow.ts';
 import type { FlowParts } from '../../flows/parts.ts';
-import type { Complaint } from '../../store/complaint-tables.ts';
+import type { Complaint } from '../../store/tables.ts';
 import { time } from '../route.ts';
 
 export const status = z.enum(statuses).meta({ id: 'ComplaintStatus' });
@@ -40,40 +40,38 @@ const allowed = z.object({
   assign: z.boolean().describe('Whether you can assign the complaint, or return it to the queue.'),
 });
 
-export const complaint = z
-  .object({
-    id: z.uuid(),
-    tenant_id: z.string(),
-    title: z.string(),
-    description: z.string(),
-    category: z.string().describe('The category name.'),
-    category_id: z.uuid(),
-    team_id: z.uuid().nullable(),
-    status,
-    priority,
-    location: location.nullable(),
-    contact_preference: contactPreference,
-    complainant_id: z
-      .string()
-      .nullable()
-      .describe('Null if an agent filed the complaint for a person without an account.'),
-    complainant_name: displayName,
-    reporter: z
-      .object({ name: z.string(), email: z.string().nullable(), phone: z.string().nullable() })
-      .nullable()
-      .describe('The person without an account for whom an agent filed the complaint. Always null for OAuth clients.'),
-    created_by: z.string(),
-    created_by_name: displayName,
-    assignee_id: z.string().nullable(),
-    assignee_name: displayName,
-    duplicate_of: z.uuid().nullable().describe('For agents and admins; null for complainants.'),
-    overdue: z.boolean().describe('Whether a running clock has passed its target.'),
-    service_level: serviceLevel,
-    allowed: allowed.describe('What you can do now. OAuth clients can do nothing.'),
-    created_at: time,
-    updated_at: time,
-  })
-  .meta({ id: 'Complaint' });
+export const complaint = namedObject('Complaint', {
+  id: z.uuid(),
+  tenant_id: z.string(),
+  title: z.string(),
+  description: z.string(),
+  category: z.string().describe('The category name.'),
+  category_id: z.uuid(),
+  team_id: z.uuid().nullable(),
+  status,
+  priority,
+  location: location.nullable(),
+  contact_preference: contactPreference,
+  complainant_id: z
+    .string()
+    .nullable()
+    .describe('Null if an agent filed the complaint for a person without an account.'),
+  complainant_name: displayName,
+  reporter: z
+    .object({ name: z.string(), email: z.string().nullable(), phone: z.string().nullable() })
+    .nullable()
+    .describe('The person without an account for whom an agent filed the complaint. Always null for OAuth clients.'),
+  created_by: z.string(),
+  created_by_name: displayName,
+  assignee_id: z.string().nullable(),
+  assignee_name: displayName,
+  duplicate_of: z.uuid().nullable().describe('For agents and admins; null for complainants.'),
+  overdue: z.boolean().describe('Whether a running clock has passed its target.'),
+  service_level: serviceLevel,
+  allowed: allowed.describe('What you can do now. OAuth clients can do nothing.'),
+  created_at: time,
+  updated_at: time,
+});
 
 type ComplaintJson = z.infer<typeof complaint>;
 
@@ -140,11 +138,7 @@ type Answering = Readonly<{
   reply: (status: 200, body: ComplaintJson) => void;
 }>;
 
-export async function sendComplaint(
-  parts: NameParts,
-  { identity, res, reply }: Answering,
-  row: Complaint,
-): Promise<void> {
+export async function sendComplaint(parts: NameParts, { identity, res, reply }: Answering, row: Complaint) {
   const json = complaintJson(row, await viewOf(parts, identity, [row]));
   res.set('etag', tagOf(row, json));
   reply(200, json);

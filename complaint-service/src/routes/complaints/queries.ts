@@ -1,6 +1,13 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { idField, lineField, paginate, paginationFields, wholeNumberField } from '@countersign/service-kit';
+import {
+  idField,
+  lineField,
+  namedObject,
+  paginate,
+  paginationFields,
+  wholeNumberField,
+} from '@countersign/service-kit';
 import { z } from 'zod';
 import { staffRoles } from '../../domain/access.ts';
 import { priorityRank } from '../../domain/complaints/described.ts';
@@ -75,30 +82,26 @@ const listQuery = z
 
 const count = z.int();
 
-const times = z
-  .object({
-    month: z.iso.date().describe('The first day of the month (UTC) in which the clocks stopped.'),
-    complaints: count,
-    mean_seconds: z.int(),
-    with_target: count.describe('How many complaints had a target.'),
-    on_time: count.describe('How many of these complaints met their target.'),
-    classes: z.array(z.object({ from_seconds: z.int(), to_seconds: z.int().nullable(), complaints: count })),
-  })
-  .meta({ id: 'TimesOfMonth' });
+const times = namedObject('TimesOfMonth', {
+  month: z.iso.date().describe('The first day of the month (UTC) in which the clocks stopped.'),
+  complaints: count,
+  mean_seconds: z.int(),
+  with_target: count.describe('How many complaints had a target.'),
+  on_time: count.describe('How many of these complaints met their target.'),
+  classes: z.array(z.object({ from_seconds: z.int(), to_seconds: z.int().nullable(), complaints: count })),
+});
 
-const statistics = z
-  .object({
-    complaints: count,
-    active: count,
-    by_status: z.array(z.object({ status, complaints: count })),
-    by_category: z.array(z.object({ category_id: z.uuid(), category: z.string(), complaints: count, active: count })),
-    by_age: z
-      .array(z.object({ from_days: z.int(), to_days: z.int().nullable(), complaints: count }))
-      .describe('Active complaints by days since they were filed.'),
-    first_answer: z.array(times).describe('Times from the filing to the first answer.'),
-    resolution: z.array(times).describe('Times from the filing, or the last reopening, to each resolution.'),
-  })
-  .meta({ id: 'Statistics' });
+const statistics = namedObject('Statistics', {
+  complaints: count,
+  active: count,
+  by_status: z.array(z.object({ status, complaints: count })),
+  by_category: z.array(z.object({ category_id: z.uuid(), category: z.string(), complaints: count, active: count })),
+  by_age: z
+    .array(z.object({ from_days: z.int(), to_days: z.int().nullable(), complaints: count }))
+    .describe('Active complaints by days since they were filed.'),
+  first_answer: z.array(times).describe('Times from the filing to the first answer.'),
+  resolution: z.array(times).describe('Times from the filing, or the last reopening, to each resolution.'),
+});
 
 export const queryRoutes = [
   route('GET /v1/complaints', {

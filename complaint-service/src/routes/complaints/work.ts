@@ -1,10 +1,11 @@
+import { remove } from '@countersign/database';
 import { assertIfMatch, idField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { staffRoles } from '../../domain/access.ts';
 import { statusesWithReason } from '../../domain/complaints/workflow.ts';
 import { getComplaint, readOf } from '../../flows/complaints/get-complaint.ts';
 import { assignComplaint, moveComplaint, unassignComplaint } from '../../flows/complaints/work.ts';
-import { addWatcher, listWatchers, removeWatcher } from '../../store/complaints/complaints.ts';
+import { addWatcher, listWatchers } from '../../store/complaints/complaints.ts';
 import { asUser } from '../../store/schema.ts';
 import { complaintPath, ifMatch, reason, route, uuidField } from '../route.ts';
 import { complaint, displayName, sendComplaint, status } from './complaint-json.ts';
@@ -111,7 +112,8 @@ export const workRoutes = [
     summary: 'Stop watching a complaint',
   }).handle(async ({ identity, params, reply }, parts) => {
     await asUser(parts.db, identity, async (trx) => {
-      await removeWatcher(trx, await getComplaint(trx, params.id, 'change'), identity.userId);
+      await getComplaint(trx, params.id, 'change');
+      await remove(trx, 'watchers', { complaint_id: params.id, user_id: identity.userId });
     });
     reply(204);
   }),

@@ -3,7 +3,7 @@ import { jsonOf } from '@countersign/service-kit';
 import type { Response } from 'express';
 import { z } from 'zod';
 import { eventTypes } from '../../domain/events/event-types.ts';
-import type { ComplaintEvent } from '../../store/complaint-tables.ts';
+import type { ComplaintEvent } from '../../store/tables.ts';
 import { route, time } from '../route.ts';
 
 const complaintEvent = z.object({

@@ -1,36 +1,42 @@
+import { insert, rowsWith } from '@countersign/database';
 import { sql } from 'kysely';
-import type { Comment, HistoryEntry, HistoryEvent, NewComment } from '../complaint-tables.ts';
 import type { Trx } from '../schema.ts';
+import type { Comment, HistoryEntry, HistoryEvent } from '../tables.ts';
 
 /** @param after The id of the last entry on the previous page. */
 type Page = Readonly<{ after: string | undefined; limit: number }>;
 
-const isAfter = (table: 'comments' | 'history', complaintId: string, { after }: Page) =>
-  after === undefined
-    ? sql<boolean>`true`
-    : sql<boolean>`seq > (select seq from ${sql.table(table)} where complaint_id = ${complaintId} and id = ${after})`;
-
-/**
- * Adds a comment to a complaint that this transaction has locked. The lock makes comments visible in the order of
- * their numbers. Times would not work: a comment that commits late, or comes from an instance with a slow clock,
- * could be behind a cursor.
- */
-export function insertComment(trx: Trx, comment: NewComment): Promise<Comment> {
-  return trx.insertInto('comments').values(comment).returningAll().executeTakeFirstOrThrow();
-}
-
 /**
  * Lists the comments that the transaction's user can see, oldest first. The row policy hides internal notes by the rule
  * `mayReadInternal` in `domain/access.ts`.
+ *
+ * Adding a comment requires a lock on the complaint, so that comments become visible in the order of their numbers.
+ * Times would not work: a comment that commits late, or comes from an instance with a slow clock, could be behind a
+ * cursor.
  */
 export function listComments(trx: Trx, complaintId: string, page: Page): Promise<Comment[]> {
-  const all = trx.selectFrom('comments').selectAll().where('complaint_id', '=', complaintId);
+  const all = rowsWith(trx, 'comments', { complaint_id: complaintId }).selectAll();
   return all
     .where(isAfter('comments', complaintId, page))
     .orderBy('seq')
     .limit(page.limit)
     .execute();
 }
+
+/** Lists a complaint's history that the caller can see, oldest first. */
+export function listHistory(trx: Trx, complaintId: string, page: Page): Promise<HistoryEntry[]> {
+  const all = rowsWith(trx, 'history', { complaint_id: complaintId }).selectAll();
+  return all
+    .where(isAfter('history', complaintId, page))
+    .orderBy('seq')
+    .limit(page.limit)
+    .execute();
+}
+
+const isAfter = (table: 'comments' | 'history', complaintId: string, { after }: Page) =>
+  after === undefined
+    ? sql<boolean>`true`
+    : sql<boolean>`seq > (select seq from ${sql.table(table)} where complaint_id = ${complaintId} and id = ${after})`;
 
 type Happening = Readonly<{
   id: string;
@@ -41,38 +47,22 @@ type Happening = Readonly<{
 
 type Tenanted = Readonly<{ tenantId: string; userId: string }>;
 
-/**
- * Adds an entry in the transaction that makes the change. That transaction has filed or locked the complaint, so
- * entries become visible in the order of their numbers.
- */
+/** Adds a history entry in the transaction that makes the change, and that has filed or locked the complaint. */
 export async function addHistory(
   trx: Trx,
   complaint: Readonly<{ tenant_id: string; id: string }>,
   happening: Happening,
 ): Promise<void> {
-  await trx
-    .insertInto('history')
-    .values({
-      tenant_id: complaint.tenant_id,
-      id: happening.id,
-      complaint_id: complaint.id,
-      actor_id: happening.actor.userId,
-      actor_role: happening.actor.role,
-      action: happening.event.action,
-      detail: JSON.stringify(happening.event.detail),
-      created_at: happening.at,
-    })
-    .execute();
-}
-
-/** Lists a complaint's history that the caller can see, oldest first. */
-export function listHistory(trx: Trx, complaintId: string, page: Page): Promise<HistoryEntry[]> {
-  const all = trx.selectFrom('history').selectAll().where('complaint_id', '=', complaintId);
-  return all
-    .where(isAfter('history', complaintId, page))
-    .orderBy('seq')
-    .limit(page.limit)
-    .execute();
+  await insert(trx, 'history', {
+    tenant_id: complaint.tenant_id,
+    id: happening.id,
+    complaint_id: complaint.id,
+    actor_id: happening.actor.userId,
+    actor_role: happening.actor.role,
+    action: happening.event.action,
+    detail: JSON.stringify(happening.event.detail),
+    created_at: happening.at,
+  });
 }
 
 /**
@@ -82,15 +72,12 @@ export function listHistory(trx: Trx, complaintId: string, page: Page): Promise<
 export async function oldestOfLatestWrites(trx: Trx, user: Tenanted, writes: number): Promise<Date | undefined> {
   const { tenantId, userId } = user;
   await sql`select pg_advisory_xact_lock(hashtextextended(${JSON.stringify([tenantId, userId])}, 0))`.execute(trx);
-  const oldest = await trx
-    .selectFrom('history')
+  // Repeats the index expression.
+  const theirs = rowsWith(trx, 'history', { actor_id: userId }).where(sql<boolean>`action in ('filed', 'edited')`);
+  const oldest = theirs
     .select('created_at')
-    .where('actor_id', '=', userId)
-    // Repeats the index expression.
-    .where(sql<boolean>`action in ('filed', 'edited')`)
     .orderBy('created_at', 'desc')
     .offset(writes - 1)
-    .limit(1)
-    .executeTakeFirst();
-  return oldest?.created_at;
+    .limit(1);
+  return (await oldest.executeTakeFirst())?.created_at;
 }

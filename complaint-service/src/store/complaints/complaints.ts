@@ -1,8 +1,9 @@
+import { insertNew, remove, rowsWith } from '@countersign/database';
 import { type ExpressionBuilder, sql } from 'kysely';
 import type { Status } from '../../domain/complaints/workflow.ts';
 import { isAscending, type ListPosition, type Order, sortColumns } from '../../domain/search/list-order.ts';
-import type { Complaint, ComplaintChanges, NewComplaint } from '../complaint-tables.ts';
-import type { ComplaintsSchema, Trx } from '../schema.ts';
+import type { Trx } from '../schema.ts';
+import type { Complaint, ComplaintChanges, ComplaintsSchema, NewComplaint } from '../tables.ts';
 
 export async function insertComplaint(trx: Trx, complaint: NewComplaint): Promise<Complaint> {
   return trx
@@ -49,10 +50,9 @@ export function changeComplaint(
     .executeTakeFirstOrThrow();
 }
 
-/** Whether other complaints are duplicates of this one. */
 export async function hasDuplicates(trx: Trx, id: string): Promise<boolean> {
-  const found = trx.selectFrom('complaints').select('id').where('duplicate_of', '=', id).limit(1);
-  return (await found.execute()).length > 0;
+  const found = rowsWith(trx, 'complaints', { duplicate_of: id }).select('id').limit(1);
+  return (await found.executeTakeFirst()) !== undefined;
 }
 
 export function selectComplaints(trx: Trx) {
@@ -71,36 +71,22 @@ function categoryName(of: ExpressionBuilder<ComplaintsSchema, 'complaints'>) {
 }
 
 export async function replaceTerms(trx: Trx, complaint: Complaint, terms: readonly string[]): Promise<void> {
-  await trx.deleteFrom('terms').where('complaint_id', '=', complaint.id).execute();
+  await remove(trx, 'terms', { complaint_id: complaint.id });
   await sql`
     insert into terms (tenant_id, term, complaint_id)
     select ${complaint.tenant_id}, term, ${complaint.id}::uuid from unnest(${terms}::text[]) as term`.execute(trx);
 }
 
-type Watched = Readonly<{ tenant_id: string; id: string }>;
-
 /** Adds a watcher, if the user is not one already. */
-export async function addWatcher(trx: Trx, complaint: Watched, userId: string, at: Date): Promise<void> {
-  await trx
-    .insertInto('watchers')
-    .values({ tenant_id: complaint.tenant_id, complaint_id: complaint.id, user_id: userId, created_at: at })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
-}
-
-export async function removeWatcher(trx: Trx, complaint: Watched, userId: string): Promise<void> {
-  await trx.deleteFrom('watchers').where('complaint_id', '=', complaint.id).where('user_id', '=', userId).execute();
+export async function addWatcher(trx: Trx, complaint: Complaint, userId: string, at: Date): Promise<void> {
+  const { tenant_id, id } = complaint;
+  await insertNew(trx, 'watchers', { tenant_id, complaint_id: id, user_id: userId, created_at: at });
 }
 
 /** Lists the watchers whom the transaction's user can see, oldest first. */
 export async function listWatchers(trx: Trx, complaintId: string): Promise<string[]> {
-  const found = await trx
-    .selectFrom('watchers')
-    .select('user_id')
-    .where('complaint_id', '=', complaintId)
-    .orderBy('created_at')
-    .orderBy('user_id')
-    .execute();
+  const all = rowsWith(trx, 'watchers', { complaint_id: complaintId }).select('user_id');
+  const found = await all.orderBy('created_at').orderBy('user_id').execute();
   return found.map(({ user_id }) => user_id);
 }
 

@@ -1,10 +1,10 @@
-import { notify } from '@countersign/database';
-import { type Insertable, sql } from 'kysely';
+import { insertRow, notify, rowsWith, update, updating } from '@countersign/database';
+import { sql } from 'kysely';
 import { erasedId } from '../../domain/people.ts';
-import type { Complaint } from '../complaint-tables.ts';
 import { selectComplaints } from '../complaints/complaints.ts';
 import { eraserRole, upkeepRole } from '../roles.ts';
-import type { ComplaintsDatabase, Erasure, ErasureTables, RetentionPolicy, Trx } from '../schema.ts';
+import type { ComplaintsDatabase, Trx } from '../schema.ts';
+import type { Complaint, Erasure, NewErasure, RetentionPolicy } from '../tables.ts';
 
 export type Traces = Readonly<{
   complaints: number;
@@ -194,29 +194,14 @@ export function readPolicy(trx: Trx): Promise<RetentionPolicy | undefined> {
   return trx.selectFrom('retention_policies').selectAll().executeTakeFirst();
 }
 
-export function savePolicy(trx: Trx, policy: RetentionPolicy): Promise<RetentionPolicy> {
-  const { tenant_id: _, ...changes } = policy;
-  return trx
-    .insertInto('retention_policies')
-    .values(policy)
-    .onConflict((conflict) => conflict.column('tenant_id').doUpdateSet(changes))
-    .returningAll()
-    .executeTakeFirstOrThrow();
-}
-
-export async function insertErasure(trx: Trx, erasure: Insertable<ErasureTables['erasures']>): Promise<Erasure> {
+export async function insertErasure(trx: Trx, erasure: NewErasure): Promise<Erasure> {
   await notify(trx, upkeepChannel);
-  return trx.insertInto('erasures').values(erasure).returningAll().executeTakeFirstOrThrow();
+  return insertRow(trx, 'erasures', erasure);
 }
 
 export function listErasures(trx: Trx, limit: number): Promise<Erasure[]> {
-  return trx
-    .selectFrom('erasures')
-    .selectAll()
-    .orderBy('requested_at', 'desc')
-    .orderBy('id', 'desc')
-    .limit(limit)
-    .execute();
+  const newest = trx.selectFrom('erasures').selectAll().orderBy('requested_at', 'desc').orderBy('id', 'desc');
+  return newest.limit(limit).execute();
 }
 
 /** Cancels a person's erasure that is not due yet. @returns Undefined if there is no such erasure. */
@@ -224,14 +209,8 @@ export function cancelErasure(
   trx: Trx,
   { id, by, at }: Readonly<{ id: string; by: string; at: Date }>,
 ): Promise<Erasure | undefined> {
-  return trx
-    .updateTable('erasures')
-    .set({ cancelled_at: at, cancelled_by: by })
-    .where('id', '=', id)
-    .where(isWaiting)
-    .where('due_at', '>', at)
-    .returningAll()
-    .executeTakeFirst();
+  const cancel = updating(trx, 'erasures', { id }, { cancelled_at: at, cancelled_by: by });
+  return cancel.where(isWaiting).where('due_at', '>', at).returningAll().executeTakeFirst();
 }
 
 /** Finds the due erasures in all tenants, and the time of the next one. */
@@ -262,15 +241,16 @@ export function inErasing<T>(
 }
 
 export async function countErased(trx: Trx, id: string, removed: Removed): Promise<void> {
-  await trx
-    .updateTable('erasures')
-    .set((of) => ({
-      complaints: of('complaints', '+', removed.complaints),
-      comments: of('comments', '+', removed.comments),
-      attachments: of('attachments', '+', removed.attachments.length),
-    }))
-    .where('id', '=', id)
-    .execute();
+  await update(
+    trx,
+    'erasures',
+    { id },
+    {
+      complaints: (of) => of('complaints', '+', removed.complaints),
+      comments: (of) => of('comments', '+', removed.comments),
+      attachments: (of) => of('attachments', '+', removed.attachments.length),
+    },
+  );
 }
 
 /**
@@ -279,13 +259,13 @@ export async function countErased(trx: Trx, id: string, removed: Removed): Promi
  * @returns False if it is done, or was canceled meanwhile.
  */
 export async function lockErasure(trx: Trx, id: string): Promise<boolean> {
-  const waiting = trx.selectFrom('erasures').select('id').where('id', '=', id).where(isWaiting);
-  return (await waiting.forUpdate().execute()).length > 0;
+  const waiting = rowsWith(trx, 'erasures', { id }).where(isWaiting).select('id').forUpdate();
+  return (await waiting.executeTakeFirst()) !== undefined;
 }
 
 /** @param cancelledBy Set if the erasure was not carried out. */
 export async function endErasure(trx: Trx, id: string, cancelledBy?: string): Promise<void> {
   const at = sql<Date>`clock_timestamp()`;
   const end = cancelledBy === undefined ? { finished_at: at } : { cancelled_at: at, cancelled_by: cancelledBy };
-  await trx.updateTable('erasures').set(end).where('id', '=', id).execute();
+  await update(trx, 'erasures', { id }, end);
 }

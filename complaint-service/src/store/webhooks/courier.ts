@@ -1,16 +1,13 @@
-import { type LeasedRows, leasedRows } from '@countersign/database';
+import { inMs, type LeasedRows, leasedRows, now, rowsWith, update, updateRow } from '@countersign/database';
 import type { OutboxDepth } from '@countersign/process-kit';
 import { sql, type UpdateObject } from 'kysely';
 import { giveUpAfterMs, type PostResult } from '../../domain/webhooks/retry-rules.ts';
-import type { Webhook, WebhookDelivery } from '../complaint-tables.ts';
 import { courierRole } from '../roles.ts';
-import type { ComplaintsDatabase, ComplaintsSchema, Trx } from '../schema.ts';
+import type { ComplaintsDatabase, Trx } from '../schema.ts';
+import type { ComplaintsSchema, Webhook, WebhookDelivery } from '../tables.ts';
 
 const asCourier = <T>(db: ComplaintsDatabase, work: (trx: Trx) => Promise<T>) =>
   db.transaction({ role: courierRole }, work);
-// Uses the statement's start time, so that PostgreSQL can use an index.
-const now = sql<Date>`statement_timestamp()`;
-const inMs = (ms: number) => sql<Date>`statement_timestamp() + make_interval(secs => ${ms / 1000}::float8)`;
 
 /** Whether a delivery has waited too long. */
 const isTooOld = sql`queued_at < ${inMs(-giveUpAfterMs)}`;
@@ -56,28 +53,14 @@ export type DueDelivery = Readonly<{ webhook: Webhook; delivery: WebhookDelivery
 /** Reads a webhook's next due delivery. The webhook may have been changed or paused meanwhile. */
 export function nextDelivery(db: ComplaintsDatabase, { tenant_id, id }: Key): Promise<DueDelivery | undefined> {
   return asCourier(db, async (trx) => {
-    const webhook = await trx
-      .selectFrom('webhooks')
-      .selectAll()
-      .where('tenant_id', '=', tenant_id)
-      .where('id', '=', id)
-      .where('state', '=', 'active')
-      .where(sql<boolean>`coalesce(retry_at <= ${now}, true)`)
-      .executeTakeFirst();
-    const delivery =
-      webhook &&
-      (await trx
-        .selectFrom('webhook_deliveries')
-        .selectAll()
-        .where('tenant_id', '=', tenant_id)
-        .where('webhook_id', '=', id)
-        .where('state', '=', 'waiting')
-        .where('due_at', '<=', now)
-        .orderBy('due_at')
-        .orderBy('seq')
-        .limit(1)
-        .executeTakeFirst());
-    return webhook && delivery && { webhook, delivery };
+    const active = rowsWith(trx, 'webhooks', { tenant_id, id, state: 'active' });
+    const isFree = sql<boolean>`coalesce(retry_at <= ${now}, true)`;
+    const webhook = await active.where(isFree).selectAll().executeTakeFirst();
+    if (webhook === undefined) return undefined;
+    const waiting = rowsWith(trx, 'webhook_deliveries', { tenant_id, webhook_id: id, state: 'waiting' });
+    const due = waiting.where('due_at', '<=', now).orderBy('due_at').orderBy('seq').limit(1);
+    const delivery = await due.selectAll().executeTakeFirst();
+    return delivery && { webhook, delivery };
   });
 }
 
@@ -90,7 +73,7 @@ export function deliveryTaken(
   attempt: DeliveryAttempt,
 ): Promise<void> {
   return asCourier(db, async (trx) => {
-    await updateWebhook(trx, webhook, { failures: 0, failing_since: null, retry_at: null }).execute();
+    await updateWebhook(trx, webhook, { failures: 0, failing_since: null, retry_at: null });
     await noteAttempt(trx, delivery, attempt, { state: 'delivered' });
   });
 }
@@ -159,23 +142,23 @@ export async function giveUpWaiting(db: ComplaintsDatabase): Promise<number> {
 
 /** Ends a lease, but keeps its time, so that the webhook whose last delivery is oldest comes first. */
 export async function releaseWebhook(db: ComplaintsDatabase, webhook: Key): Promise<void> {
-  await asCourier(db, (trx) => updateWebhook(trx, webhook, { leased_until: now }).execute());
+  await asCourier(db, (trx) => updateWebhook(trx, webhook, { leased_until: now }));
 }
 
 type Changes<Table extends 'webhooks' | 'webhook_deliveries'> = UpdateObject<ComplaintsSchema, Table>;
 
 /** Locks the webhook before its deliveries, as its removal does, so that the two cannot deadlock. */
-function updateWebhook(trx: Trx, { tenant_id, id }: Key, changes: Changes<'webhooks'>) {
-  return trx.updateTable('webhooks').set(changes).where('tenant_id', '=', tenant_id).where('id', '=', id);
+function updateWebhook(trx: Trx, { tenant_id, id }: Key, changes: Changes<'webhooks'>): Promise<boolean> {
+  return update(trx, 'webhooks', { tenant_id, id }, changes);
 }
 
 /**
  * Changes a webhook after an attempt, unless an admin has changed it since: a failure at the old URL tells nothing
  * about the new one.
  */
-async function updateAttempted(trx: Trx, webhook: Webhook, changes: Changes<'webhooks'>): Promise<boolean> {
-  const unchanged = updateWebhook(trx, webhook, changes).where('updated_at', '=', webhook.updated_at);
-  return (await unchanged.executeTakeFirst()).numUpdatedRows > 0n;
+function updateAttempted(trx: Trx, webhook: Webhook, changes: Changes<'webhooks'>): Promise<boolean> {
+  const { tenant_id, id, updated_at } = webhook;
+  return update(trx, 'webhooks', { tenant_id, id, updated_at }, changes);
 }
 
 function noteAttempt(
@@ -183,19 +166,18 @@ function noteAttempt(
   { tenant_id, id }: Key,
   { result, durationMs }: DeliveryAttempt,
   next: Changes<'webhook_deliveries'>,
-): Promise<Pick<WebhookDelivery, 'state'> | undefined> {
-  return trx
-    .updateTable('webhook_deliveries')
-    .set({
+): Promise<WebhookDelivery | undefined> {
+  return updateRow(
+    trx,
+    'webhook_deliveries',
+    { tenant_id, id },
+    {
       attempts: sql<number>`attempts + 1`,
       attempted_at: now,
       status: 'status' in result ? result.status : null,
       failure: 'failure' in result ? result.failure : null,
       duration_ms: durationMs,
       ...next,
-    })
-    .where('tenant_id', '=', tenant_id)
-    .where('id', '=', id)
-    .returning('state')
-    .executeTakeFirst();
+    },
+  );
 }

@@ -1,7 +1,7 @@
-import { countRows, notify } from '@countersign/database';
-import { sql, type UpdateObject } from 'kysely';
-import type { NewWebhook, Webhook, WebhookDelivery } from '../complaint-tables.ts';
-import type { ComplaintsSchema, Trx } from '../schema.ts';
+import { countRows, notify, rowsWith } from '@countersign/database';
+import { sql } from 'kysely';
+import type { Trx } from '../schema.ts';
+import type { Webhook, WebhookDelivery } from '../tables.ts';
 
 /** The channel that wakes the webhook couriers in all instances. */
 export const webhooksChannel = 'countersign_complaint_webhooks';
@@ -14,32 +14,12 @@ export async function countWebhooks(trx: Trx): Promise<number> {
   return (await trx.selectFrom('webhooks').select(countRows).executeTakeFirstOrThrow()).count;
 }
 
-export function insertWebhook(trx: Trx, webhook: NewWebhook): Promise<Webhook> {
-  return trx.insertInto('webhooks').values(webhook).returningAll().executeTakeFirstOrThrow();
-}
-
 export function listWebhooks(trx: Trx): Promise<Webhook[]> {
   return trx.selectFrom('webhooks').selectAll().orderBy('created_at').orderBy('id').execute();
 }
 
 export function findWebhook(trx: Trx, id: string): Promise<Webhook | undefined> {
-  return trx.selectFrom('webhooks').selectAll().where('id', '=', id).executeTakeFirst();
-}
-
-type WebhookChanges = UpdateObject<ComplaintsSchema, 'webhooks'>;
-
-export function changeWebhook(trx: Trx, id: string, changes: WebhookChanges, at: Date): Promise<Webhook | undefined> {
-  return trx
-    .updateTable('webhooks')
-    .set({ ...changes, updated_at: at })
-    .where('id', '=', id)
-    .returningAll()
-    .executeTakeFirst();
-}
-
-export async function deleteWebhook(trx: Trx, id: string): Promise<boolean> {
-  const { numDeletedRows } = await trx.deleteFrom('webhooks').where('id', '=', id).executeTakeFirst();
-  return numDeletedRows > 0n;
+  return rowsWith(trx, 'webhooks', { id }).selectAll().executeTakeFirst();
 }
 
 /**
@@ -57,12 +37,6 @@ export async function queueDeliveries(
   if (numAffectedRows > 0n) await notify(trx, webhooksChannel);
 }
 
-type NewDelivery = Pick<WebhookDelivery, 'tenant_id' | 'id' | 'webhook_id' | 'type' | 'payload'>;
-
-export function insertDelivery(trx: Trx, delivery: NewDelivery): Promise<WebhookDelivery> {
-  return trx.insertInto('webhook_deliveries').values(delivery).returningAll().executeTakeFirstOrThrow();
-}
-
 type LogWanted = Readonly<{
   state?: WebhookDelivery['state'] | undefined;
   before?: string | undefined;
@@ -75,27 +49,14 @@ export function listDeliveries(
   webhookId: string,
   { state, before, limit }: LogWanted,
 ): Promise<WebhookDelivery[]> {
-  let query = trx.selectFrom('webhook_deliveries').selectAll().where('webhook_id', '=', webhookId);
+  let query = rowsWith(trx, 'webhook_deliveries', { webhook_id: webhookId }).selectAll();
   if (state !== undefined) query = query.where('state', '=', state);
   if (before !== undefined) {
-    query = query.where('seq', '<', (of) =>
-      of.selectFrom('webhook_deliveries').select('seq').where('webhook_id', '=', webhookId).where('id', '=', before),
+    query = query.where(
+      'seq',
+      '<',
+      rowsWith(trx, 'webhook_deliveries', { webhook_id: webhookId, id: before }).select('seq'),
     );
   }
   return query.orderBy('seq', 'desc').limit(limit).execute();
-}
-
-/** Queues a delivered or dropped delivery again. Sends a waiting delivery immediately. */
-export function requeueDelivery(
-  trx: Trx,
-  { webhookId, id }: Readonly<{ webhookId: string; id: string }>,
-): Promise<WebhookDelivery | undefined> {
-  const now = sql<Date>`clock_timestamp()`;
-  return trx
-    .updateTable('webhook_deliveries')
-    .set({ state: 'waiting', attempts: 0, due_at: now, queued_at: now })
-    .where('webhook_id', '=', webhookId)
-    .where('id', '=', id)
-    .returningAll()
-    .executeTakeFirst();
 }

@@ -62,7 +62,17 @@ function itemsOf({ traffic: { recent, refused }, nowMs }: ConsoleSources): Reque
 
 /** The contents of the log line, plus what Explain needs to repeat the request. */
 function itemOf(record: RequestRecord): Request {
-  const { request_id, duration_ms, alarm: _alarm, detail, err, status = 0, ...logged } = fieldsOf(record);
+  const {
+    request_id,
+    duration_ms,
+    alarm: _a,
+    listener: _l,
+    upgrade: _u,
+    detail,
+    err,
+    status = 0,
+    ...logged
+  } = fieldsOf(record);
   const { code, claims } = record;
   return {
     ...withNulls(logged),

@@ -1,12 +1,9 @@
 import { isPlainHttp } from '@countersign/process-kit';
 import { discoveryPathOf, tokenKeySetPath } from '../own-paths.ts';
-import { parsePattern } from '../path-pattern.ts';
-import { tokenIssuerOf } from '../schema/identity-token.ts';
+import { intersectionOf, parsePattern } from '../path-pattern.ts';
+import { isReservedId, tokenIssuerOf } from '../schema/identity-token.ts';
 import { plainHttp } from '../schema/values/urls.ts';
 import { below, type CheckedFile, type Refuse } from './cross-checks.ts';
-
-/** The forms of `sub` that are not users. */
-const reservedPrefix = /^(?:anonymous$|client:|service:)/i;
 
 /** Checks everything that identity tokens depend on outside their own keys. */
 export function checkIdentityTokens(file: CheckedFile, refuse: Refuse): void {
@@ -20,7 +17,7 @@ export function checkIdentityTokens(file: CheckedFile, refuse: Refuse): void {
   if (receivers.length === 0) return;
   for (const name of receivers) checkReceiver(name, file, below(refuse, 'upstreams', name, 'identity', 'token'));
   for (const [index, { userPrefix }] of issuers.entries()) {
-    if (userPrefix !== undefined && reservedPrefix.test(userPrefix)) {
+    if (userPrefix !== undefined && isReservedId(userPrefix)) {
       refuse(['issuers', index, 'userPrefix'], 'is how identity tokens name callers that are not users');
     }
   }
@@ -83,7 +80,6 @@ function checkDiscovery(
 }
 
 function covers(pattern: string, path: string): boolean {
-  if (typeof parsePattern(pattern) === 'string') return false;
-  const literal = pattern.replaceAll('.', '\\.').replace('/**', '(?:/.*)?');
-  return new RegExp(`^${literal.replace(/:\w+/g, '[^/]+')}$`).test(path);
+  const [segments = '', place = ''] = [pattern, path].map(parsePattern);
+  return typeof segments !== 'string' && typeof place !== 'string' && intersectionOf(segments, place) !== undefined;
 }

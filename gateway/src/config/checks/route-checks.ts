@@ -2,6 +2,7 @@ import { unknown } from '@countersign/strict-yaml';
 import { isOtherSpelling, isOwnPath } from '../own-paths.ts';
 import {
   foldPattern,
+  intersectionOf,
   parsePattern,
   prefixParts,
   rewritePattern,
@@ -260,17 +261,4 @@ const isOpenPart = (part: Received, whole: Received, both: readonly Segment[]): 
 function hasCommonMethod({ route: one }: Placed, { route: other }: Placed): boolean {
   const served = servedMethods(one.methods ?? []);
   return servedMethods(other.methods ?? []).some((method) => served.includes(method));
-}
-
-/** @returns The pattern of the paths that match both. Undefined if there are none. */
-function intersectionOf(one: readonly Segment[], other: readonly Segment[]): readonly Segment[] | undefined {
-  const both: Segment[] = [];
-  for (let at = 0; ; at += 1) {
-    const [left, right] = [one[at], other[at]];
-    if (left?.kind === 'rest') return [...both, ...other.slice(at)];
-    if (right?.kind === 'rest') return [...both, ...one.slice(at)];
-    if (left === undefined || right === undefined) return left === right ? both : undefined;
-    if (left.kind === 'literal' && right.kind === 'literal' && left.text !== right.text) return undefined;
-    both.push(left.kind === 'literal' ? left : right);
-  }
 }

@@ -1,7 +1,9 @@
+import { idPattern } from '@countersign/identity';
 import { type Path, unknown } from '@countersign/strict-yaml';
-import type { ValueSource } from '../schema/issuers/issuer-values.ts';
+import type { Condition, ValueSource } from '../schema/issuers/issuer-values.ts';
 import type { Issuer, Template } from '../schema/issuers/issuers.ts';
 import type { TestCaller } from '../schema/policy-tests.ts';
+import type { Allow } from '../schema/routes.ts';
 import type { Refuse } from './cross-checks.ts';
 
 /**
@@ -77,7 +79,7 @@ function clashBetween(one: Known, other: Known): string {
   return `can name the tenant "${name}" of issuers[${other.index}], so ${why}: ${remedy}; or set sameSubjects: true on both, if one id means one caller`;
 }
 
-const nameOf = ({ issuer }: Known): string => issuer.name ?? issuer.issuer;
+const nameOf = ({ issuer }: Pick<Known, 'issuer'>): string => issuer.name ?? issuer.issuer;
 
 const required = (key: string, instead: string): string =>
   `"${key}" is required with two or more issuers: list the ${key} that this issuer may name, ${instead}`;
@@ -150,13 +152,21 @@ export function valuesOf(
   }
 }
 
-/** Says why no token of an issuer can have a test's caller: the key, and the possible values. Undefined if one can. */
-export function whyImpossible(as: TestCaller, issuer: Issuer): Readonly<{ key: string; message: string }> | undefined {
-  const { claims, machines, clients, name = issuer.issuer } = issuer;
+/** What is impossible: the key in the caller, and the possible values. */
+type Impossible = Readonly<{ key: keyof TestCaller; message: string }>;
+
+/**
+ * Says why no token of an issuer can have a test's caller. Undefined if one can.
+ *
+ * @param allow The rules of the test's route. A test may omit what they do not read.
+ */
+export function whyImpossible(as: TestCaller, issuer: Issuer, allow: Allow = {}): Impossible | undefined {
+  const { claims, machines, clients } = issuer;
   const isUser = as.userId !== undefined;
   // The gateway refuses every machine of this issuer, and a test may expect that.
   if (!isUser && !machines.isAccepted) return undefined;
   const source = isUser ? claims : machines;
+  const whom = `${issuer.name ?? issuer.issuer} gives to ${isUser ? 'users' : 'machines'}`;
   const kinds = [
     ['role', 'a role', rolesOf(issuer, [source.role])],
     ['tenantId', 'a tenant', tenantsOf(issuer, [source.tenantId])],
@@ -167,7 +177,50 @@ export function whyImpossible(as: TestCaller, issuer: Issuer): Readonly<{ key: s
     if (value === undefined || names === undefined) continue;
     if ('prefix' in names ? value.startsWith(names.prefix) : names.list.has(value)) continue;
     const known = 'prefix' in names ? [`${names.prefix}…`] : [...names.list];
-    return { key, message: unknown(`${kind} that ${name} gives to ${isUser ? 'users' : 'machines'}`, value, known) };
+    return { key, message: unknown(`${kind} that ${whom}`, value, known) };
   }
-  return undefined;
+  return idProblem(as, issuer) ?? lacking(as, issuer, allow) ?? unmetClaim(as, issuer);
+}
+
+function idProblem({ userId, client }: TestCaller, issuer: Issuer): Impossible | undefined {
+  const { userPrefix, subjectEncoding, claims, isStrict } = issuer;
+  const isClient = client === undefined || idPattern.test(client) || (userId !== undefined && !isStrict);
+  if (!isClient) return { key: 'client', message: `"${client}" is not an id, so the gateway refuses such a token` };
+  if (userId === undefined) return undefined;
+  const refused = (why: string): Impossible => ({ key: 'userId', message: `"${userId}" ${why}` });
+  if (!userId.startsWith(userPrefix)) return refused(`lacks the issuer's userPrefix "${userPrefix}"`);
+  const own = userId.slice(userPrefix.length);
+  if (subjectEncoding === 'none') {
+    const isSubject = claims.userId.length === 1 && claims.userId[0] === 'sub';
+    return isSubject && own === client
+      ? refused('is also the OAuth client, so the token belongs to a machine')
+      : undefined;
+  }
+  const isEncoded = Buffer.from(own, 'base64url').toString('base64url') === own;
+  return isEncoded ? undefined : refused('is not base64url, in which this issuer encodes user ids');
+}
+
+/** Finds what every token of the issuer has. Only a machine's role may be absent, if it is read from one claim. */
+function lacking(as: TestCaller, issuer: Issuer, { roles, tenant, clients }: Allow): Impossible | undefined {
+  const { role, tenantId } = as.userId === undefined ? issuer.machines : issuer.claims;
+  const always = {
+    role: roles !== undefined && role !== undefined && role.kind !== 'claim',
+    tenantId: tenant !== undefined && tenantId !== undefined,
+    client: Array.isArray(clients) && issuer.clients !== undefined,
+  };
+  const key = (['role', 'tenantId', 'client'] as const).find((one) => always[one] && as[one] === undefined);
+  return key && { key, message: `is required: the route reads it, and every token of ${nameOf({ issuer })} has one` };
+}
+
+/** Finds a claim that the issuer's own conditions exclude. Claims that the test does not name may have any value. */
+function unmetClaim({ claims = {} }: TestCaller, { require: required, typeTest }: Issuer): Impossible | undefined {
+  const isExcluded = ({ claim, expected }: Condition): boolean => {
+    const values = Object.hasOwn(claims, claim) ? claims[claim] : undefined;
+    if (values === undefined) return false;
+    return expected.is === 'oneOf'
+      ? !values.some((value) => expected.values.includes(value))
+      : expected.is === 'absent';
+  };
+  const isUnmet = [required, typeTest].some((all) => all.length > 0 && all.every((one) => one.some(isExcluded)));
+  return isUnmet ? { key: 'claims', message: "do not meet the issuer's `require` or its token type" } : undefined;
 }

@@ -89,3 +89,6 @@ export type IdentityToken = Immutable<z.output<typeof identityToken>>;
 
 /** The issuer of the tokens for one upstream. Each has its own, so that a service that checks only `iss` is safe too. */
 export const tokenIssuerOf = (issuer: string, upstream: string): string => `${issuer}/${upstream}`;
+
+/** `sub` of tokens names a user by their id alone, so no id may look like another kind of caller. */
+export const isReservedId = (id: string): boolean => /^(?:anonymous$|client:|service:)/i.test(id);

@@ -224,7 +224,7 @@ export class ClaimReader {
 
   #time(name: string): number {
     const value = claimOf(this.#payload, name);
-    if (typeof value === 'number' && isUnixSeconds(value)) return value;
+    if (isUnixSeconds(value)) return value;
     this.#invalid(name, 'whole seconds since 1970', described(value), 'the provider must send a number');
     return Number.NaN;
   }

@@ -142,7 +142,7 @@ function expiryFinding({ expiresAtSec }: Claims, nowMs: number): Finding | undef
 
 function startFinding(payload: Payload, { issuedAtSec }: Claims, nowMs: number): Finding | undefined {
   const nbf = claimOf(payload, 'nbf');
-  if (nbf !== undefined && !(typeof nbf === 'number' && isUnixSeconds(nbf))) {
+  if (nbf !== undefined && !isUnixSeconds(nbf)) {
     const wanted = 'whole seconds since 1970';
     return finding('token_claims_invalid', 'nbf', wanted, described(nbf), 'the provider must send a number');
   }

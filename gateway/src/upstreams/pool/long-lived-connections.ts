@@ -2,7 +2,6 @@ import type { Route } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
 import { assertStillValid, assertUnrevoked, type TokenStatus } from '../../tokens/verified-tokens.ts';
 
-/** The route and the token that admitted a connection. */
 export type Admission = Readonly<{ route: Route; token: TokenStatus | undefined }>;
 
 /** @param reason Why the token is no longer valid. Undefined if the process stops or the configuration changed. */

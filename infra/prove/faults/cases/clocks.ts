@@ -37,7 +37,6 @@ const jump = (part: Part, offset: string, fails: Fault['fails']): Fault => ({
   restore: ({ restart }) => restart(part, terminate),
 });
 
-/** Clocks that jump and later jump back. */
 export const clockFaults: readonly Fault[] = [
   jump('complaint-service', '+60', ['complaint-service']),
   jump('complaint-service', '-60', ['complaint-service']),

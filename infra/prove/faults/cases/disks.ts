@@ -7,7 +7,6 @@ import type { Traffic } from '../traffic.ts';
 
 const missing = () => (mayMount ? undefined : 'only root can mount a small disk');
 
-/** Full disks. */
 export const diskFaults: readonly Fault[] = [
   {
     name: 'the disk of logs, keys and files full',

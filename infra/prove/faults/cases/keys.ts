@@ -6,7 +6,6 @@ import { succeeds } from '../stack.ts';
 
 const rotations = 8;
 
-/** Key rotations that are killed. */
 export const keyFaults: readonly Fault[] = [
   {
     name: 'rotations of the gateway keys killed',

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '@countersign/testing';
 import { withFlood } from '../flood.ts';
 import { type Fault, gatewayStarts } from '../measure.ts';
-import type { Part } from '../stack.ts';
+import { hang, type Part } from '../stack.ts';
 import type { Sent } from '../traffic.ts';
 
 const startsWithinMs = 60_000;
@@ -23,14 +23,10 @@ export const processFaults: readonly Fault[] = [
     alerts: ['TargetUnhealthy', 'BreakerOpen'],
     // When the service continues, Node closes connections that seem idle, and the gateway retries their requests.
     async run({ pidOf, responseMs }) {
-      const pid = pidOf('complaint-service');
-      process.kill(pid, 'SIGSTOP');
-      await delay(responseMs - 1_000);
-      process.kill(pid, 'SIGCONT');
+      const pids = [pidOf('complaint-service')];
+      await hang(pids, () => delay(responseMs - 1_000));
       await delay(20);
-      process.kill(pid, 'SIGSTOP');
-      await delay(responseMs + 2_000);
-      process.kill(pid, 'SIGCONT');
+      await hang(pids, () => delay(responseMs + 2_000));
     },
   },
   {
@@ -64,12 +60,7 @@ function killedAndHung(part: Part): Fault[] {
       fails: [part],
       alerts: ['TargetUnhealthy', part === 'auth-service' ? 'RevocationsStale' : 'BreakerOpen'],
       mayFire: ['BreakerOpen'],
-      async run({ pidOf, responseMs, hold }) {
-        process.kill(pidOf(part), 'SIGSTOP');
-        await delay(responseMs);
-        await hold(8_000);
-        process.kill(pidOf(part), 'SIGCONT');
-      },
+      run: ({ pidOf, responseMs, hold }) => hang([pidOf(part)], () => delay(responseMs).then(() => hold(8_000))),
     },
   ];
 }

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import type { Fault } from '../measure.ts';
+import { hang } from '../stack.ts';
 import type { Sent } from '../traffic.ts';
 
 /** Services respond 503 to every request but GET and HEAD while Redis is down, which counts as their failure. */
@@ -10,7 +11,6 @@ const withoutReplayMemory = {
   mayFire: ['InternalFault'],
 } as const;
 
-/** Faults in Redis and PostgreSQL. */
 export const storeFaults: readonly Fault[] = [
   {
     name: 'Redis killed',
@@ -26,11 +26,7 @@ export const storeFaults: readonly Fault[] = [
     name: 'Redis hung',
     ...withoutReplayMemory,
     alerts: ['RedisDown', ...withoutReplayMemory.alerts],
-    async run({ redis, hold }) {
-      process.kill(redis.pid(), 'SIGSTOP');
-      await hold(15_000);
-      process.kill(redis.pid(), 'SIGCONT');
-    },
+    run: ({ redis, hold }) => hang([redis.pid()], () => hold(15_000)),
   },
   {
     name: 'Redis gets no more memory',
@@ -55,12 +51,7 @@ export const storeFaults: readonly Fault[] = [
     name: 'PostgreSQL hung',
     fails: 'all',
     alerts: ['ServiceErrors', 'RevocationsStale'],
-    async run({ postgres, hold }) {
-      const pids = postgres.pids();
-      for (const pid of pids) process.kill(pid, 'SIGSTOP');
-      await hold(15_000);
-      for (const pid of pids) process.kill(pid, 'SIGCONT');
-    },
+    run: ({ postgres, hold }) => hang(postgres.pids(), () => hold(15_000)),
   },
 ];
 

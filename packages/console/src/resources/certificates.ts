@@ -1,23 +1,22 @@
+import { namedObject } from '@countersign/service-kit';
 import { z } from 'zod';
 import { duration, exact } from '../html/format.ts';
 import { type Content, type Html, html, pageOf, pill, type Tone, tableCard } from '../html/parts.ts';
 import { time } from '../schema/merge.ts';
 import { view } from '../schema/view.ts';
 
-const certificate = z
-  .object({
-    use: z.string().describe('Where the certificate is used, such as `public listener`.'),
-    position: z.string().describe('The position in the chain: `leaf`, `chain` or `CA`.'),
-    subject: z.string(),
-    issuer: z.string(),
-    names: z.array(z.string()),
-    serial: z.string(),
-    sha256: z.string(),
-    from: time,
-    until: time,
-    days_left: z.int(),
-  })
-  .meta({ id: 'Certificate' });
+const certificate = namedObject('Certificate', {
+  use: z.string().describe('Where the certificate is used, such as `public listener`.'),
+  position: z.string().describe('The position in the chain: `leaf`, `chain` or `CA`.'),
+  subject: z.string(),
+  issuer: z.string(),
+  names: z.array(z.string()),
+  serial: z.string(),
+  sha256: z.string(),
+  from: time,
+  until: time,
+  days_left: z.int(),
+});
 export type Certificate = z.output<typeof certificate>;
 
 export const certificatesView = view(

@@ -18,7 +18,6 @@ export function neededFor(refusal: string | undefined): Needed {
   return ofToken.test(refusal) ? 'token' : ofCall.test(refusal) ? 'service' : undefined;
 }
 
-/** Links to Explain with the request and its caller filled in. */
 export function explainLink(item: Request): Content {
   // The request line could not be parsed.
   if (item.method === '' || item.path === '') return '';

@@ -1,5 +1,5 @@
 import type { FieldError } from '@countersign/process-kit';
-import { formValue } from '@countersign/service-kit';
+import { formValue, namedObject } from '@countersign/service-kit';
 import { z } from 'zod';
 import * as ui from '../html/parts.ts';
 import { type ConsolePage, type Content, type Html, html, type Page } from '../html/parts.ts';
@@ -8,20 +8,18 @@ import type { Query } from '../schema/view.ts';
 import { isOfProof, neededFor } from './explain-request.ts';
 import { toneOfStatus } from './request.ts';
 
-const identity = z
-  .object({
-    kind: z.enum(['user', 'client']),
-    user_id: text,
-    client_id: text.describe('The OAuth client that calls, or that the user logged in with.'),
-    role: text,
-    tenant_id: text,
-    session_id: text,
-    scope: z.array(z.string()),
-    roles: z.array(z.string()).describe('Every mapped role in a verified token.'),
-    act: z.object({ sub: z.string(), iss: z.string() }).nullable().describe('The actor that acts for the caller.'),
-    bound: z.boolean().describe("Whether the token is bound to the client's key or certificate."),
-  })
-  .meta({ id: 'Identity' });
+const identity = namedObject('Identity', {
+  kind: z.enum(['user', 'client']),
+  user_id: text,
+  client_id: text.describe('The OAuth client that calls, or that the user logged in with.'),
+  role: text,
+  tenant_id: text,
+  session_id: text,
+  scope: z.array(z.string()),
+  roles: z.array(z.string()).describe('Every mapped role in a verified token.'),
+  act: z.object({ sub: z.string(), iss: z.string() }).nullable().describe('The actor that acts for the caller.'),
+  bound: z.boolean().describe("Whether the token is bound to the client's key or certificate."),
+});
 export type Identity = z.output<typeof identity>;
 
 /** How each issuer judges a token. Never contains the signature. */
@@ -78,36 +76,34 @@ const stage = z.object({
 
 const header = z.tuple([z.string(), z.string()]);
 
-const explainAnswer = z
-  .object({
-    method: z.string(),
-    path: z.string(),
-    caller: z.string(),
-    identity: identity.nullable().describe('The user or OAuth client that calls, or that a service calls for.'),
-    issuer: text.describe("The issuer of the caller's token. The OAuth client belongs to it too."),
-    service: text.describe('The service that calls, on the internal listener.'),
-    outcome: z.object({
-      allowed: z.boolean(),
-      status: z.int().nullable(),
-      code: text,
-      title: text,
-      why: text,
-      allow: z
-        .array(z.string())
-        .nullable()
-        .describe("The methods that the path allows, if the request's method is not one of them."),
-      warning: text.describe('Why an allowed request would fail now, such as an unavailable upstream.'),
-    }),
-    stages: z.array(stage),
-    route: text,
-    settings: routeSettings.nullable(),
-    upstream: upstreamSettings.nullable(),
-    token: tokenReport.nullable(),
-    sends: z.object({ method: z.string(), target: z.string(), headers: z.array(header) }).nullable(),
-    dropped: z.array(z.object({ name: z.string(), why: z.string() })),
-    responds: z.array(header).describe("The headers in the gateway's own response."),
-  })
-  .meta({ id: 'Answer' });
+const explainAnswer = namedObject('Answer', {
+  method: z.string(),
+  path: z.string(),
+  caller: z.string(),
+  identity: identity.nullable().describe('The user or OAuth client that calls, or that a service calls for.'),
+  issuer: text.describe("The issuer of the caller's token. The OAuth client belongs to it too."),
+  service: text.describe('The service that calls, on the internal listener.'),
+  outcome: z.object({
+    allowed: z.boolean(),
+    status: z.int().nullable(),
+    code: text,
+    title: text,
+    why: text,
+    allow: z
+      .array(z.string())
+      .nullable()
+      .describe("The methods that the path allows, if the request's method is not one of them."),
+    warning: text.describe('Why an allowed request would fail now, such as an unavailable upstream.'),
+  }),
+  stages: z.array(stage),
+  route: text,
+  settings: routeSettings.nullable(),
+  upstream: upstreamSettings.nullable(),
+  token: tokenReport.nullable(),
+  sends: z.object({ method: z.string(), target: z.string(), headers: z.array(header) }).nullable(),
+  dropped: z.array(z.object({ name: z.string(), why: z.string() })),
+  responds: z.array(header).describe("The headers in the gateway's own response."),
+});
 export type Answer = z.output<typeof explainAnswer>;
 
 /** How the gateway would handle a request. The gateway package describes the request body. */

@@ -1,3 +1,4 @@
+import { namedObject } from '@countersign/service-kit';
 import { z } from 'zod';
 import { duration, number, percent } from '../html/format.ts';
 import * as ui from '../html/parts.ts';
@@ -40,37 +41,33 @@ const introspection = z.object({
 });
 
 const issuer = m.fromWorst(
-  z
-    .object({
-      issuer: z.string(),
-      name: m.text,
-      provider: m.text,
-      source: z.string().describe("The URL or file of the issuer's keys, with variable names instead of values."),
-      state: m.since,
-      keys: z.array(
-        z.object({
-          kid: z.string(),
-          algorithm: z.string(),
-          since: m.time.describe('When this process loaded the key.'),
-        }),
-      ),
-      confirmed: m.time.nullable().describe('When the key set was last confirmed.'),
-      next_fetch: m.time.nullable(),
-      fetches: m.total,
-      failed_fetches: m.total,
-      failure: z
-        .object({ reason: z.string(), in_a_row: m.count })
-        .nullable()
-        .describe('The last failure. Null unless fetches fail.'),
-      ignored: z.array(z.object({ kid: m.text, reason: z.string() })).describe('Unusable keys.'),
-      verified: m.total.describe('Verified tokens, not requests, because a verified token is cached.'),
-      refused: m.counted.describe('Tokens that failed verification, by error code.'),
-      events: m.known(events).describe('The events that it sends. Null without `events`.'),
-      introspection: m
-        .known(introspection)
-        .describe('How it answers about opaque tokens. Null without `introspection`.'),
-    })
-    .meta({ id: 'Issuer' }),
+  namedObject('Issuer', {
+    issuer: z.string(),
+    name: m.text,
+    provider: m.text,
+    source: z.string().describe("The URL or file of the issuer's keys, with variable names instead of values."),
+    state: m.since,
+    keys: z.array(
+      z.object({
+        kid: z.string(),
+        algorithm: z.string(),
+        since: m.time.describe('When this process loaded the key.'),
+      }),
+    ),
+    confirmed: m.time.nullable().describe('When the key set was last confirmed.'),
+    next_fetch: m.time.nullable(),
+    fetches: m.total,
+    failed_fetches: m.total,
+    failure: z
+      .object({ reason: z.string(), in_a_row: m.count })
+      .nullable()
+      .describe('The last failure. Null unless fetches fail.'),
+    ignored: z.array(z.object({ kid: m.text, reason: z.string() })).describe('Unusable keys.'),
+    verified: m.total.describe('Verified tokens, not requests, because a verified token is cached.'),
+    refused: m.counted.describe('Tokens that failed verification, by error code.'),
+    events: m.known(events).describe('The events that it sends. Null without `events`.'),
+    introspection: m.known(introspection).describe('How it answers about opaque tokens. Null without `introspection`.'),
+  }),
   ['current', 'cannot be refreshed', 'none'],
 );
 export type Issuer = z.output<typeof issuer>;

@@ -1,25 +1,22 @@
+import { namedObject } from '@countersign/service-kit';
 import { z } from 'zod';
 import { duration, number } from '../html/format.ts';
 import { ago, type Content, forTime, html, pageOf, pill, routeLink, tableCard } from '../html/parts.ts';
 import * as m from '../schema/merge.ts';
 import { view } from '../schema/view.ts';
 
-const limited = z
-  .object({
-    route: z.string(),
-    limit: z.string().describe("The limit's name in the `ratelimit-policy` header, or `refused tokens`."),
-    user_id: m.text,
-    tenant_id: m.text,
-    ip: m.text,
-    since: m.earliestTime.describe('When the caller reached the limit.'),
-    last: m.time,
-    until: m.time.describe("When the caller's window ends."),
-    refused: m.total,
-    now: m
-      .mergedBy(z.boolean(), (values) => values.includes(true))
-      .describe('Whether the caller is still at the limit.'),
-  })
-  .meta({ id: 'LimitedCaller' });
+const limited = namedObject('LimitedCaller', {
+  route: z.string(),
+  limit: z.string().describe("The limit's name in the `ratelimit-policy` header, or `refused tokens`."),
+  user_id: m.text,
+  tenant_id: m.text,
+  ip: m.text,
+  since: m.earliestTime.describe('When the caller reached the limit.'),
+  last: m.time,
+  until: m.time.describe("When the caller's window ends."),
+  refused: m.total,
+  now: m.mergedBy(z.boolean(), (values) => values.includes(true)).describe('Whether the caller is still at the limit.'),
+});
 m.mergedBy(limited, (same) => m.mergeMembers(limited, same.toSorted(m.newestFirst('last'))));
 export type LimitedCaller = z.output<typeof limited>;
 

@@ -1,3 +1,4 @@
+import { namedObject } from '@countersign/service-kit';
 import { z } from 'zod';
 import { exact, number } from '../html/format.ts';
 import * as ui from '../html/parts.ts';
@@ -15,16 +16,14 @@ const routeChange = z.object({
 });
 export type RouteChange = z.output<typeof routeChange>;
 
-const reload = z
-  .object({
-    at: time,
-    result: z.enum(['applied', 'refused']),
-    hash: text.describe("The file's SHA-256. Null if the file cannot be read."),
-    problems: z.array(z.string()).describe('The problems, each as `file:line:column: problem`.'),
-    changed_routes: z.int().nullable().describe('How many routes changed. Null if the file was refused.'),
-    changes: z.array(routeChange).describe('The first 100 routes that differ.'),
-  })
-  .meta({ id: 'Reload' });
+const reload = namedObject('Reload', {
+  at: time,
+  result: z.enum(['applied', 'refused']),
+  hash: text.describe("The file's SHA-256. Null if the file cannot be read."),
+  problems: z.array(z.string()).describe('The problems, each as `file:line:column: problem`.'),
+  changed_routes: z.int().nullable().describe('How many routes changed. Null if the file was refused.'),
+  changes: z.array(routeChange).describe('The first 100 routes that differ.'),
+});
 export type Reload = z.output<typeof reload>;
 
 const inForce = z.object({

@@ -1,52 +1,51 @@
+import { namedObject } from '@countersign/service-kit';
 import { z } from 'zod';
 import { milliseconds } from '../html/format.ts';
 import { type Content, clock, type Html, html, pill, requestLink, routeLink, type Tone, table } from '../html/parts.ts';
 import { ms, text, time } from '../schema/merge.ts';
 
-export const requestSchema = z
-  .object({
-    id: z.string().describe('The `x-request-id`.'),
-    client_request_id: text.describe('The id that the client or another proxy gave the request.'),
-    trace_id: text.describe('The trace id. Null if tracing is off.'),
-    at: time.describe('When the request ended.'),
-    method: z.string(),
-    path: z.string().describe('The path without the query. In a list, at most 256 characters.'),
-    status: z.int().describe('The response status. 0 means that the client disconnected before the response started.'),
-    aborted: z.boolean(),
-    route: text,
-    rule: text.describe(
-      "The rule that refused the request, or the route's last rule, which allowed it. Null if no rule decided.",
-    ),
-    code: text.describe('The error code. Null if the gateway did not refuse the request.'),
-    fault: text,
-    title: text.describe("The refusal's public message."),
-    detail: z.record(z.string(), z.string()).describe('The reason, for operators.'),
-    identity: text,
-    user_id: text,
-    role: text,
-    tenant_id: text,
-    service_id: text,
-    client_id: text,
-    actor: text,
-    issuer: text.describe("The token's issuer."),
-    scope: z.array(z.string()).describe('The scopes in the token that the configuration knows.'),
-    claims: z
-      .record(z.string(), z.array(z.union([z.string(), z.number(), z.boolean()])))
-      .describe('The claims in the token that rules compare.'),
-    bound: z.boolean().describe('Whether the token is bound to a key.'),
-    transaction_id: text,
-    ip: text,
-    upstream: text,
-    target: text,
-    attempts: z.int().nullable(),
-    retried_after: text,
-    error: text.describe('The kind of error that caused a 5xx. The log has its text.'),
-    total_ms: z.number(),
-    decided_ms: ms.describe('The time until the request was signed.'),
-    waited_ms: ms.describe('The time from then until the request had a connection.'),
-    upstream_ms: ms.describe('The time from then until the response began.'),
-  })
-  .meta({ id: 'Request' });
+export const requestSchema = namedObject('Request', {
+  id: z.string().describe('The `x-request-id`.'),
+  client_request_id: text.describe('The id that the client or another proxy gave the request.'),
+  trace_id: text.describe('The trace id. Null if tracing is off.'),
+  at: time.describe('When the request ended.'),
+  method: z.string(),
+  path: z.string().describe('The path without the query. In a list, at most 256 characters.'),
+  status: z.int().describe('The response status. 0 means that the client disconnected before the response started.'),
+  aborted: z.boolean(),
+  route: text,
+  rule: text.describe(
+    "The rule that refused the request, or the route's last rule, which allowed it. Null if no rule decided.",
+  ),
+  code: text.describe('The error code. Null if the gateway did not refuse the request.'),
+  fault: text,
+  title: text.describe("The refusal's public message."),
+  detail: z.record(z.string(), z.string()).describe('The reason, for operators.'),
+  identity: text,
+  user_id: text,
+  role: text,
+  tenant_id: text,
+  service_id: text,
+  client_id: text,
+  actor: text,
+  issuer: text.describe("The token's issuer."),
+  scope: z.array(z.string()).describe('The scopes in the token that the configuration knows.'),
+  claims: z
+    .record(z.string(), z.array(z.union([z.string(), z.number(), z.boolean()])))
+    .describe('The claims in the token that rules compare.'),
+  bound: z.boolean().describe('Whether the token is bound to a key.'),
+  transaction_id: text,
+  ip: text,
+  upstream: text,
+  target: text,
+  attempts: z.int().nullable(),
+  retried_after: text,
+  error: text.describe('The kind of error that caused a 5xx. The log has its text.'),
+  total_ms: z.number(),
+  decided_ms: ms.describe('The time until the request was signed.'),
+  waited_ms: ms.describe('The time from then until the request had a connection.'),
+  upstream_ms: ms.describe('The time from then until the response began.'),
+});
 export type Request = z.output<typeof requestSchema>;
 
 export function requestTable(requests: readonly Request[], empty: Content, nowMs: number): Html {

@@ -1,3 +1,4 @@
+import { namedObject } from '@countersign/service-kit';
 import { z } from 'zod';
 import { duration, exact, milliseconds, number } from '../html/format.ts';
 import { ago, definitions, type Html, html, pageOf, section, stateSince } from '../html/parts.ts';
@@ -10,29 +11,27 @@ m.mergedBy(lag, (lags) => m.mergeMembers(lag, lags.toSorted(m.newestFirst('last_
 export type Lag = z.output<typeof lag>;
 
 const revocations = m.fromWorst(
-  z
-    .object({
-      issuer: z.string(),
-      source: z.string().describe("The feed's URL, with variable names instead of values."),
-      state: m.since,
-      held: m.mergedBy(z.int().nonnegative(), (all) => Math.max(...all)).describe('Revocations that are in effect.'),
-      staleness_ms: m.longest.describe('How long ago the gateway last read the feed to its end.'),
-      max_staleness_ms: z.number(),
-      on_stale: z.enum(['allow', 'deny']),
-      refused_before: m
-        .known(m.time)
-        .describe('Tokens issued before this time are refused, because memory cannot hold all revocations.'),
-      lag: m
-        .known(lag)
-        .describe(
-          "The time from a revocation's start until this gateway enforces it. Null if none arrived since the process started.",
-        ),
-      answers: m.total,
-      failures: m.total,
-      snapshots: m.total,
-      unknown_items: m.total,
-    })
-    .meta({ id: 'Revocations' }),
+  namedObject('Revocations', {
+    issuer: z.string(),
+    source: z.string().describe("The feed's URL, with variable names instead of values."),
+    state: m.since,
+    held: m.mergedBy(z.int().nonnegative(), (all) => Math.max(...all)).describe('Revocations that are in effect.'),
+    staleness_ms: m.longest.describe('How long ago the gateway last read the feed to its end.'),
+    max_staleness_ms: z.number(),
+    on_stale: z.enum(['allow', 'deny']),
+    refused_before: m
+      .known(m.time)
+      .describe('Tokens issued before this time are refused, because memory cannot hold all revocations.'),
+    lag: m
+      .known(lag)
+      .describe(
+        "The time from a revocation's start until this gateway enforces it. Null if none arrived since the process started.",
+      ),
+    answers: m.total,
+    failures: m.total,
+    snapshots: m.total,
+    unknown_items: m.total,
+  }),
   ['current', 'stale', 'not read'],
 );
 export type Revocations = z.output<typeof revocations>;

@@ -1,3 +1,4 @@
+import { namedObject } from '@countersign/service-kit';
 import { z } from 'zod';
 import { milliseconds, number, percent, rate } from '../html/format.ts';
 import * as ui from '../html/parts.ts';
@@ -8,20 +9,18 @@ import { requestTable, toneOfStatus } from './request.ts';
 import { requestsView } from './requests.ts';
 import { traffic, trafficTiles } from './traffic.ts';
 
-const route = z
-  .object({
-    name: z.string(),
-    listener: z.enum(['public', 'internal']),
-    path: z.string(),
-    methods: z.array(z.string()),
-    upstream: z.string(),
-    auth: z.string(),
-    rules: z.array(z.string()).describe('The compiled rules, in the order in which they are evaluated.'),
-    requests: m.total.describe('Requests since the process started.'),
-    refused: m.total.describe('Requests that the gateway refused since the process started.'),
-    failed: m.total.describe('Requests with a 5xx response from the gateway or the service since the process started.'),
-  })
-  .meta({ id: 'Route' });
+const route = namedObject('Route', {
+  name: z.string(),
+  listener: z.enum(['public', 'internal']),
+  path: z.string(),
+  methods: z.array(z.string()),
+  upstream: z.string(),
+  auth: z.string(),
+  rules: z.array(z.string()).describe('The compiled rules, in the order in which they are evaluated.'),
+  requests: m.total.describe('Requests since the process started.'),
+  refused: m.total.describe('Requests that the gateway refused since the process started.'),
+  failed: m.total.describe('Requests with a 5xx response from the gateway or the service since the process started.'),
+});
 export type Route = z.output<typeof route>;
 
 /** The maximum number of routes in a response. */
@@ -72,14 +71,12 @@ export const routeView = view(
   }),
 );
 
-const refusal = z
-  .object({
-    route: m.text.describe('The route. Null if no route matched.'),
-    ...meaning,
-    count: m.total.describe('Refusals since the process started.'),
-    last: m.latestTime,
-  })
-  .meta({ id: 'Refusal' });
+const refusal = namedObject('Refusal', {
+  route: m.text.describe('The route. Null if no route matched.'),
+  ...meaning,
+  count: m.total.describe('Refusals since the process started.'),
+  last: m.latestTime,
+});
 export type CountedRefusal = z.output<typeof refusal>;
 
 export const refusalsView = view(

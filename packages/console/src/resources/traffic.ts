@@ -1,4 +1,5 @@
 import { quantileOf } from '@countersign/process-kit';
+import { namedObject } from '@countersign/service-kit';
 import { z } from 'zod';
 import { axisNumber, chart, joined, type Line } from '../html/chart.ts';
 import { milliseconds, number, percent, rate } from '../html/format.ts';
@@ -23,12 +24,10 @@ const failures = sliced(failureKinds).describe(
 );
 
 export const durations = mergedBy(
-  z
-    .object({
-      bounds_ms: z.array(z.number()).describe("The buckets' upper bounds."),
-      counts: z.array(perSlice).describe('The counts per bucket. The last bucket is for longer requests.'),
-    })
-    .meta({ id: 'Durations' }),
+  namedObject('Durations', {
+    bounds_ms: z.array(z.number()).describe("The buckets' upper bounds."),
+    counts: z.array(perSlice).describe('The counts per bucket. The last bucket is for longer requests.'),
+  }),
   (parts) => ({
     ...first(parts),
     counts: first(parts).counts.map((_, bucket) => added(parts.map(({ counts }) => counts[bucket] ?? []))),
@@ -41,22 +40,19 @@ const latency = z
   .meta({ id: 'Latency' })
   .describe('Latency in milliseconds, interpolated within buckets.');
 
-export const traffic = z
-  .object({
-    start: time.describe('When the oldest slice starts.'),
-    step_sec: z.number(),
-    responses,
-    failures,
-    durations,
-    last_minute: z.object({
-      requests_per_sec: z.number(),
-      failures_per_sec: z.record(z.string(), z.number()),
-      latency_ms: latency,
-    }),
-    last_hour: z.object({ requests: count, failures: z.record(z.string(), z.number()), latency_ms: latency }),
-  })
-  .meta({ id: 'Traffic' })
-  .describe('The last hour in slices. The last slice has not ended yet.');
+export const traffic = namedObject('Traffic', {
+  start: time.describe('When the oldest slice starts.'),
+  step_sec: z.number(),
+  responses,
+  failures,
+  durations,
+  last_minute: z.object({
+    requests_per_sec: z.number(),
+    failures_per_sec: z.record(z.string(), z.number()),
+    latency_ms: latency,
+  }),
+  last_hour: z.object({ requests: count, failures: z.record(z.string(), z.number()), latency_ms: latency }),
+}).describe('The last hour in slices. The last slice has not ended yet.');
 export type Traffic = z.output<typeof traffic>;
 
 export const trafficView = view('Traffic', '/api/traffic', 'readTraffic', 'The traffic of the last hour', traffic);

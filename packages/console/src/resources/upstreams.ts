@@ -1,3 +1,4 @@
+import { namedObject } from '@countersign/service-kit';
 import { z } from 'zod';
 import { chart } from '../html/chart.ts';
 import { duration, milliseconds, number } from '../html/format.ts';
@@ -51,29 +52,25 @@ const identityToken = z.object({
   claims_left_out: m.total,
 });
 
-const upstream = z
-  .object({
-    name: z.string(),
-    state: m.since,
-    balance: z.string(),
-    pending: m.total,
-    breaker: m.known(breaker),
-    retries: z.object({ made: m.total, over_budget: m.total }),
-    identity: m.mergedBy(
-      z.object({ algorithm: z.string(), headers: z.boolean(), uses: z.string(), fallback: m.text }),
-      (all) => all.find(({ fallback }) => fallback !== null) ?? m.first(all),
-    ),
-    identity_token: m.known(identityToken).describe('The identity tokens of the service. Null if it receives none.'),
-    tls_trouble: m.known(z.string()),
-    latency_ms: z
-      .object({ p50: m.ms, p95: m.ms, p99: m.ms })
-      .describe('Latency percentiles over the last ten minutes.'),
-    durations: durations.describe(
-      'Time from sending the signed request to the start of the response, per minute of the last hour.',
-    ),
-    targets: m.listOf(target, ({ origin }) => origin),
-  })
-  .meta({ id: 'Upstream' });
+const upstream = namedObject('Upstream', {
+  name: z.string(),
+  state: m.since,
+  balance: z.string(),
+  pending: m.total,
+  breaker: m.known(breaker),
+  retries: z.object({ made: m.total, over_budget: m.total }),
+  identity: m.mergedBy(
+    z.object({ algorithm: z.string(), headers: z.boolean(), uses: z.string(), fallback: m.text }),
+    (all) => all.find(({ fallback }) => fallback !== null) ?? m.first(all),
+  ),
+  identity_token: m.known(identityToken).describe('The identity tokens of the service. Null if it receives none.'),
+  tls_trouble: m.known(z.string()),
+  latency_ms: z.object({ p50: m.ms, p95: m.ms, p99: m.ms }).describe('Latency percentiles over the last ten minutes.'),
+  durations: durations.describe(
+    'Time from sending the signed request to the start of the response, per minute of the last hour.',
+  ),
+  targets: m.listOf(target, ({ origin }) => origin),
+});
 export type Upstream = z.output<typeof upstream>;
 
 export const upstreamsView = view(
@@ -114,10 +111,7 @@ export function upstreamState(
 }
 
 /** All requests to a failing target have failed since then, because a success ends the state. */
-export function failingState(
-  { since: from, code, requests }: Omit<Failing, 'last'>,
-  lastSuccess: string | null,
-): m.Since {
+export function failingState({ since: from, code, requests }: Omit<Failing, 'last'>, lastSuccess: string | null) {
   const success = lastSuccess === null ? 'none has succeeded' : `last success ${lastSuccess}`;
   return { state: 'failing', since: from, why: `${code}; ${requests} of ${requests} failed; ${success}` };
 }

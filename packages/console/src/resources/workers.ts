@@ -1,3 +1,4 @@
+import { namedObject } from '@countersign/service-kit';
 import { z } from 'zod';
 import { bytes, duration, number, rate } from '../html/format.ts';
 import * as ui from '../html/parts.ts';
@@ -8,24 +9,22 @@ import { view } from '../schema/view.ts';
 /** A worker does not know its own number, so the primary fills it in. */
 const worker = z.int().nullable();
 
-const processState = z
-  .object({
-    worker: worker.describe('The worker number. Null without `--workers`.'),
-    pid: z.int(),
-    version: z.string(),
-    node: z.string(),
-    started: m.time,
-    state: m.since,
-    config_hash: z.string(),
-    config_loaded: m.time,
-    requests: m.count.describe('Requests since the process started.'),
-    requests_per_sec: z.number().describe('Requests per second over the last minute.'),
-    open_connections: m.count.describe('WebSockets and event streams that are open.'),
-    rss_bytes: m.count,
-    heap_used_bytes: m.count,
-    cpu_ms: m.count.describe('CPU time since the process started.'),
-  })
-  .meta({ id: 'Process' });
+const processState = namedObject('Process', {
+  worker: worker.describe('The worker number. Null without `--workers`.'),
+  pid: z.int(),
+  version: z.string(),
+  node: z.string(),
+  started: m.time,
+  state: m.since,
+  config_hash: z.string(),
+  config_loaded: m.time,
+  requests: m.count.describe('Requests since the process started.'),
+  requests_per_sec: z.number().describe('Requests per second over the last minute.'),
+  open_connections: m.count.describe('WebSockets and event streams that are open.'),
+  rss_bytes: m.count,
+  heap_used_bytes: m.count,
+  cpu_ms: m.count.describe('CPU time since the process started.'),
+});
 
 export const workersView = view(
   'State',
@@ -35,21 +34,19 @@ export const workersView = view(
   z.object({ processes: m.joined(processState) }),
 );
 
-const event = z
-  .object({
-    at: m.time,
-    kind: z
-      .string()
-      .describe(
-        'The kind of part, such as `upstream`, `target`, `breaker`, `keys`, `revocations`, `configuration` or `gateway`.',
-      ),
-    name: z.string(),
-    from: z.string(),
-    to: z.string(),
-    why: m.text,
-    worker,
-  })
-  .meta({ id: 'Event' });
+const event = namedObject('Event', {
+  at: m.time,
+  kind: z
+    .string()
+    .describe(
+      'The kind of part, such as `upstream`, `target`, `breaker`, `keys`, `revocations`, `configuration` or `gateway`.',
+    ),
+  name: z.string(),
+  from: z.string(),
+  to: z.string(),
+  why: m.text,
+  worker,
+});
 export type Event = z.output<typeof event>;
 
 export const eventsView = view(

@@ -108,7 +108,6 @@ export const count = z.int().nonnegative();
 export const total = mergedBy(z.int().nonnegative(), sum);
 export const highest = mergedBy(z.number(), (numbers) => Math.max(...numbers));
 
-/** Null if unknown. */
 export const ms = z.number().nullable();
 
 // Unknown for all if it is unknown for one.

@@ -84,7 +84,8 @@ export const isScope = (value: string) => scopeToken.test(value);
 export const isSubject = (value: string) => subject.test(value);
 /** RFC 7638, SHA-256. */
 export const isThumbprint = (value: string) => thumbprint.test(value);
-export const isUnixSeconds = (value: number) => Number.isInteger(value) && value >= 0 && value <= 9_999_999_999;
+export const isUnixSeconds = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 9_999_999_999;
 /** An IPv4 address, or an IPv6 address in a text form of RFC 4291 section 2.2, without a zone. */
 export const isAddress = (value: string) => isIP(value) !== 0 && !value.includes('%');
 

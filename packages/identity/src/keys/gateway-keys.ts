@@ -110,9 +110,7 @@ export function gatewayKeys(options: GatewayKeysOptions): RemoteGatewayKeys {
   }
 
   return {
-    lookup: (keyid) => lookupIn(set, keyid, noteOutage),
-    lookupAgreementKey: (kid) => lookupAgreementIn(set, kid, noteOutage),
-    lookupTokenKey: (kid) => set.find(kid, 'ES256') ?? fetchPublicKey(set, kid, 'ES256', noteOutage),
+    ...lookupsIn(set, noteOutage),
     start() {
       set.start();
       return attempted.promise;
@@ -157,12 +155,7 @@ export function staticGatewayKeys(
   jwks: { keys: readonly unknown[] },
   { algorithm }: Pick<GatewayKeysOptions, 'algorithm'> = {},
 ): GatewayKeys {
-  const set = staticKeySet(jwks, importsOf(algorithm));
-  return {
-    lookup: (keyid) => lookupIn(set, keyid),
-    lookupAgreementKey: (kid) => lookupAgreementIn(set, kid),
-    lookupTokenKey: (kid) => set.find(kid, 'ES256'),
-  };
+  return lookupsIn(staticKeySet(jwks, importsOf(algorithm)));
 }
 
 /** The gateway's key set contains signing keys and key-agreement keys. */
@@ -198,45 +191,29 @@ export function secretGatewayKeys(secrets: readonly SharedSecret[]): GatewayKeys
   return { lookup: (keyid) => keys.get(keyid) };
 }
 
-type KeyOrNone = VerifyingKey | undefined;
-
-function lookupIn(set: KeySet, keyid: string, noteOutage = () => {}): KeyOrNone | Promise<KeyOrNone> {
-  const publicKey = set.find(keyid, 'EdDSA');
-  return publicKey === undefined ? fetchKey(set, keyid, noteOutage) : { algorithm: 'ed25519', publicKey };
-}
-
-async function fetchKey(set: KeySet, keyid: string, noteOutage: () => void): Promise<KeyOrNone> {
-  const publicKey = await fetchPublicKey(set, keyid, 'EdDSA', noteOutage);
-  return publicKey && { algorithm: 'ed25519', publicKey };
-}
-
-async function fetchPublicKey(set: KeySet, kid: string, alg: string, noteOutage: () => void) {
-  try {
-    return await set.lookup(kid, alg);
-  } catch (cause) {
-    throw unavailable(cause, noteOutage);
+function lookupsIn(set: KeySet, noteOutage = () => {}): GatewayKeys {
+  /** @throws IdentityUnavailable, unless the error does not mean that keys are missing. */
+  async function fetchKey<T>(kid: string, alg: string, use: (key: KeyObject) => T): Promise<T | undefined> {
+    try {
+      const key = await set.lookup(kid, alg);
+      return key && use(key);
+    } catch (cause) {
+      if (!(cause instanceof KeySetUnavailable)) throw cause;
+      // The gateway's ed25519 keys are known, and the gateway uses them if its key for agreement is refused.
+      if (alg === agreementAlgorithm && set.ready) return undefined;
+      noteOutage();
+      throw new IdentityUnavailable('no gateway keys are available', { cause, reason: 'keys_unavailable' });
+    }
   }
-}
 
-function lookupAgreementIn(set: KeySet, kid: string, noteOutage = () => {}) {
-  const publicKey = set.find(kid, agreementAlgorithm);
-  return publicKey === undefined ? fetchAgreementKey(set, kid, noteOutage) : { kid, publicKey };
-}
-
-async function fetchAgreementKey(set: KeySet, kid: string, noteOutage: () => void): Promise<AgreementKeyOrNone> {
-  try {
-    const publicKey = await set.lookup(kid, agreementAlgorithm);
-    return publicKey && { kid, publicKey };
-  } catch (cause) {
-    // The gateway's ed25519 keys are known, and the gateway uses them if this key is refused.
-    if (cause instanceof KeySetUnavailable && set.ready) return undefined;
-    throw unavailable(cause, noteOutage);
+  function lookup<T>(kid: string, alg: string, use: (key: KeyObject) => T): T | Promise<T | undefined> {
+    const known = set.find(kid, alg);
+    return known === undefined ? fetchKey(kid, alg, use) : use(known);
   }
-}
 
-/** @throws The error itself, unless it means that keys are missing. */
-function unavailable(cause: unknown, noteOutage: () => void): IdentityUnavailable {
-  if (!(cause instanceof KeySetUnavailable)) throw cause;
-  noteOutage();
-  return new IdentityUnavailable('no gateway keys are available', { cause, reason: 'keys_unavailable' });
+  return {
+    lookup: (keyid) => lookup(keyid, 'EdDSA', (publicKey): VerifyingKey => ({ algorithm: 'ed25519', publicKey })),
+    lookupAgreementKey: (kid) => lookup(kid, agreementAlgorithm, (publicKey) => ({ kid, publicKey })),
+    lookupTokenKey: (kid) => lookup(kid, 'ES256', (publicKey) => publicKey),
+  };
 }

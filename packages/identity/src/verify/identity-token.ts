@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { decodeBase64url, parseStrictObject, verifyJws } from '@countersign/jwks';
-import { parseContext } from '../contract/context.ts';
+import { readContext } from '../contract/context.ts';
 import { isNonce, isUnixSeconds, uuidV7 } from '../contract/grammar.ts';
 import type { ClientIdentity, ServiceIdentity, UserIdentity } from '../contract/identity.ts';
 import { newRequestId } from '../contract/ids.ts';
@@ -43,7 +44,7 @@ export async function verifyIdentityToken(
   if (typ !== 'JWT' || crit !== undefined) throw new IdentityRefused('tag_mismatch');
   if (payload.iss !== issuer || payload.aud !== audience) throw new IdentityRefused('audience_mismatch');
   const { iat, nbf, exp, jti, req } = payload;
-  if (typeof kid !== 'string' || !isSeconds(iat) || !isSeconds(nbf) || !isSeconds(exp)) throw malformed();
+  if (typeof kid !== 'string' || !isUnixSeconds(iat) || !isUnixSeconds(nbf) || !isUnixSeconds(exp)) throw malformed();
   const life = { createdSec: Math.max(iat, nbf), expiresSec: exp, nonce: `jti:${jti}` }; // No nonce has a colon.
   const rules = { toleranceSec, maxLifetimeSec: req === undefined ? 300 : 60 };
   const nowSec = Math.floor(nowMs() / 1000);
@@ -62,7 +63,6 @@ export async function verifyIdentityToken(
 }
 
 const malformed = () => new IdentityRefused('signature_malformed');
-const isSeconds = (value: unknown): value is number => typeof value === 'number' && isUnixSeconds(value);
 
 function parsePart(part: string): Readonly<Record<string, unknown>> {
   try {
@@ -109,14 +109,14 @@ const ownClaims = new Set([...Object.keys(forms), 'iss', 'sub', 'iat', 'nbf', 'e
 /** Reads the caller. Its claims have the grammar of the headers, and each kind of caller has those of its headers. */
 function identityOf(payload: Readonly<Record<string, unknown>>, requestId: string): TokenIdentity {
   const headers = new Map([['x-request-id', uuidV7.matches(requestId) ? requestId : newRequestId()]]);
-  const members: string[] = [];
+  const members: [name: string, value: unknown][] = [];
   for (const [claim, form] of Object.entries(forms)) {
     const value = payload[claim];
     const isText = form.startsWith('x-') || claim === 'scope';
-    if (value === undefined || (Array.isArray(value) && value.length === 0 && !isText)) continue;
-    if (!isText) members.push(`${form}=${serialize(value)}`);
+    if (value === undefined || (claim === 'amr' && isDeepStrictEqual(value, []))) continue;
+    if (!isText) members.push([form, value]);
     else if (typeof value !== 'string') throw malformed();
-    else if (claim === 'scope') members.push(`scope=${serialize(value.split(' '))}`);
+    else if (claim === 'scope') members.push([form, value.split(' ')]);
     else headers.set(form, value);
   }
   const { sub } = payload;
@@ -125,18 +125,11 @@ function identityOf(payload: Readonly<Record<string, unknown>>, requestId: strin
     headers.set('x-service-id', sub.slice('service:'.length));
   } else if (!['user', 'client'].includes(caller) || sub !== (user ?? `client:${client}`)) throw malformed();
   // A user comes through the client.
-  if (user !== undefined && headers.delete('x-client-id')) members.push(`client=${serialize(client)}`);
+  if (user !== undefined && headers.delete('x-client-id')) members.push(['client', client]);
   // A token may have more of it than a header.
   const { identity } = parseIdentityHeaders(headers.set('x-identity-context', ''));
-  const context = parseContext(members.join(', '));
+  const context = readContext(members);
   if (context === undefined) throw malformed();
   const claims = Object.fromEntries(Object.entries(payload).filter(([name]) => !ownClaims.has(name)));
   return { ...(identity as TokenIdentity), context, claims };
-}
-
-/** Serializes a member's value. The grammar has no escapes, and refuses a value of another type. */
-function serialize(value: unknown): string {
-  if (Array.isArray(value)) return `(${value.map(serialize).join(' ')})`;
-  const { sub, iss } = Object(value);
-  return typeof value === 'object' ? `${serialize(sub)};iss=${serialize(iss)}` : JSON.stringify(value);
 }

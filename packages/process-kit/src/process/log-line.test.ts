@@ -39,8 +39,17 @@ test('writes the same line as the logger', () => {
 
 test('lets a child logger write its own lines', () => {
   const { logger, lines } = capture();
-  createLineWriter(logger.child({ part: 'edge' }), 'request')({ a: 1 });
+  const write = createLineWriter(logger.child({ part: 'edge' }), 'request');
+  write({ a: 1 });
+  write({ a: 1 }, '"b":{"c":"d"}');
   expect(JSON.parse(lines[0] ?? '')).toMatchObject({ part: 'edge', a: 1, msg: 'request' });
+  expect(JSON.parse(lines[1] ?? '')).toMatchObject({ part: 'edge', a: 1, b: { c: 'd' }, msg: 'request' });
+});
+
+test('adds members that were serialized before, after the others', () => {
+  const { logger, lines } = capture();
+  createLineWriter(logger, 'request')({ a: 1 }, '"b":{"c":"d"}');
+  expect(lines[0]).toMatch(/"a":1,"b":\{"c":"d"\},"msg":"request"\}\n$/);
 });
 
 test('writes nothing below the logger’s level', () => {

@@ -44,4 +44,7 @@ function stackOf(err: unknown): string {
 /** Makes text safe for a terminal by escaping control characters and unusual spaces. */
 export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, escaped);
 
-const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+/** Writes two sequences for a character beyond U+FFFF, as JSON does. */
+const escaped = (character: string): string =>
+  Array.from({ length: character.length }, (_, at) => hex(character.charCodeAt(at))).join('');
+const hex = (code: number): string => `\\u${code.toString(16).padStart(4, '0')}`;

@@ -86,7 +86,6 @@ export class Turns<Waiter> {
     return waiter;
   }
 
-  /** Removes a waiter that no longer waits. */
   remove(waiter: Waiter): void {
     const place = this.#places.get(waiter);
     if (place === undefined) return;

@@ -65,3 +65,7 @@ function repoint(value: unknown): unknown {
     ]),
   );
 }
+
+/** An object schema that becomes a component of the API document with this name. */
+export const namedObject = <Shape extends z.ZodRawShape>(name: string, shape: Shape) =>
+  z.object(shape).meta({ id: name });

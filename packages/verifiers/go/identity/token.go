@@ -17,23 +17,11 @@ import (
 	"github.com/countersign/countersign/packages/verifiers/go/internal/wire"
 )
 
-// TokenConfig configures [VerifyIdentityToken]. Stream, Tolerance and Now are those of [Config].
-type TokenConfig struct {
-	// Issuer is identity.issuer of gateway.yaml, a slash, and the audience.
-	Issuer, Audience string
-	// Keys are those of [ParseTokenKeySet], or [RemoteKeys] with Tokens. Replay is required, as in [Config].
-	Keys      KeySource
-	Replay    ReplayStore
-	Stream    func(*http.Request) bool
-	Tolerance time.Duration
-	Now       func() time.Time
-}
-
 // VerifyIdentityToken verifies that the gateway signed a token, recently, for this service and, if it has req, for this
 // request, and that it is not a replay. The token comes without "Bearer", and body is the whole body. A copy of a token
 // without req works for any request until it expires. RequestID is unsigned, for logs, and TxnToken is empty.
-func VerifyIdentityToken(token string, r *http.Request, body []byte, config TokenConfig) (*Identity, error) {
-	return config.verify(r.Context(), token, newMessage(r, config.Stream), body)
+func (v *Verifier) VerifyIdentityToken(token string, r *http.Request, body []byte) (*Identity, error) {
+	return v.verifyToken(r.Context(), token, newMessage(r, v.config.Stream), body)
 }
 
 // CheckTokenRequest checks req alone, for claims that a library has verified. The service must accept each jti once.
@@ -44,7 +32,7 @@ func CheckTokenRequest(claims map[string]any, r *http.Request, body []byte, stre
 
 const errMalformed = wire.Refused("signature_malformed")
 
-func (c TokenConfig) verify(ctx context.Context, token string, m *message, body []byte) (*Identity, error) {
+func (v *Verifier) verifyToken(ctx context.Context, token string, m *message, body []byte) (*Identity, error) {
 	parts := strings.Split(token, ".")
 	if token == "" {
 		return nil, wire.Refused("signature_missing")
@@ -58,6 +46,10 @@ func (c TokenConfig) verify(ctx context.Context, token string, m *message, body 
 		Req           map[string]any
 	}
 	err := json.Unmarshal(wire.DecodeURL(parts[1]), &t)
+	isBound, longest := payload.has("req"), int64(300)
+	if isBound {
+		longest = 60
+	}
 	switch {
 	case header == nil || payload == nil:
 		return nil, errMalformed
@@ -65,38 +57,27 @@ func (c TokenConfig) verify(ctx context.Context, token string, m *message, body 
 		return nil, wire.Refused("algorithm_mismatch")
 	case header["typ"] != "JWT" || header.has("crit"): // RFC 7515 section 4.1.11: extensions that must be known.
 		return nil, wire.Refused("tag_mismatch")
-	case payload["iss"] != c.Issuer || payload["aud"] != c.Audience:
+	case payload["iss"] != v.config.TokenIssuer || payload["aud"] != v.config.Audience:
 		return nil, wire.Refused("audience_mismatch")
-	case err != nil || min(t.Iat, t.Nbf, t.Exp) <= 0 || payload.has("req") && !wire.IsNonce(t.Jti):
+	case err != nil || min(t.Iat, t.Nbf, t.Exp) <= 0 || isBound && !wire.IsNonce(t.Jti):
 		return nil, errMalformed
-	}
-	longest := 300 * time.Second
-	if payload.has("req") {
-		longest = time.Minute
-	}
-	v, err := New(Config{
-		Audience: c.Audience, Keys: c.Keys, Replay: c.Replay, Tolerance: c.Tolerance, MaxLifetime: longest, Now: c.Now,
-	})
-	if err != nil {
-		return nil, err
 	}
 	kid, _ := header["kid"].(string)
 	m.params = &wire.Params{
 		Created: max(t.Iat, t.Nbf), Expires: t.Exp, Nonce: "jti:" + t.Jti, // No nonce has a colon.
 		KeyID: kid, Algorithm: "ES256", Signature: wire.DecodeURL(parts[2]),
 	}
-	if err := m.params.CheckTimes(v.config.Now().Unix(), v.tolerance, v.maxLifetime); err != nil {
+	if err := m.params.CheckTimes(v.config.Now().Unix(), v.tolerance, longest); err != nil {
 		return nil, err
 	}
 	if err := v.checkSignature(ctx, m.params, []byte(parts[0]+"."+parts[1])); err != nil {
 		return nil, err
 	}
-	h, err := wire.ReadHeaders(m.lines)
-	if err != nil {
+	if m.headers, err = wire.ReadHeaders(m.lines); err != nil {
 		return nil, err
 	}
-	id, err := identityOf(payload, h["x-request-id"])
-	if err != nil || !payload.has("req") {
+	id, err := identityOf(payload, m.headers["x-request-id"])
+	if err != nil || !isBound {
 		return id, err
 	}
 	if err := m.checkRequest(t.Req, body); err != nil {

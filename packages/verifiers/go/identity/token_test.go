@@ -37,7 +37,7 @@ type tokenVector struct {
 	Refused         string
 }
 
-func tokenVectors(t *testing.T) (TokenConfig, []tokenVector) {
+func tokenVectors(t *testing.T) (Config, []tokenVector) {
 	t.Helper()
 	var file struct {
 		Verifier struct {
@@ -55,8 +55,8 @@ func tokenVectors(t *testing.T) (TokenConfig, []tokenVector) {
 	if len(file.Vectors) != 50 {
 		t.Fatalf("%d vectors", len(file.Vectors))
 	}
-	return TokenConfig{
-		Issuer: file.Verifier.Issuer, Audience: file.Verifier.Audience, Keys: keys,
+	return Config{
+		TokenIssuer: file.Verifier.Issuer, Audience: file.Verifier.Audience, Keys: keys,
 		Tolerance: time.Duration(file.Verifier.ToleranceSec) * time.Second,
 	}, file.Vectors
 }
@@ -71,8 +71,9 @@ func TestIdentityTokenVectors(t *testing.T) {
 		t.Run(v.Name, func(t *testing.T) {
 			config := base
 			config.Replay, config.Now = newMemoryReplay(0), func() time.Time { return time.Unix(v.Now, 0) }
+			verifier := newVerifier(t, config)
 			deliver := func(d tokenDelivery) (*Identity, error) {
-				return config.verify(context.Background(), d.Token, v.message(d.Request), d.Request.BodyBase64)
+				return verifier.verifyToken(context.Background(), d.Token, v.message(d.Request), d.Request.BodyBase64)
 			}
 			for _, before := range v.Before {
 				_, _ = deliver(before)
@@ -183,24 +184,33 @@ func tokenHeader() map[string]any {
 	return map[string]any{"alg": "ES256", "typ": "JWT", "kid": "key-1"}
 }
 
-func tokenConfig(t *testing.T) TokenConfig {
-	return TokenConfig{
-		Issuer: "https://gateway.test/orders", Audience: "orders", Keys: keysOf(t, tokenEntry()),
+func newVerifier(t *testing.T, config Config) *Verifier {
+	t.Helper()
+	verifier, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return verifier
+}
+
+func tokenConfig(t *testing.T) Config {
+	return Config{
+		TokenIssuer: "https://gateway.test/orders", Audience: "orders", Keys: keysOf(t, tokenEntry()),
 		Replay: newMemoryReplay(0), Now: func() time.Time { return time.Unix(tokenNow, 0) },
 	}
 }
 
 func TestANonceAndAJTIInOneMemoryAreDifferent(t *testing.T) {
 	config, token := tokenConfig(t), signedToken(t, tokenHeader(), claims())
-	r := httptest.NewRequest("GET", "/orders?a=b", nil)
+	verifier, r := newVerifier(t, config), httptest.NewRequest("GET", "/orders?a=b", nil)
 	nonce := Claim{Audience: "orders", Nonce: "AAECAwQFBgcICQoLDA0ODw", Created: tokenNow, KeepUntil: tokenNow + 45, Now: tokenNow}
 	if err := config.Replay.Claim(r.Context(), nonce); err != nil {
 		t.Fatal(err)
 	}
-	if id, err := VerifyIdentityToken(token, r, nil, config); err != nil || id.User.ID != "u-1" || !wire.IsUUIDv7(id.RequestID) {
+	if id, err := verifier.VerifyIdentityToken(token, r, nil); err != nil || id.User.ID != "u-1" || !wire.IsUUIDv7(id.RequestID) {
 		t.Fatal(id, err)
 	}
-	if _, err := VerifyIdentityToken(token, r, nil, config); err != ErrReplayed {
+	if _, err := verifier.VerifyIdentityToken(token, r, nil); err != ErrReplayed {
 		t.Fatal(err)
 	}
 	nonce.Nonce = "jti:" + nonce.Nonce
@@ -208,7 +218,7 @@ func TestANonceAndAJTIInOneMemoryAreDifferent(t *testing.T) {
 		t.Fatal(err)
 	}
 	config.Replay = newMemoryReplay(tokenNow + 1)
-	if _, err := VerifyIdentityToken(token, r, nil, config); err != ErrCreatedBeforeStart {
+	if _, err := newVerifier(t, config).VerifyIdentityToken(token, r, nil); err != ErrCreatedBeforeStart {
 		t.Fatal(err)
 	}
 }
@@ -227,7 +237,7 @@ func TestOtherFormsOfATokenAreRefused(t *testing.T) {
 		signedToken(t, with(tokenHeader(), "crit", []string{"x"}), claims()):          "tag_mismatch",
 		signedToken(t, with(tokenHeader(), "kid", 7), claims()):                       "key_unknown",
 	} {
-		_, err := VerifyIdentityToken(text, httptest.NewRequest("GET", "/orders?a=b", nil), nil, config)
+		_, err := newVerifier(t, config).VerifyIdentityToken(text, httptest.NewRequest("GET", "/orders?a=b", nil), nil)
 		if err != RefusedError(reason) {
 			t.Errorf("%.60s: got %v, expected %s", text, err, reason)
 		}
@@ -245,7 +255,7 @@ func TestClaimsOfAnotherFormAreRefused(t *testing.T) {
 		{"scope", []string{"a"}}, {"jkt", "short"}, {"jti", "short"}, {"jti", []string{"a"}}, {"req", nil}, {"req", "GET"},
 	} {
 		token := signedToken(t, tokenHeader(), with(claims(), each.name, each.value))
-		_, err := VerifyIdentityToken(token, httptest.NewRequest("GET", "/orders?a=b", nil), nil, tokenConfig(t))
+		_, err := newVerifier(t, tokenConfig(t)).VerifyIdentityToken(token, httptest.NewRequest("GET", "/orders?a=b", nil), nil)
 		if refused := RefusedError(""); !errors.As(err, &refused) {
 			t.Errorf("%s %v: %v", each.name, each.value, err)
 		}
@@ -262,7 +272,7 @@ func TestOtherKeysAreNotUsedForTokens(t *testing.T) {
 	} {
 		config.Keys = keysOf(t, other, beside)
 		token := signedToken(t, tokenHeader(), claims())
-		_, err := VerifyIdentityToken(token, httptest.NewRequest("GET", "/orders?a=b", nil), nil, config)
+		_, err := newVerifier(t, config).VerifyIdentityToken(token, httptest.NewRequest("GET", "/orders?a=b", nil), nil)
 		if err != RefusedError("key_unknown") {
 			t.Errorf("%v: %v", other, err)
 		}
@@ -293,7 +303,7 @@ func TestKeysForTokensAreFetched(t *testing.T) {
 		r.Header.Set("Content-Type", "application/json")
 		sum := sha256.Sum256([]byte("{}"))
 		req := map[string]any{"m": "POST", "t": "/orders", "c": "application/json", "d": encode(sum)}
-		_, err = VerifyIdentityToken(signedToken(t, tokenHeader(), with(claims(), "req", req)), r, []byte("{}"), config)
+		_, err = newVerifier(t, config).VerifyIdentityToken(signedToken(t, tokenHeader(), with(claims(), "req", req)), r, []byte("{}"))
 		if checked := CheckTokenRequest(map[string]any{"req": req}, r, []byte("{}"), nil); checked != nil {
 			t.Error(checked)
 		}

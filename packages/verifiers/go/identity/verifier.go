@@ -23,6 +23,9 @@ type Config struct {
 	Audience string
 	// Keys are the gateway's public keys: [RemoteKeys], or a [KeySet].
 	Keys KeySource
+	// TokenIssuer is identity.issuer of gateway.yaml, a slash, and Audience, for [Verifier.VerifyIdentityToken]. Keys are
+	// then those of [ParseTokenKeySet], or [RemoteKeys] with Tokens, and the verifier verifies tokens alone.
+	TokenIssuer string
 	// Secrets are those that the gateway shares with this service alone, 32 bytes or more: the current one and, during
 	// a rotation, the next.
 	Secrets [][]byte

@@ -15,7 +15,7 @@ from countersign_identity import (
     NonceClaim,
     RequestHead,
     StaticKeys,
-    TokenOptions,
+    Verifier,
     averify_identity_token,
     check_token_request,
     verify_identity_token,
@@ -56,12 +56,11 @@ CLAIMS = {
 }
 
 
-def options(keys=None, replay=None):
+def verifier(keys=None, replay=None):
     keys = keys or StaticKeys({"keys": [JWK]}, algorithm="ES256")
     replay = replay or MemoryReplay(clock=lambda: 0)
-    return TokenOptions(
-        issuer="https://gateway.test/orders", audience="orders", keys=keys, replay=replay, clock=lambda: NOW
-    )
+    issuer = "https://gateway.test/orders"
+    return Verifier(token_issuer=issuer, audience="orders", keys=keys, replay=replay, clock=lambda: NOW)
 
 
 def token_of(claims=CLAIMS, header=None):
@@ -74,8 +73,8 @@ def token_of(claims=CLAIMS, header=None):
 def verdict_on(vector, verify):
     with vectors.published_keys_allowed():
         keys = StaticKeys(FILE["jwks"], algorithm="ES256")
-    settings = TokenOptions(
-        issuer=FILE["verifier"]["issuer"],
+    settings = Verifier(
+        token_issuer=FILE["verifier"]["issuer"],
         audience=FILE["verifier"]["audience"],
         tolerance_sec=FILE["verifier"]["tolerance_sec"],
         keys=keys,
@@ -139,15 +138,15 @@ def test_a_library_decides_as_the_vector_says(vector):
 def test_a_nonce_and_a_jti_in_one_memory_are_different():
     replay = MemoryReplay(clock=lambda: 0)
     assert replay.claim(NonceClaim("orders", CLAIMS["jti"], NOW, NOW + 45, NOW)) == "fresh"
-    assert verify_identity_token(token_of(), HEAD, options(replay=replay)).user_id == "u-1"
+    assert verify_identity_token(token_of(), HEAD, verifier(replay=replay)).user_id == "u-1"
     with pytest.raises(IdentityRefused, match="replayed"):
-        verify_identity_token(token_of(), HEAD, options(replay=replay))
+        verify_identity_token(token_of(), HEAD, verifier(replay=replay))
     assert replay.claim(NonceClaim("orders", f"jti:{CLAIMS['jti']}", NOW, NOW + 45, NOW)) == "replayed"
 
 
 def test_a_token_from_before_the_memory_began_is_refused():
     with pytest.raises(IdentityRefused, match="created_before_start"):
-        verify_identity_token(token_of(), HEAD, options(replay=MemoryReplay(clock=lambda: NOW)))
+        verify_identity_token(token_of(), HEAD, verifier(replay=MemoryReplay(clock=lambda: NOW)))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +165,7 @@ def test_a_token_from_before_the_memory_began_is_refused():
 )
 def test_another_form_of_a_token_is_refused(token, reason):
     with pytest.raises(IdentityRefused) as refusal:
-        verify_identity_token(token, HEAD, options())
+        verify_identity_token(token, HEAD, verifier())
     assert refusal.value.reason == reason
 
 
@@ -199,7 +198,7 @@ def test_another_form_of_a_token_is_refused(token, reason):
 )
 def test_a_claim_of_another_form_is_refused(name, value):
     with pytest.raises(IdentityRefused):
-        verify_identity_token(token_of({**CLAIMS, name: value}), HEAD, options())
+        verify_identity_token(token_of({**CLAIMS, name: value}), HEAD, verifier())
 
 
 P384 = ec.generate_private_key(ec.SECP384R1()).public_key().public_numbers()
@@ -219,26 +218,26 @@ P384 = ec.generate_private_key(ec.SECP384R1()).public_key().public_numbers()
 )
 def test_an_entry_that_is_no_key_for_es256_is_not_used(entry):
     with pytest.raises(IdentityRefused, match="key_unknown"):
-        verify_identity_token(token_of(), HEAD, options(StaticKeys({"keys": [entry]}, algorithm="ES256")))
+        verify_identity_token(token_of(), HEAD, verifier(StaticKeys({"keys": [entry]}, algorithm="ES256")))
 
 
 def test_a_key_set_for_headers_has_no_keys_for_tokens():
     with pytest.raises(IdentityRefused, match="key_unknown"):
-        verify_identity_token(token_of(), HEAD, options(StaticKeys({"keys": [JWK]})))
+        verify_identity_token(token_of(), HEAD, verifier(StaticKeys({"keys": [JWK]})))
     with pytest.raises(IdentityRefused, match="key_unknown"):
         with_published = StaticKeys(FILE["jwks"], algorithm="ES256")
         header = {"alg": "ES256", "typ": "JWT", "kid": "vectors-token-1"}
-        verify_identity_token(token_of(header=header), HEAD, options(with_published))
+        verify_identity_token(token_of(header=header), HEAD, verifier(with_published))
 
 
 def test_the_keys_are_fetched():
     with KeyServer().running() as server:
         keys = GatewayKeys(server.url, algorithm="ES256")
         with pytest.raises(IdentityUnavailable):
-            verify_identity_token(token_of(), HEAD, options(keys))
+            verify_identity_token(token_of(), HEAD, verifier(keys))
         server.document = {"keys": [JWK]}
         keys = GatewayKeys(server.url, algorithm="ES256")
-        assert verify_identity_token(token_of(), HEAD, options(keys)).claims == {}
+        assert verify_identity_token(token_of(), HEAD, verifier(keys)).claims == {}
 
 
 def test_the_digest_is_that_of_the_bytes():

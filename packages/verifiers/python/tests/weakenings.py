@@ -92,7 +92,7 @@ WEAKENINGS: list[Weakening] = [
     (VERIFIER, CLAIM, CLAIM.replace("given.nonce,", "given.nonce.lower(),")),
     (VERIFIER, CLAIM, CLAIM.replace("given.nonce,", "given.nonce[:16],")),
     (VERIFIER, CLAIM, CLAIM.replace("given.nonce,", 'given.nonce + headers["x-request-id"],')),
-    (VERIFIER, CLAIM, CLAIM.replace("given.nonce,", "given.nonce + signed.head.target,")),
+    (VERIFIER, CLAIM, CLAIM.replace("given.nonce,", "given.nonce + head.target,")),
     (REPLAY, "if key in self._live:", "if False:"),
     (REPLAY, "if claim.created < self.starts_at:", "if False:"),
     (REPLAY, "if claim.created < self.starts_at:", "if claim.created <= self.starts_at:"),
@@ -187,7 +187,7 @@ WEAKENINGS: list[Weakening] = [
     (JWKS, "u < _PRIME and", ""),
     (JWKS, "u not in _LOW_ORDER and", ""),
     (JWKS, ' and jwk.get("kid") == thumbprint(str(jwk["x"]))', ""),
-    (RFC9421, "return raw if base64url(raw) == text else None", "return raw"),
+    (RFC9421, 'return raw if base64url(raw) == text else b""', "return raw"),
     (KEYS, "return None if keyid in self.parsed.kids else", "return"),
     (
         AGREEMENT,

@@ -124,7 +124,6 @@ const forOperator = [
   `create policy ${operator}_renumber on memberships to ${operator} ${only('true')}`,
 ];
 
-/** Tenants, people, passwords and memberships. */
 export const accountTables = [
   ...[tenants, users, credentials, memberships],
   ...[forLogin, forIssuing, forOneself, forAccounts, forCourier, forOperator],

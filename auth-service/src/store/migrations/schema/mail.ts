@@ -118,5 +118,4 @@ const outbox = [
   `create policy ${upkeep}_parked on outbox to ${upkeep} using (parked_at < clock_timestamp() - interval '30 days')`,
 ];
 
-/** Registrations, invitations, emailed tokens, and the outbox. */
 export const mailTables = [...registrations, ...invitations, ...mailedTokens, ...outbox];

@@ -5,7 +5,6 @@ import { only } from '../policies.ts';
 const { app, self, factors, keys, operator } = roles;
 const own = only(`user_id = ${currentUser}`);
 
-/** Authenticator secrets and recovery codes. */
 export const secondFactorTables = [
   // The secret is encrypted with the master key, so that this table is not enough to compute codes.
   `create table totp (

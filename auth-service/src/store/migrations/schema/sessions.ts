@@ -101,5 +101,4 @@ const loginAttempts = [
   `create policy ${upkeep}_expired on login_attempts to ${upkeep} using (window_ends_at < clock_timestamp())`,
 ];
 
-/** Sessions, unfinished logins, and failed attempts. */
 export const sessionTables = [...sessions, ...oneTimeTokens, ...loginAttempts];

@@ -160,5 +160,4 @@ const watchers = [
   `grant select, delete on watchers to ${eraserRole}`,
 ];
 
-/** Complaints, their search terms, comments, history and watchers. */
 export const complaintTables = [...complaints, ...terms, ...comments, ...history, ...watchers];

@@ -164,5 +164,4 @@ const mailOutbox = [
   `grant select, delete on mail_outbox to ${eraserRole}`,
 ];
 
-/** Stored responses, events, webhooks and emails. */
 export const deliveryTables = [...idempotencyKeys, ...events, ...webhooks, ...webhookDeliveries, ...mailOutbox];

@@ -4,7 +4,6 @@ import { isAdmin, restrictRequests } from '../policies.ts';
 
 const waiting = `kind = 'person' and finished_at is null and cancelled_at is null`;
 
-/** Retention policies, and a record of erasures. */
 export const erasureTables = [
   // Without a row, complaints are kept, and erasing a person removes their texts.
   `create table retention_policies (

@@ -4,7 +4,6 @@ import { isKnown, restrictRequests } from '../policies.ts';
 
 /** Complaint counts, which requests keep up to date. */
 export const statisticsTables = [
-  // Complaints by category and status.
   `create table statistics_by_status (
      tenant_id text not null check (tenant_id <> ''),
      category_id uuid not null,

@@ -15,7 +15,6 @@ from .identity import IdentityContext as IdentityContext
 from .identity import ServiceIdentity as ServiceIdentity
 from .identity import UserClaims as UserClaims
 from .identity import UserIdentity as UserIdentity
-from .identity_token import TokenOptions as TokenOptions
 from .identity_token import averify_identity_token as averify_identity_token
 from .identity_token import check_token_request as check_token_request
 from .identity_token import verify_identity_token as verify_identity_token

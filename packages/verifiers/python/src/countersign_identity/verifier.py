@@ -54,7 +54,8 @@ class Verifier:
     Its methods raise IdentityRefused and IdentityUnavailable. Those whose names begin with `a` are for asyncio.
 
     `agreement`: the keys for `algorithm: agreed` in gateway.yaml. `memory` is for a service with one process, and the
-    path of a directory for several.
+    path of a directory for several. `token_issuer` is for verify_identity_token: `identity.issuer` of gateway.yaml, a
+    slash, and the audience. `keys` are then those for ES256.
     """
 
     audience: str
@@ -63,6 +64,7 @@ class Verifier:
     agreement: AgreementKeys | str | None = None
     tolerance_sec: int = 5
     max_lifetime_sec: int = 60
+    token_issuer: str = ""
     clock: Callable[[], float] = time.time
     agreement_keys: AgreementKeys | None = field(default=None, init=False, repr=False)
     _agreed: dict[str, rfc9421.HmacKey] = field(default_factory=dict, init=False, repr=False)
@@ -113,7 +115,8 @@ class Verifier:
         if headers["x-identity-audience"] != self.audience:
             raise IdentityRefused("audience_mismatch")
         rfc9421.check_lifetime(given, int(self.clock()), self.tolerance_sec, self.max_lifetime_sec)
-        check_cover(head, headers, has_body=announces_body(headers))
+        has_digest = "content-digest" in headers
+        check_cover(head, headers, has_digest=has_digest, has_body=announces_body(headers))
         key = yield from self._find_key(given.keyid)
         base = rfc9421.signature_base(target, [(name, headers[name]) for name in covered], given.raw)
         rfc9421.check_signature(key, given, base, signature)
@@ -133,13 +136,18 @@ class Verifier:
         return self._agreed[keyid]
 
     def _claim(self, signed: SignedHead, body: bytes) -> NonceClaim:
-        headers, given, now = signed.headers, signed.given, int(self.clock())
+        headers, has_digest = signed.headers, "content-digest" in signed.headers
         if body:
-            check_cover(signed.head, headers, has_body=True)
-        if "content-digest" in headers and headers["content-digest"] != rfc9421.content_digest(body):
+            check_cover(signed.head, headers, has_digest=has_digest, has_body=True)
+        if has_digest and headers["content-digest"] != rfc9421.content_digest(body):
             raise IdentityRefused("content_digest_mismatch")
+        return self.nonce_claim(signed.head, headers, signed.given)
+
+    def nonce_claim(self, head: RequestHead, headers: Headers, given: rfc9421.SignatureInput) -> NonceClaim:
+        """Row 11, and the nonce to claim once everything else is checked."""
+        now = int(self.clock())
         rfc9421.check_lifetime(given, now, self.tolerance_sec, self.max_lifetime_sec)
-        is_read = signed.head.method in READ_METHODS and "upgrade" not in headers
+        is_read = head.method in READ_METHODS and "upgrade" not in headers
         keep_until = given.expires + 3 * self.tolerance_sec
         return NonceClaim(self.audience, given.nonce, given.created, keep_until, now, is_read)
 
@@ -154,8 +162,8 @@ def announces_body(headers: Headers) -> bool:
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
-def check_cover(head: RequestHead, headers: Headers, *, has_body: bool) -> None:
-    if "content-digest" in headers:
+def check_cover(head: RequestHead, headers: Headers, *, has_digest: bool, has_body: bool) -> None:
+    if has_digest:
         # The digest covers the encoded bytes, but not the name of the encoding.
         if has_body and headers.get("content-encoding", "identity").lower() != "identity":
             raise IdentityRefused("header_malformed", "content-encoding")

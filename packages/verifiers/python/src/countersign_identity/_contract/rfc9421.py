@@ -32,7 +32,6 @@ _QUERY = re.compile(r"(?:\?[A-Za-z0-9._~!$&()*+,;=:@/?\[\]%-]*)?")
 # Servlet containers drop a path parameter before they resolve dots, and URL parsers read %2e as a dot.
 _DOT_SEGMENT = re.compile(r"\A/(?:;|%3[bB])|/(?:\.|%2[eE]){1,2}(?:/|;|%3[bB]|\Z)")
 _MAX_TARGET = 16_384
-_BASE64URL_32 = re.compile(r"[A-Za-z0-9_-]{43}")
 is_nonce = re.compile(r"[A-Za-z0-9_-]{16,64}").fullmatch
 
 
@@ -188,9 +187,15 @@ def base64url(raw: bytes) -> str:
     return urlsafe_b64encode(raw).decode().rstrip("=")
 
 
+def bytes_of(text: str) -> bytes:
+    """Return the bytes of canonical base64url without padding. Another form has none."""
+    try:
+        raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        return b""
+    return raw if base64url(raw) == text else b""
+
+
 def bytes32(text: object) -> bytes | None:
-    """Return the 32 bytes of canonical base64url without padding, or None."""
-    if not isinstance(text, str) or _BASE64URL_32.fullmatch(text) is None:
-        return None
-    raw = urlsafe_b64decode(text + "=")
-    return raw if base64url(raw) == text else None
+    raw = bytes_of(text) if isinstance(text, str) else b""
+    return raw if len(raw) == 32 else None

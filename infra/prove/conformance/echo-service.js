@@ -1,3 +1,10 @@
+import { createVerifier, gatewayKeys, memoryReplay } from '@countersign/identity';
+
+const keys = gatewayKeys({ url: process.env.GATEWAY_KEYS_URL ?? 'http://127.0.0.1:8090/.well-known/jwks.json' });
+keys.start();
+
+export const verifier = createVerifier({ audience: 'my-service', keys, replay: memoryReplay() });
+
 /** An identity as the vectors write it: the same members, in snake_case. */
 export const identityJson = (value) => {
   if (Array.isArray(value) || typeof value !== 'object') return value;

@@ -65,7 +65,7 @@ describe('countersign', () => {
     const { code, err } = await run('start');
     expect(code).toBe(2);
     expect(err).toBe(
-      'countersign: unknown command "start"; known: init, serve, check, test, explain, token, schema, keys, integrate, conformance',
+      'countersign: unknown command "start"; known: init, serve, check, test, explain, token, revoke, schema, keys, integrate, conformance',
     );
   });
 

@@ -8,6 +8,7 @@ import { explain } from './explain-command.ts';
 import { init } from './init.ts';
 import { integrate } from './integrate.ts';
 import { keys } from './keys.ts';
+import { revoke } from './revoke.ts';
 import { serve } from './serve.ts';
 import { test } from './test-command.ts';
 import { token } from './token.ts';
@@ -23,13 +24,25 @@ const schema: Command = {
   },
 };
 
-const commands: readonly Command[] = [init, serve, check, test, explain, token, schema, keys, integrate, conformance];
+const commands: readonly Command[] = [
+  init,
+  serve,
+  check,
+  test,
+  explain,
+  token,
+  schema,
+  keys,
+  integrate,
+  conformance,
+  revoke,
+];
 
 /**
  * Runs one command line.
  *
  * @param args The arguments after `countersign`.
- * @returns The exit code: 0 for success, 1 for a problem that was shown, 2 for an invalid command line.
+ * @returns The exit code: 0 for success, 1 for a problem that was shown, 2 for an invalid command line, 3 if `revoke` reached no gateway.
  */
 export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
   const [name, ...rest] = args;

@@ -25,11 +25,16 @@ export function readSecrets(
 ) {
   const files: FileRead[] = [];
   const reader = { source, directory, owners: new Map<string, string>(), files, refuse };
-  const events = issuers.flatMap(({ name, events: { sharedSignals } = {} }, index) => {
-    if (sharedSignals === undefined || name === undefined) return [];
-    const path = ['issuers', index, 'events', 'sharedSignals'];
-    const place = { path, owner: `events of ${name}`, needs: 'secret', given: sharedSignals } as const;
-    return [[name, readAll(place, ['secret', 'previousSecret'], reader)] as const];
+  const events = issuers.flatMap(({ name, events: parts }, index) => {
+    const readPart = (key: 'sharedSignals' | 'revoke') => {
+      const given = parts?.[key];
+      if (given === undefined) return [];
+      const path = ['issuers', index, 'events', key];
+      const owner = key === 'sharedSignals' ? `events of ${name}` : `${key} of ${name}`;
+      return readAll({ path, owner, needs: 'secret', given }, ['secret', 'previousSecret'], reader);
+    };
+    if (parts === undefined || name === undefined) return [];
+    return [[name, { sharedSignals: readPart('sharedSignals'), revoke: readPart('revoke') }] as const];
   });
   return {
     identities: new Map(

@@ -6,7 +6,7 @@ import type { Refuse } from './cross-checks.ts';
 export function checkEvents(issuer: IssuerPieces, refuse: Refuse): void {
   const { name, provider, template, claims, revocations, events } = issuer;
   if (events === undefined) return;
-  const { backchannelLogout, sharedSignals: signals } = events;
+  const { audience, backchannelLogout, sharedSignals: signals, revoke } = events;
   if (name === undefined) {
     const message = '"name" is required with events: it is part of the URL that the provider calls';
     refuse([], message, { absent: 'name' });
@@ -15,8 +15,14 @@ export function checkEvents(issuer: IssuerPieces, refuse: Refuse): void {
     const message = 'cannot be combined with revocations: an issuer may have only one source';
     refuse(['events'], message, { other: ['revocations'] });
   }
-  if (!backchannelLogout && signals === undefined)
-    refuse(['events'], 'receives nothing: set backchannelLogout: true, or sharedSignals');
+  const hasTokens = backchannelLogout === true || signals !== undefined;
+  if (!hasTokens && revoke === undefined)
+    refuse(['events'], 'receives nothing: set backchannelLogout: true, sharedSignals or revoke');
+  if (hasTokens && audience === undefined) {
+    const message =
+      '"audience" is required with backchannelLogout and sharedSignals: what `aud` of their tokens contains';
+    refuse(['events'], message, { absent: 'audience' });
+  }
   const userId = claims?.userId ?? presetOf(provider).claims.userId;
   const subject = events.subject ?? eventPresetOf(provider).subject;
   if (userId.length !== 1 || userId[0] !== subject) {
@@ -27,8 +33,9 @@ export function checkEvents(issuer: IssuerPieces, refuse: Refuse): void {
   if (values === 'any') {
     const message = 'needs a template with a list of values, because keys would otherwise be fetched for any issuer';
     refuse(['events'], message);
-  } else if (values !== undefined && values.length > 1 && (signals ?? events.subjectIssuer) !== undefined) {
-    const key = signals === undefined ? 'subjectIssuer' : 'sharedSignals';
-    refuse(['events', key], 'needs a separate entry for each template value, because each has its own transmitter');
+  } else if (values !== undefined && values.length > 1) {
+    const message = 'needs a separate entry for each template value, because each has its own transmitter';
+    for (const key of ['sharedSignals', 'subjectIssuer', 'revoke'] as const)
+      if (events[key] !== undefined) refuse(['events', key], message);
   }
 }

@@ -24,6 +24,7 @@ const problems = (parts: Parts, context: LoadContext = {}) =>
 const eventsOf = (parts: Parts) =>
   parseConfig(fileOf(parts), { file: '/etc/countersign/gateway.yaml', env }).issuers.map(({ events }) => events);
 
+const revokeCalls = `{ revoke: { secret: "\${SSF_SECRET}" } }`;
 const signals = `{ audience: gateway, sharedSignals: { secret: "\${SSF_SECRET}" } }`;
 const okta = 'provider: okta, issuer: https://acme.okta.test/oauth2/default, audience: api';
 
@@ -55,6 +56,10 @@ describe('events of an issuer', () => {
     });
   });
 
+  test('need no audience for revoke calls alone', () => {
+    expect(problems({ events: revokeCalls })).toEqual([]);
+  });
+
   test('are resolved for each template value', () => {
     const provider =
       'provider: keycloak, issuer: "https://sso.test/realms/{realm}", template: { realm: [a, b] }, audience: orders, claims: { tenantId: { fromIssuer: realm } }';
@@ -62,13 +67,20 @@ describe('events of an issuer', () => {
       'https://sso.test/realms/a',
       'https://sso.test/realms/b',
     ]);
-    expect(problems({ provider, events: signals })).toEqual([expect.stringContaining('each has its own transmitter')]);
+    for (const events of [signals, revokeCalls])
+      expect(problems({ provider, events })).toEqual([expect.stringContaining('each has its own transmitter')]);
   });
 
   test.each<readonly [string, Parts, string]>([
     ['without a name', { issuer: '' }, '"name" is required with events'],
     ['without a journal', { more: '' }, '"journal" is required with events'],
     ['without an audience', { events: '{ backchannelLogout: true }' }, 'audience'],
+    ['of a call without a secret', { events: '{ revoke: {} }' }, '"secret" or "secretFile" is required'],
+    [
+      'with one secret for two purposes',
+      { events: signals.replace(' }', `, previousSecret: "\${SSF_SECRET}" }`) },
+      'every secret must be different',
+    ],
     ['that receive nothing', { events: '{ audience: gateway }' }, 'receives nothing'],
     [
       'and a feed',
@@ -126,6 +138,6 @@ describe('events of an issuer', () => {
     const config = parseConfig(fileOf({ events: signals }), { file: '/etc/countersign/gateway.yaml', env });
     expect(config.redacted).not.toContain(secret);
     expect(JSON.stringify(config.issuers)).not.toContain(secret);
-    expect(config.eventSecrets.get('sso')).toEqual([new Uint8Array(Buffer.from(secret))]);
+    expect(config.eventSecrets.get('sso')?.sharedSignals).toEqual([new Uint8Array(Buffer.from(secret))]);
   });
 });

@@ -208,8 +208,8 @@ describe('a revoke call', () => {
 
     test('exits with 3 if nothing is there, and with 1 if it is no gateway', async () => {
       const [free = 0] = await freePorts(1);
-      const nobody = await revoke(['--user', 'u', '--timeout', '0.1'], `http://127.0.0.1:${free}`);
-      expect(nobody).toEqual({ code: 3, text: expect.stringContaining('ECONNREFUSED') });
+      const unreachable = await revoke(['--user', 'u', '--timeout', '0.1'], `http://127.0.0.1:${free}`);
+      expect(unreachable).toEqual({ code: 3, text: expect.stringContaining('ECONNREFUSED') });
       const server = createServer((_, response) => response.end('welcome'));
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
       const { port } = server.address() as { port: number };

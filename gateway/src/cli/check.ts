@@ -13,11 +13,13 @@ import {
   configOption,
   readServeSettings,
   type Terminal,
+  text,
   type Values,
   workersOf,
   workersOption,
 } from './command.ts';
 import { entryOf, formatOf, printReport, reportOptions } from './report.ts';
+import { printSample } from './sample.ts';
 
 const fetchTimeoutMs = 5_000;
 
@@ -30,6 +32,7 @@ export const check: Command = {
     workersOption,
     ['--services', 'ask each service for its key set, and name those that could use `algorithm: agreed`'],
     ['--routes', 'print each route with its rules, including the keys it inherits from groups'],
+    ['--sample FILE', 'show what a recorded webhook would end: an HTTP request with its headers and body'],
     ...reportOptions,
   ],
   run: checkGateway,
@@ -64,6 +67,8 @@ export async function checkGateway(
   });
   for (const line of [...presetLines(config.issuers), ...eventLines(config.issuers), ...tokens])
     terminal.out(terminal.paint('quiet', line));
+  const sample = text(values.sample);
+  if (sample !== undefined && !printSample(sample, config, terminal)) return 1;
   if (values.routes === true) for (const line of routeLines(config.routes)) terminal.out(line);
   return 0;
 }
@@ -149,6 +154,8 @@ function eventLines(issuers: readonly Issuer[]): readonly string[] {
   const paths = issuers.flatMap(({ name, events }) => [
     ...(events?.backchannelLogout ? [`/.well-known/countersign/backchannel-logout/${name}`] : []),
     ...(events?.sharedSignals ? [`/.well-known/countersign/events/${name}`] : []),
+    ...(events?.webhook ? [`/.well-known/countersign/webhook/${name}`] : []),
+    ...(events?.revoke ? [`/.well-known/countersign/revoke/${name}`] : []),
   ]);
   return [...new Set(paths)].map((path) => `  receives events at ${path}`);
 }

@@ -118,15 +118,15 @@ test.each([
   [['serve', '--log-fromat=text'], 'serve: unknown option --log-fromat; did you mean --log-format?'],
   [
     ['check', '--fast'],
-    'check: unknown option --fast; known: --config, --workers, --services, --routes, --json, --junit, --help',
+    'check: unknown option --fast; known: --config, --workers, --services, --routes, --sample, --json, --junit, --help',
   ],
   [
     ['check', '-x'],
-    'check: unknown option -x; known: --config, --workers, --services, --routes, --json, --junit, --help',
+    'check: unknown option -x; known: --config, --workers, --services, --routes, --sample, --json, --junit, --help',
   ],
   [
     ['check', '--constructor'],
-    'check: unknown option --constructor; known: --config, --workers, --services, --routes, --json, --junit, --help',
+    'check: unknown option --constructor; known: --config, --workers, --services, --routes, --sample, --json, --junit, --help',
   ],
   [['check', '--config'], 'check: --config needs a value'],
   [['check', '-c', '--workers', '2'], 'check: -c needs a value; if it begins with "-", write --config=VALUE'],

@@ -31,11 +31,11 @@ const commands: readonly Command[] = [
   test,
   explain,
   token,
+  revoke,
   schema,
   keys,
   integrate,
   conformance,
-  revoke,
 ];
 
 /**

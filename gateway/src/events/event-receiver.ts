@@ -20,7 +20,7 @@ type ReceiverOptions = Readonly<{
   issuers: readonly EventIssuer[];
   /** The transmitter's keys. If undefined, the issuer's keys are used. */
   transmitterKeys: KeySet | undefined;
-  secrets: Readonly<{ sharedSignals: readonly Uint8Array[]; revoke: readonly Uint8Array[] }>;
+  secrets: Readonly<Record<'sharedSignals' | 'webhook' | 'revoke', readonly Uint8Array[]>>;
   nowMs(): number;
 }>;
 

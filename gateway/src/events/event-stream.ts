@@ -167,6 +167,8 @@ export class EventStream {
       if (seen.contentOf(origin.jti) !== origin.content) throw new AppError('event_id_reused');
       return 'repeated';
     }
+    // Without new entries, nothing else removes the expired ones.
+    if (this.revocations.size + ends.length >= this.#maxHeld) this.revocations.stage([], this.#deps.nowMs());
     if (this.#config.onOverflow === 'refuse' && this.revocations.size >= this.#maxHeld) {
       throw new AppError('events_unavailable', { detail: { alarm: 'too_many_revocations' } });
     }

@@ -17,14 +17,15 @@ export type FindEventEndpoint = (
 const receives = {
   'backchannel-logout': 'receiveLogoutToken',
   events: 'receiveSecurityEventToken',
+  webhook: 'receiveWebhook',
   revoke: 'receiveCall',
 } as const satisfies Readonly<Record<string, keyof EventReceiver>>;
 
-const path = /^\/\.well-known\/countersign\/(backchannel-logout|events|revoke)\/([a-z][a-z0-9-]{0,62})$/;
+const path = /^\/\.well-known\/countersign\/(backchannel-logout|events|webhook|revoke)\/([a-z][a-z0-9-]{0,62})$/;
 
 /**
  * The endpoints that providers and your own code call: OpenID back-channel logout, push delivery of Security Event
- * Tokens (RFC 8935), and revoke calls. The first two check what needs no key first, and count only failures
+ * Tokens (RFC 8935), webhooks, and revoke calls. The first two check what needs no key first, and count only failures
  * against an address.
  */
 export function createEventEndpoints({
@@ -72,7 +73,7 @@ export function createEventEndpoints({
 
   /** Without a limit by address, because other customers of a provider can send from the same address. */
   async function deliver(
-    receive: NonNullable<EventReceiver['receiveCall']>,
+    receive: NonNullable<EventReceiver['receiveCall' | 'receiveWebhook']>,
     request: IncomingMessage,
     record: RequestRecord,
   ) {
@@ -99,11 +100,13 @@ export function createEventEndpoints({
     record: RequestRecord,
     begin: () => void,
   ): Promise<signals.PushAnswer> {
-    if (endpoint === 'revoke' && receiver.receiveCall !== undefined) {
+    const receive =
+      endpoint === 'webhook' ? receiver.receiveWebhook : endpoint === 'revoke' ? receiver.receiveCall : undefined;
+    if (receive !== undefined) {
       begin();
-      const result = await deliver(receiver.receiveCall, request, record);
-      const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' };
-      return { status: 200, headers, body: JSON.stringify({ result }) };
+      const result = await deliver(receive, request, record);
+      // Providers expect 200, also for an event that ends nothing. Only our own call tells which it was.
+      return endpoint === 'webhook' ? signals.logoutAccepted : json({ result });
     }
     const waitSec = throttle.waitSec(addressKey(record.address ?? ''));
     // Other clients at the transmitter's address must not lock it out, so the secret bypasses the throttle.
@@ -120,6 +123,11 @@ export function createEventEndpoints({
     if (receiver === undefined || receiver[receives[endpoint as keyof typeof receives]] === undefined) return undefined;
     return async (request, response, record) => {
       try {
+        const { challenge } = receiver;
+        if (endpoint === 'webhook' && request.method === 'GET' && challenge) {
+          send(answerChallenge(challenge, request), request, response);
+          return;
+        }
         if (request.method !== 'POST') throw new AppError('method_not_allowed', { headers: { allow: 'POST' } });
         const forwarded = request.headersDistinct['x-forwarded-for'] ?? [];
         record.address = clientAddress(request.socket.remoteAddress ?? '', forwarded);
@@ -131,6 +139,27 @@ export function createEventEndpoints({
     };
   };
 }
+
+/** Proves to a provider that this URL is its customer's. Requires the secret, or anyone could have a text sent back. */
+function answerChallenge(
+  { header, isAuthentic }: NonNullable<Exclude<EventReceiver['challenge'], ''>>,
+  request: IncomingMessage,
+): signals.PushAnswer {
+  if (!isAuthentic(single(request, 'authorization'))) throw new AppError('event_unauthenticated');
+  const verification = single(request, header) ?? '';
+  if (!/^[A-Za-z0-9_-]{1,256}$/.test(verification)) throw new AppError('invalid_request');
+  return json({ verification });
+}
+
+const json = (body: object): signals.PushAnswer => ({
+  status: 200,
+  headers: {
+    'content-type': 'application/json',
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  },
+  body: JSON.stringify(body),
+});
 
 function send({ status, headers, body }: signals.PushAnswer, request: IncomingMessage, response: ServerResponse): void {
   const length = { 'content-length': String(Buffer.byteLength(body)) };

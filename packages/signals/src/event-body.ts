@@ -58,7 +58,7 @@ export function readId(value: unknown): string | undefined {
 /** Like {@link readId}, for a session or a tenant. A space separates two ids in a revocation's name. */
 export function readPlainId(value: unknown): string | undefined {
   const id = readId(value);
-  if (id !== undefined && /[\s\p{C}]/u.test(id)) throw malformed('an id contains a space or a control character');
+  if (id !== undefined && /[\p{Z}\p{C}]/u.test(id)) throw malformed('an id contains a space or a control character');
   return id;
 }
 

@@ -26,3 +26,5 @@ export { SeenIds } from './seen-ids.ts';
 export { type LogPage, type LogRequest, SharedLog, type SharedLogOptions } from './shared-log.ts';
 export { EventTokenError, type EventTokenErrorCode } from './signed-token.ts';
 export { TenantQuotas, type TenantQuotasOptions } from './tenant-quotas.ts';
+export { type Conditions, readWebhook, type WebhookFormat } from './webhook-body.ts';
+export { type ProvedDelivery, proveWebhook, standardKey, type WebhookProof, webhookWindowMs } from './webhook-proof.ts';

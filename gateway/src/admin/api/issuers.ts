@@ -92,12 +92,12 @@ function describeIntrospection(
 }
 
 function describeEvents(events: NonNullable<Config['events']>, stream: EventStream) {
-  const { backchannelLogout, sharedSignals, revoke } = events;
+  const { backchannelLogout, sharedSignals, webhook, revoke } = events;
   const { lastEvent: last, counts, late, sinceMs, revocations } = stream;
   return {
     backchannel_logout: backchannelLogout,
     transmitter: sharedSignals?.transmitter ?? null,
-    webhook: null,
+    webhook: webhook?.format.name ?? null,
     revoke,
     since: timeOrNull(sinceMs),
     staleness_ms: revocations.stalenessMs() ?? null,

@@ -123,6 +123,49 @@ describe('events of an issuer', () => {
     expect(problems(parts)).toContainEqual(expect.stringContaining(expected));
   });
 
+  const hook = (format: string, more = '') => ({
+    events: `{ webhook: { format: ${format}, secret: "\${SSF_SECRET}"${more} } }`,
+  });
+  const own = (verify: string, ends: string, more = '') =>
+    hook(`{ verify: ${verify}, type: /type, ends: [${ends}]${more} }`);
+  const plain = '{ kind: hmac, header: X-Sig }';
+
+  test.each([
+    ['bearer', own('{ kind: bearer }', '{ type: [a], user: /u }', ', challenge: X-Challenge')],
+    ['an HMAC with a time', own('{ kind: hmac, header: X-Sig, time: seconds }', '{ type: [a], session: /s }')],
+    [
+      'an HMAC without',
+      own(plain, '{ type: [a], user: /u, tenant: /t, when: { /a~1b: null }, at: /at }', ', each: /events'),
+    ],
+    ...['workos', 'logto', 'zitadel', 'okta'].map((name) => [name, hook(name, ', where: { /hookId: a }')] as const),
+  ])('a webhook by %s is accepted, without an audience', (_name, parts) => {
+    expect(problems(parts)).toEqual([]);
+  });
+
+  test.each<readonly [string, Parts, string]>([
+    ['an unknown preset', hook('auth0'), 'must be'],
+    ['a secret of another form', hook('clerk'), 'must be of Standard Webhooks'],
+    ['no secret', { events: '{ webhook: { format: okta } }' }, '"secret" or "secretFile" is required'],
+    ['a secret in the file', { events: `{ webhook: { format: okta, secret: "${secret}" } }` }, 'from a variable'],
+    ['neither time nor window', own(plain, '{ type: [a], user: /u }'), '"at" is required'],
+    ['an HMAC in no header', own('{ kind: hmac }', '{ type: [a], user: /u, at: /at }'), '"header" is required'],
+    ['an unknown proof', own('{ kind: none }', '{ type: [a], user: /u }'), 'verify.kind'],
+    ['a challenge for everyone', own(plain, '{ type: [a], user: /u, at: /at }', ', challenge: X'), 'needs verify'],
+    ['no subject', own('{ kind: bearer }', '{ type: [a] }'), '"session" or "user" is required'],
+    ['a tenant alone', own('{ kind: bearer }', '{ type: [a], tenant: /t }'), '"session" or "user" is required'],
+    [
+      'a tenant of a session',
+      own('{ kind: bearer }', '{ type: [a], session: /s, user: /u, tenant: /t }'),
+      '"tenant" needs',
+    ],
+    ['a path that is no pointer', own('{ kind: bearer }', '{ type: [a], user: u }'), 'a JSON pointer'],
+    ['a pointer with a bad escape', own('{ kind: bearer }', '{ type: [a], user: /a~2 }'), 'a JSON pointer'],
+    ['an unknown key', own('{ kind: bearer }', '{ type: [a], user: /u, issuer: /iss }'), 'issuer'],
+    ['no ends', own('{ kind: bearer }', ''), 'ends'],
+  ])('a webhook with %s is refused', (_name, parts, expected) => {
+    expect(problems(parts).join('\n')).toContain(expected);
+  });
+
   test('of several workers need Redis', () => {
     expect(problems({}, { workers: 2 })).toEqual([expect.stringContaining('know only some events from sso')]);
     const redis = 'journal: /var/lib/countersign\nredis: redis://127.0.0.1:6379';

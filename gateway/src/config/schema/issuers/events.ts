@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { duration, secretKeys, text, unique } from '../values/scalars.ts';
 import { calledUrl, issuerIdentifier, keySource } from '../values/urls.ts';
 import { audience } from './issuer-values.ts';
+import { webhook } from './webhooks.ts';
 
 export const introspection = z
   .strictObject({
@@ -59,6 +60,7 @@ export const events = z
       .describe('`aud` of a logout token or Shared Signals event must contain one of these, such as a client id.'),
     backchannelLogout: z.boolean().default(false).describe('Whether to receive OpenID back-channel logout tokens.'),
     sharedSignals: sharedSignals.optional(),
+    webhook: webhook.optional(),
     revoke: revoke.optional(),
     subject: text
       .optional()
@@ -107,6 +109,7 @@ export function resolveEvents(part: EventsPart, { provider, issuer }: Owner, key
       timestamps: preset.timestamps,
       credentialChange: signals.credentialChange as readonly CredentialChange[],
     },
+    webhook: part.webhook && { format: part.webhook.format, where: part.webhook.where },
     revoke: part.revoke !== undefined,
     maxStalenessMs: part.maxStaleness,
     onStale: part.onStale,

@@ -43,7 +43,7 @@ describe('a revoke call', () => {
       ({ sub }: ReturnType<typeof fresh>) => ({ member: { tenant: 't-1', user: sub } }),
       [{ tenant_id: 't-2' }, { sub: 'other' }],
     ],
-  ])('ends %s, and nobody else, before it is answered', async (_name, subject, others) => {
+  ])('ends %s, and no other tokens, before it is answered', async (_name, subject, others) => {
     const own = fresh();
     const ended = await world.token(own);
     const kept = await Promise.all(others.map((other) => world.token({ ...own, ...other })));
@@ -97,7 +97,7 @@ describe('a revoke call', () => {
       'invalid_request',
     ],
     ['300 KiB', eventSecret, { id: 'x', user: 'x'.repeat(300 * 1024) }, 413, 'payload_too_large'],
-    ['a repeated name', eventSecret, '{"id":"x","user":"nobody","user":"victim"}', 400, 'invalid_request'],
+    ['a repeated name', eventSecret, '{"id":"x","user":"another","user":"victim"}', 400, 'invalid_request'],
   ])('with %s is refused, and ends nothing', async (_name, bearer, body, status, code) => {
     const token = await world.token({ sub: 'victim', sid: 'victim' });
     expect(await call(body, bearer)).toMatchObject({ status, body: { code } });
@@ -107,7 +107,7 @@ describe('a revoke call', () => {
 
   test('is served by POST on this listener alone, and only for an issuer that has it', async () => {
     const { public: open, admin, internal } = gateway.running.ports;
-    const body = JSON.stringify({ id: 'listener', user: 'nobody' });
+    const body = JSON.stringify({ id: 'listener', user: 'another' });
     const headers = { authorization: `Bearer ${eventSecret}` };
     expect((await fetch(`http://127.0.0.1:${open}${path}`, { headers })).status).toBe(405);
     for (const port of [admin, internal]) expect((await gateway.post(path, headers, body, port)).status).not.toBe(200);
@@ -169,9 +169,9 @@ describe('a revoke call', () => {
     test('takes the secret from a file, and exits with 1 if it is another', async () => {
       const file = join(world.home, 'secret');
       writeFileSync(file, `${eventSecret}\n`);
-      expect((await revoke(['--user', 'nobody', '--secret-file', file], undefined, {})).code).toBe(0);
+      expect((await revoke(['--user', 'another', '--secret-file', file], undefined, {})).code).toBe(0);
       writeFileSync(file, `${eventSecret}x`);
-      const refused = await revoke(['--user', 'nobody', '--secret-file', file], undefined, {});
+      const refused = await revoke(['--user', 'another', '--secret-file', file], undefined, {});
       expect(refused).toEqual({ code: 1, text: expect.stringContaining('401') });
       expect(refused.text).not.toContain(eventSecret);
     });

@@ -89,7 +89,7 @@ describe('webhooks of two issuers', () => {
     expect(await gateway.ask(next)).toEqual(revoked);
   });
 
-  test("neither ends the tokens of the other, whatever it says and whoever's secret it has", async () => {
+  test('neither ends the tokens of the other, with any body and either secret', async () => {
     const own = fresh();
     const [a, b] = [await token('a', own), await token('b', own)];
     const data = { user: own.sub, tenant: 't-b', issuer: 'https://b.test' };

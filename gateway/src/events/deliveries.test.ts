@@ -37,7 +37,7 @@ test('a source beyond its rate gets 503, which does not stop the other source', 
   expect(outcomes[100]).toMatchObject({ reason: { code: 'events_unavailable' } });
   await receiveWebhook?.({ header, body: Buffer.from('{"type":"a","id":"w","user":"u"}') });
   expect(received.length).toBe(101);
-  // Whoever has no secret takes nothing from the rate.
+  // A call without the secret does not count.
   await expect(receiveCall?.({ header: () => 'Bearer x', body: Buffer.from('{}') })).rejects.toMatchObject({
     code: 'authentication_failed',
   });

@@ -160,6 +160,11 @@ describe('events of an issuer', () => {
     ],
     ['a path that is no pointer', own('{ kind: bearer }', '{ type: [a], user: u }'), 'a JSON pointer'],
     ['a pointer with a bad escape', own('{ kind: bearer }', '{ type: [a], user: /a~2 }'), 'a JSON pointer'],
+    [
+      'a condition on no pointer',
+      own('{ kind: bearer }', '{ type: [a], user: /u, when: { banned: true } }'),
+      'pointers',
+    ],
     ['an unknown key', own('{ kind: bearer }', '{ type: [a], user: /u, issuer: /iss }'), 'issuer'],
     ['no ends', own('{ kind: bearer }', ''), 'ends'],
   ])('a webhook with %s is refused', (_name, parts, expected) => {

@@ -14,8 +14,10 @@ const pointer = parsedText(
 );
 
 const conditions = z
-  .record(pointer, z.union([z.string(), z.number(), z.boolean(), z.null()]))
-  .refine((members) => Object.keys(members).length <= 16, { error: 'must have at most 16 members' });
+  .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]))
+  .refine((members) => Object.keys(members).every((key) => pointerText.test(key)), {
+    error: 'must be a map from JSON pointers, such as /data/banned, to values',
+  });
 
 const verify = z
   .strictObject({

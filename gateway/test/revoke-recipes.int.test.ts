@@ -22,7 +22,7 @@ describe('a recipe of docs/providers/revoke-calls.md', () => {
   const call = (body: string, authorization = `Bearer ${eventSecret}`) =>
     gateway.post('/.well-known/countersign/revoke/sso', { authorization, 'content-type': 'application/json' }, body);
 
-  async function expectEnded(claims: object, send: () => Promise<void>) {
+  async function expectEnded(claims: Readonly<Record<string, unknown>>, send: () => Promise<void>) {
     const [ended, other] = [await world.token(claims), await world.token({ sub: 'other', sid: 'other' })];
     for (const token of [ended, other]) expect(await gateway.ask(token)).toEqual([200, undefined]);
     await send();

@@ -66,7 +66,7 @@ describe('a webhook', () => {
     [
       'nothing by a member of the prototype',
       { type: 'user', data: { user: 'u' }, at: 1 },
-      { where: { '/constructor/name': 'Object' } },
+      { where: { '/__proto__/__proto__': null } },
       [],
     ],
     [

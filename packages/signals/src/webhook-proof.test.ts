@@ -55,6 +55,16 @@ describe('Standard Webhooks', () => {
     expect(() => prove(standard, { ...headers, ...changed }, text, [key], signedAtMs)).toThrow(refused);
   });
 
+  test('refuses an id with a dot, even if it is signed', () => {
+    const signature = createHmac('sha256', Buffer.from(secret.slice(6), 'base64')).update(`a.b.1614265330.${body}`);
+    const dotted = {
+      'svix-id': 'a.b',
+      'svix-timestamp': '1614265330',
+      'svix-signature': `v1,${signature.digest('base64')}`,
+    };
+    expect(() => prove(standard, dotted, body, [secret], signedAtMs)).toThrow(refused);
+  });
+
   test('verifies v1a by a public key, and never takes it for a secret', () => {
     const { publicKey, privateKey } = generateKeyPairSync('ed25519');
     const raw = publicKey.export({ format: 'der', type: 'spki' }).subarray(-32).toString('base64');

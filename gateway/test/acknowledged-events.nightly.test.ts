@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { eventually, freePorts, startProcess } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
-import { Agent, request } from 'undici';
+import { request } from 'undici';
 import { eventSecret, eventWorld } from './event-gateway.ts';
 import { standardHeaders } from './kit/webhook-senders.ts';
 
@@ -28,14 +28,9 @@ test(`${events} times: what is answered with 200 is in effect after kill -9 and 
     const path = (kind: string) => `http://127.0.0.1:${port}/.well-known/countersign/${kind}/sso`;
     const post = async (url: string, headers: Record<string, string>, body: string) =>
       (await request(url, { method: 'POST', headers, body, reset: true })).statusCode;
-    // An address with 600 refused tokens in a minute gets 429.
-    const agents = [2, 3, 4].map((last) => new Agent({ connect: { localAddress: `127.0.0.${last}` } }));
-    let asked = 0;
     const ask = async (token: string) => {
-      asked += 1;
-      const dispatcher = agents[asked % agents.length] as Agent;
       const headers = { authorization: `Bearer ${token}` };
-      return (await request(`http://127.0.0.1:${port}/things/1`, { headers, reset: true, dispatcher })).statusCode;
+      return (await request(`http://127.0.0.1:${port}/things/1`, { headers, reset: true })).statusCode;
     };
     // Tokens get 503 until the journal is read.
     const askOnceRead = (token: string) =>
@@ -73,13 +68,15 @@ test(`${events} times: what is answered with 200 is in effect after kill -9 and 
       await gateway.stop('SIGKILL');
       expect(statuses.filter((status) => status !== 200)).toEqual([]);
     }
-    const last = start();
-    await ready();
-    const statuses = await Promise.all(tokens.map(askOnceRead));
-    expect(statuses.filter((status) => status !== 401)).toEqual([]);
-    expect(await ask(await world.token({ sub: 'other', sid: 'other' }))).toBe(200);
-    await Promise.all(agents.map((agent) => agent.close()));
-    await last.stop();
+    // An address with 600 refused tokens in a minute gets 429, which a restart ends.
+    for (const half of [tokens.slice(0, events / 2), tokens.slice(events / 2)]) {
+      const last = start();
+      await ready();
+      const statuses = await Promise.all(half.map(askOnceRead));
+      expect(statuses.filter((status) => status !== 401)).toEqual([]);
+      expect(await ask(await world.token({ sub: 'other', sid: 'other' }))).toBe(200);
+      await last.stop();
+    }
   } finally {
     await world.close();
   }

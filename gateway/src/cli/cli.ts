@@ -24,19 +24,7 @@ const schema: Command = {
   },
 };
 
-const commands: readonly Command[] = [
-  init,
-  serve,
-  check,
-  test,
-  explain,
-  token,
-  revoke,
-  schema,
-  keys,
-  integrate,
-  conformance,
-];
+const commands: Command[] = [init, serve, check, test, explain, token, revoke, schema, keys, integrate, conformance];
 
 /**
  * Runs one command line.

@@ -6,7 +6,6 @@ import { type Command, type Terminal, text, UsageError, type Values } from './co
 
 const variable = 'COUNTERSIGN_REVOKE_SECRET';
 const attemptMs = 5_000;
-const exits = { stored: 0, refused: 1, unreachable: 3 } as const;
 
 export const revoke: Command = {
   name: 'revoke',
@@ -24,24 +23,23 @@ export const revoke: Command = {
     ['--timeout SECONDS', 'how long to repeat the call while the gateway is unreachable; default: 30'],
   ],
   async run(terminal, values, positionals) {
-    const { url, ...call } = callOf(values, positionals, terminal);
+    const { url, id, ...call } = callOf(values, positionals, terminal);
     if (url.protocol === 'http:' && !isLoopback(url.href))
       terminal.err(`warning: ${url.host} gets the secret over plain http: use https, or a private network`);
-    const outcome = await send({ url, ...call });
-    if (outcome.status === 200) {
-      const said = {
-        applied: 'ended',
-        repeated: 'ended before',
-        expired: 'nothing to end: all its tokens have expired',
-      };
-      terminal.out(`${terminal.paint('good', said[outcome.result as keyof typeof said])} (id ${call.id})`);
-      return exits.stored;
+    const { result, why, isFinal } = await send({ url, ...call });
+    if (result !== undefined) {
+      terminal.out(`${terminal.paint('good', results[result] ?? result)} (id ${id})`);
+      return 0;
     }
-    terminal.err(
-      `countersign revoke: ${outcome.status === undefined ? outcome.why : `${outcome.status} ${outcome.why}`}`,
-    );
-    return outcome.isFinal ? exits.refused : exits.unreachable;
+    terminal.err(`countersign revoke: ${why}`);
+    return isFinal ? 1 : 3;
   },
+};
+
+const results: Readonly<Record<string, string>> = {
+  applied: 'ended',
+  repeated: 'ended before',
+  expired: 'nothing to end: all its tokens have expired',
 };
 
 function callOf(values: Values, positionals: readonly string[], { env, nowMs }: Terminal) {
@@ -56,21 +54,15 @@ function callOf(values: Values, positionals: readonly string[], { env, nowMs }: 
   const timeoutSec = Number(text(values.timeout) ?? '30');
   if (!(timeoutSec > 0 && timeoutSec <= 3_600)) throw new UsageError('--timeout must be 1 to 3600 seconds');
   const url = URL.parse(`/.well-known/countersign/revoke/${issuer}`, text(values.url) ?? 'http://127.0.0.1:8080');
-  if (url === null || !/^https?:$/.test(url.protocol))
-    throw new UsageError('--url must begin with https:// or http://');
+  if (!/^https?:$/.test(url?.protocol ?? '')) throw new UsageError('--url must begin with https:// or http://');
   const file = text(values['secret-file']);
   const secret = file === undefined ? env[variable] : readSecretFile(file);
   if (!secret) throw new UsageError(`the secret is missing: set ${variable}, or --secret-file FILE`);
   // Fixed once, so that a repeated call changes nothing.
   const id = crypto.randomUUID();
   const member = tenant && { tenant, user: positionals[0] };
-  return {
-    url,
-    id,
-    secret,
-    timeoutSec,
-    body: JSON.stringify({ id, session, user, member, at, reason: text(values.reason) }),
-  };
+  const body = JSON.stringify({ id, session, user, member, at, reason: text(values.reason) });
+  return { url: url as URL, id, secret, timeoutSec, body };
 }
 
 function readSecretFile(file: string): string {
@@ -83,7 +75,8 @@ function readSecretFile(file: string): string {
   }
 }
 
-type Outcome = Readonly<{ status?: number; result?: unknown; why: string; isFinal: boolean }>;
+/** `result` is the gateway's, once it has stored the call. */
+type Outcome = Readonly<{ result?: string; why: string; isFinal: boolean }>;
 
 /** Repeats the same call, first after 250 ms, until the gateway answers something else than 429 or 5xx. */
 async function send({ url, secret, body, timeoutSec }: Omit<ReturnType<typeof callOf>, 'id'>): Promise<Outcome> {
@@ -96,21 +89,17 @@ async function send({ url, secret, body, timeoutSec }: Omit<ReturnType<typeof ca
 }
 
 async function sendOnce(url: URL, secret: string, body: string): Promise<Outcome> {
+  const headers = { authorization: `Bearer ${secret}`, 'content-type': 'application/json' };
   try {
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
-      body,
-      // Another host must not get the secret.
-      redirect: 'manual',
-      signal: AbortSignal.timeout(attemptMs),
-    });
+    // Another host must not get the secret.
+    const sent = { method: 'POST', headers, body, redirect: 'manual', signal: AbortSignal.timeout(attemptMs) } as const;
+    const response = await fetch(url, sent);
     const { status } = response;
-    const answer = (await response.json().catch(() => ({}))) as { result?: unknown; code?: unknown; title?: unknown };
+    const { result, title = '' } = (await response.json().catch(() => ({}))) as Record<string, unknown>;
     // Another server may answer 200.
-    const isOurs = status !== 200 || typeof answer.result === 'string';
-    const why = isOurs ? String(answer.title ?? answer.code ?? '') : 'the answer is not from a gateway';
-    return { status: isOurs ? status : 502, result: answer.result, why, isFinal: status !== 429 && status < 500 };
+    if (status === 200 && typeof result === 'string') return { result, why: '', isFinal: true };
+    const why = status === 200 ? 'the answer is not from a gateway' : `${status} ${title}`;
+    return { why, isFinal: status !== 429 && status < 500 };
   } catch (error) {
     const { cause, message } = error as Error & { cause?: { code?: string } };
     return { why: `${url.origin} cannot be reached: ${cause?.code ?? message}`, isFinal: false };

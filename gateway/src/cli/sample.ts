@@ -3,6 +3,7 @@ import { type Delivery, EventTokenError, proveWebhook, webhookWindowMs } from '@
 import type { GatewayConfig } from '../config/config.ts';
 import { readNamedFile } from '../config/files.ts';
 import { readDelivered } from '../events/deliveries.ts';
+import { endedTokens } from '../events/ended-tokens.ts';
 import { type Terminal, UsageError } from './command.ts';
 
 const requestLine = /^POST \/\.well-known\/countersign\/webhook\/([a-z][a-z0-9-]{0,62}) /;
@@ -23,14 +24,12 @@ export function printSample(file: string, { issuers, eventSecrets }: GatewayConf
     const { signedAtMs = nowMs() } = proved;
     const { jti, ends, ignored } = readDelivered(issuer, delivery, proved, signedAtMs);
     const time = proved.signedAtMs === undefined ? '' : `, signed at ${new Date(signedAtMs).toISOString()}`;
-    out(
-      `${paint('good', 'authentic')} ${file}: webhook of ${name} (${webhook.format.name}), id ${printable(jti)}${time}`,
-    );
+    const by = `webhook of ${name} (${webhook.format.name})`;
+    out(`${paint('good', 'authentic')} ${file}: ${by}, id ${printable(jti)}${time}`);
     for (const end of ends) {
-      const { kind, event, notBeforeMs, ...ids } = end;
+      const { kind, name: id, notBeforeMs } = endedTokens(end, issuer);
       const until = kind === 'session' ? '' : `, issued before ${new Date(notBeforeMs).toISOString()}`;
-      const named = 'sessionId' in ids ? ids.sessionId : 'userId' in ids ? ids.userId : '';
-      out(`  ${printable(event)} ends the tokens of ${kind} ${printable(named)}${until}`);
+      out(`  ${printable(end.event)} ends the tokens of ${kind} ${printable(id)}${until}`);
     }
     for (const reason of ignored) out(`  ends nothing: ${reason}`);
     if (Math.abs(nowMs() - signedAtMs) > webhookWindowMs)

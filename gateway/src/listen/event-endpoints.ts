@@ -153,11 +153,7 @@ function answerChallenge(
 
 const json = (body: object): signals.PushAnswer => ({
   status: 200,
-  headers: {
-    'content-type': 'application/json',
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-  },
+  headers: { 'content-type': 'application/json', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' },
   body: JSON.stringify(body),
 });
 

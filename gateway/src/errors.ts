@@ -26,6 +26,8 @@ export const errorTable = {
   misdirected_request: caller(421, 'This gateway does not serve this host.'),
   websocket_version_refused: caller(426, 'Only WebSocket version 13 is supported.'),
   too_many_sockets: caller(429, 'Too many WebSockets are open. Close one and try again.'),
+  event_unauthenticated: caller(401, 'The event is not signed or authenticated as expected.'),
+  event_id_reused: caller(409, 'This id was used for another revocation.'),
   rate_limited: caller(429, 'Too many requests. Wait and try again.'),
 
   token_missing: caller(401, 'An access token is required.'),

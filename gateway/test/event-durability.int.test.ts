@@ -61,7 +61,9 @@ describe('an acknowledged event', () => {
       for (const args of [['token', token], explain]) {
         const [code, text] = await run(...args);
         expect(code).toBe(1);
-        expect(text).toMatch(/the event session-revoked by Shared Signals, received \S+ \(jti of-u-7\)/);
+        expect(text).toMatch(
+          /the event session-revoked by Shared Signals of sso, \d+ s ago \(received \S+, id of-u-7\)/,
+        );
       }
       await stop();
     }

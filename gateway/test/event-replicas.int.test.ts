@@ -4,7 +4,7 @@ import { eventually, type ThrowAwayRedis, throwAwayRedis } from '@countersign/te
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { createKey } from '../src/keys/key-files.ts';
-import { type EventWorld, eventWorld } from './event-gateway.ts';
+import { type EventWorld, eventSecret, eventWorld } from './event-gateway.ts';
 
 describe('several gateways with one Redis', () => {
   let redis: ThrowAwayRedis;
@@ -36,6 +36,23 @@ describe('several gateways with one Redis', () => {
     expect((await b.logOut(await world.logoutToken({ sid: 's-2' }))).status).toBe(200);
     expect(await refusedWithin(a, tokens[1] ?? '', 2_000)).toBeLessThan(1_000);
     for (const gateway of [a, b]) expect(await gateway.ask(other)).toEqual([200, undefined]);
+  });
+
+  test('a revoke call at one gateway is in force, and known by its id and content, at the other', async () => {
+    const events = `{ revoke: { secret: "\${SSF_SECRET}" } }`;
+    const [a, b] = await Promise.all(['a', 'b'].map((journal) => world.start({ journal, redis: redis.url, events })));
+    if (a === undefined || b === undefined) throw new Error('two gateways');
+    const at = new Date(world.nowMs()).toISOString();
+    const call = (gateway: typeof a, user: string) => {
+      const headers = { authorization: `Bearer ${eventSecret}` };
+      const body = JSON.stringify({ id: 'call-1', user, at });
+      return gateway.post('/.well-known/countersign/revoke/sso', headers, body);
+    };
+    const token = await world.token();
+    expect((await call(a, 'u-1')).body).toBe('{"result":"applied"}');
+    expect(await refusedWithin(b, token, 2_000)).toBeLessThan(1_000);
+    expect((await call(b, 'u-1')).body).toBe('{"result":"repeated"}');
+    expect((await call(b, 'u-2')).status).toBe(409);
   });
 
   test('a gateway that starts after the event refuses the token from its first request', async () => {

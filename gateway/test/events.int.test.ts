@@ -246,7 +246,7 @@ describe('an event from the provider', () => {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(asked),
     });
-    expect(await explained.text()).toContain('the event session-revoked by Shared Signals, received');
+    expect(await explained.text()).toContain('the event session-revoked by Shared Signals of sso, ');
     const metrics = await (await gateway.admin('/metrics')).text();
     expect(metrics).toMatch(/countersign_events_total\{.*source="shared_signals",result="applied".*\} \d+/);
     // Prometheus' rate() does not see the first failure of a series that begins with it.

@@ -165,9 +165,28 @@ function issuerMetrics({ current, nowMs }: Sources): readonly ScrapedMetric[] {
       ({ events }) => events?.late,
     ],
   });
+  const bySource = (figure: (atMs: number) => number) => () =>
+    issuers().flatMap(({ config, events }) =>
+      [...(events?.lastAtMs ?? [])].map(([source, atMs]): MetricRow => [[config.issuer, source], figure(atMs)]),
+    );
   return [
     // The worst state among the workers.
     ...metrics.map((metric) => ({ aggregator: 'max' as const, ...metric })),
+    {
+      name: 'event_source_last_timestamp_seconds',
+      help: 'When the last authentic event of each source arrived, also one that ended nothing.',
+      aggregator: 'max',
+      labels: ['issuer', 'source'],
+      rows: bySource((atMs) => atMs / 1000),
+    },
+    {
+      name: 'event_source_age_seconds',
+      help: 'Time since the last authentic event of each source. It grows while a provider sends nothing.',
+      // The worker that heard last knows.
+      aggregator: 'min',
+      labels: ['issuer', 'source'],
+      rows: bySource((atMs) => Math.max(0, nowMs() - atMs) / 1000),
+    },
     {
       name: 'events_total',
       help: 'Events of issuers by source and result: `applied`, `repeated`, `ignored`, `verification`, `refused`, `unavailable`.',

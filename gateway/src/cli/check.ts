@@ -13,12 +13,14 @@ import {
   configOption,
   readServeSettings,
   type Terminal,
+  text,
   UsageError,
   type Values,
   workersOf,
   workersOption,
 } from './command.ts';
 import { entryOf, formatOf, printReport, reportOptions } from './report.ts';
+import { printSample } from './sample.ts';
 
 const fetchTimeoutMs = 5_000;
 
@@ -32,6 +34,7 @@ export const check: Command = {
     ['--without-keys', 'read neither variables nor the files with secrets, certificates and keys, such as in CI'],
     ['--services', 'ask each service for its key set, and name those that could use `algorithm: agreed`'],
     ['--routes', 'print each route with its rules, including the keys it inherits from groups'],
+    ['--sample FILE', 'show what a recorded webhook would end: an HTTP request with its headers and body'],
     ...reportOptions,
   ],
   run: checkGateway,
@@ -69,6 +72,8 @@ export async function checkGateway(
   const unread = outline === undefined ? [] : unreadLines(outline);
   for (const line of [...unread, ...presetLines(config.issuers), ...eventLines(config.issuers), ...tokens])
     terminal.out(terminal.paint('quiet', printable(line)));
+  const sample = text(values.sample);
+  if (sample !== undefined && !printSample(sample, config, terminal)) return 1;
   if (values.routes === true) for (const line of routeLines(config.routes)) terminal.out(printable(line));
   return 0;
 }
@@ -166,6 +171,8 @@ function eventLines(issuers: readonly Issuer[]): readonly string[] {
   const paths = issuers.flatMap(({ name, events }) => [
     ...(events?.backchannelLogout ? [`/.well-known/countersign/backchannel-logout/${name}`] : []),
     ...(events?.sharedSignals ? [`/.well-known/countersign/events/${name}`] : []),
+    ...(events?.webhook ? [`/.well-known/countersign/webhook/${name}`] : []),
+    ...(events?.revoke ? [`/.well-known/countersign/revoke/${name}`] : []),
   ]);
   return [...new Set(paths)].map((path) => `  receives events at ${path}`);
 }

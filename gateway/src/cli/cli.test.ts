@@ -79,7 +79,7 @@ describe('countersign', () => {
     const { code, err } = await run('start');
     expect(code).toBe(2);
     expect(err).toBe(
-      'countersign: unknown command "start"; known: init, serve, check, diff, test, explain, replay, token, schema, keys, integrate, conformance',
+      'countersign: unknown command "start"; known: init, serve, check, diff, test, explain, replay, token, revoke, schema, keys, integrate, conformance',
     );
   });
 
@@ -132,15 +132,15 @@ test.each([
   [['serve', '--log-fromat=text'], 'serve: unknown option --log-fromat; did you mean --log-format?'],
   [
     ['check', '--fast'],
-    'check: unknown option --fast; known: --config, --workers, --without-keys, --services, --routes, --json, --junit, --help',
+    'check: unknown option --fast; known: --config, --workers, --without-keys, --services, --routes, --sample, --json, --junit, --help',
   ],
   [
     ['check', '-x'],
-    'check: unknown option -x; known: --config, --workers, --without-keys, --services, --routes, --json, --junit, --help',
+    'check: unknown option -x; known: --config, --workers, --without-keys, --services, --routes, --sample, --json, --junit, --help',
   ],
   [
     ['check', '--constructor'],
-    'check: unknown option --constructor; known: --config, --workers, --without-keys, --services, --routes, --json, --junit, --help',
+    'check: unknown option --constructor; known: --config, --workers, --without-keys, --services, --routes, --sample, --json, --junit, --help',
   ],
   [['check', '--config'], 'check: --config needs a value'],
   [['check', '-c', '--workers', '2'], 'check: -c needs a value; if it begins with "-", write --config=VALUE'],

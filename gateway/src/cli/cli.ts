@@ -12,6 +12,7 @@ import { init } from './init.ts';
 import { integrate } from './integrate.ts';
 import { keys } from './keys.ts';
 import { replay } from './replay-command.ts';
+import { revoke } from './revoke.ts';
 import { serve } from './serve.ts';
 import { test } from './test-command.ts';
 import { token } from './token.ts';
@@ -39,6 +40,7 @@ const commands: readonly Command[] = [
   explain,
   replay,
   token,
+  revoke,
   schema,
   keys,
   integrate,
@@ -49,7 +51,7 @@ const commands: readonly Command[] = [
  * Runs one command line.
  *
  * @param args The arguments after `countersign`.
- * @returns The exit code: 0 for success, 1 for a problem that was shown, 2 for an invalid command line.
+ * @returns The exit code: 0 for success, 1 for a problem that was shown, 2 for an invalid command line, 3 if `revoke` reached no gateway.
  */
 export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
   const [name, ...rest] = args;

@@ -96,7 +96,7 @@ export function resolveConfig(document: Document, options: ResolveOptions) {
     },
     dpop: { nonces: secrets.nonces },
     journal: document.journal && resolve(directory, document.journal),
-    /** The bearer secrets of transmitters, by the name of the issuer. */
+    /** The secrets of those who send events, by the name of the issuer. */
     eventSecrets: secrets.events,
     decision: decision && {
       proxy: decision.proxy,

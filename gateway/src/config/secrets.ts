@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { isPublishedSecret } from '@countersign/identity';
 import { whyUnreadable } from '@countersign/process-kit';
+import { standardKey } from '@countersign/signals';
 import type { Path, Source } from '@countersign/strict-yaml';
 import type { CheckedFile, Refuse, UpstreamPieces } from './checks/cross-checks.ts';
 import { type FileRead, hashOf, readNamedFile } from './files.ts';
@@ -26,11 +27,24 @@ export function readSecrets(
 ) {
   const files: FileRead[] = [];
   const reader = { source, directory, owners: new Map<string, string>(), files, refuse, unread };
-  const events = issuers.flatMap(({ name, events: { sharedSignals } = {} }, index) => {
-    if (sharedSignals === undefined || name === undefined) return [];
-    const path = ['issuers', index, 'events', 'sharedSignals'];
-    const place = { path, owner: `events of ${name}`, needs: 'secret', given: sharedSignals } as const;
-    return [[name, readAll(place, ['secret', 'previousSecret'], reader)] as const];
+  const events = issuers.flatMap(({ name, events: parts }, index) => {
+    const readPart = (key: 'sharedSignals' | 'webhook' | 'revoke') => {
+      const given = parts?.[key];
+      if (given === undefined) return [];
+      const path = ['issuers', index, 'events', key];
+      const owner = key === 'sharedSignals' ? `events of ${name}` : `${key} of ${name}`;
+      // A provider may choose a shorter one.
+      const minBytes = key === 'webhook' ? 24 : undefined;
+      return readAll({ path, owner, needs: 'secret', given, minBytes }, ['secret', 'previousSecret'], reader);
+    };
+    if (parts === undefined || name === undefined) return [];
+    const webhook = readPart('webhook');
+    const isStandard = parts.webhook?.format.verify.kind === 'standard' && unread === undefined;
+    if (isStandard && webhook.map(standardKey).includes(undefined)) {
+      const message = 'must be of Standard Webhooks: `whsec_`, then 24 to 64 bytes in base64, or `whpk_` and a key';
+      refuse(['issuers', index, 'events', 'webhook'], message);
+    }
+    return [[name, { sharedSignals: readPart('sharedSignals'), webhook, revoke: readPart('revoke') }] as const];
   });
   return {
     identities: new Map(
@@ -95,6 +109,7 @@ type Place = Readonly<{
   path: Path;
   owner: string;
   needs?: Key;
+  minBytes?: number | undefined;
   given: { readonly [Each in Key | `${Key}File`]?: string | undefined };
 }>;
 
@@ -105,7 +120,8 @@ function readSecret(place: Place, key: Key, reader: Reader): Uint8Array | undefi
   const bytes = readText(place, key, reader);
   if (bytes === undefined) return undefined;
   const refuse = (message: string) => reader.refuse(pathOf(place, key), message);
-  if (bytes.length < minSecretBytes) return refuse(`must be at least ${minSecretBytes} bytes`);
+  const { minBytes = minSecretBytes } = place;
+  if (bytes.length < minBytes) return refuse(`must be at least ${minBytes} bytes`);
   if (isPublishedSecret(bytes)) return refuse('must be secret, but this one is published with test vectors');
   if (new Set(bytes).size < 8) return refuse('must be random, but this one consists of a few repeated characters');
   const owner = reader.owners.get(bytes.toString('base64'));

@@ -1,6 +1,5 @@
 import { type KeySet, KeySetUnavailable } from '@countersign/jwks';
 import {
-  type End,
   type EndOrigin,
   type EventToken,
   EventTokenError,
@@ -10,7 +9,9 @@ import {
 } from '@countersign/signals';
 import { type Issuer, toleranceMs } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import type { EndedTokens, EventResult, EventStream } from './event-stream.ts';
+import { createDeliveries } from './deliveries.ts';
+import { endedTokens, tenantsOf } from './ended-tokens.ts';
+import type { EventResult, EventStream } from './event-stream.ts';
 
 export type EventIssuer = Readonly<{ config: Issuer; keys: KeySet; stream: EventStream }>;
 
@@ -19,7 +20,7 @@ type ReceiverOptions = Readonly<{
   issuers: readonly EventIssuer[];
   /** The transmitter's keys. If undefined, the issuer's keys are used. */
   transmitterKeys: KeySet | undefined;
-  secrets: readonly Uint8Array[];
+  secrets: Readonly<Record<'sharedSignals' | 'webhook' | 'revoke', readonly Uint8Array[]>>;
   nowMs(): number;
 }>;
 
@@ -84,33 +85,7 @@ export function createEventReceiver({ issuers, transmitterKeys, secrets, nowMs }
           }),
         )),
     /** Whether a request has the transmitter's secret. */
-    isAuthentic: (authorization: string | undefined) => isBearer(authorization, secrets),
+    isAuthentic: (authorization: string | undefined) => isBearer(authorization, secrets.sharedSignals),
+    ...createDeliveries({ issuer: first, secrets, nowMs }),
   };
-}
-
-/** Returns the tenants that an event can name. Tokens and events must use the same tenant ids. */
-function tenantsOf({ claims, tenants, tenantPrefix, template }: Issuer): 'none' | 'any' | ReadonlySet<string> {
-  if (claims.tenantId.kind !== 'claim' || template?.value !== undefined) return 'none';
-  if (tenants === undefined) return 'any';
-  const own = [...tenants].filter((tenant) => tenant.startsWith(tenantPrefix));
-  return new Set(own.map((tenant) => tenant.slice(tenantPrefix.length)));
-}
-
-/** Returns the ended subject, as our tokens name it. */
-function endedTokens(end: End, { subjectEncoding, userPrefix, tenantPrefix }: Issuer): EndedTokens {
-  const userOf = (id: string) =>
-    userPrefix + (subjectEncoding === 'base64url' ? Buffer.from(id).toString('base64url') : id);
-  const { kind, notBeforeMs } = end;
-  const tenantId = 'tenantId' in end && end.tenantId !== undefined ? tenantPrefix + end.tenantId : undefined;
-  const common = { kind, tenantId, notBeforeMs };
-  switch (kind) {
-    case 'session':
-      return { ...common, name: tenantId === undefined ? end.sessionId : `${tenantId} ${end.sessionId}` };
-    case 'user':
-      return { ...common, name: userOf(end.userId) };
-    case 'member':
-      return { ...common, name: `${tenantId} ${userOf(end.userId)}` };
-    case 'tenant':
-      return { ...common, name: tenantPrefix + end.tenantId };
-  }
 }

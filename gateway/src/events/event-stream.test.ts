@@ -191,4 +191,61 @@ describe("an issuer's events", () => {
     expect(stream.originOf(subject)).toMatchObject({ source: 'shared_signals', event: 'session-revoked' });
     expect(stream.originOf({ ...subject, userId: 'u-2' })).toBeUndefined();
   });
+
+  describe('from webhooks and calls', () => {
+    const deliver = (stream: EventStream, end: Pick<EndedTokens, 'kind' | 'name'>, origin: object = {}, agoMs = 0) => {
+      count += 1;
+      const notBeforeMs = clock.nowMs() - agoMs + 1_000;
+      const ends = [{ tenantId: undefined, notBeforeMs, ...end }];
+      return stream.receive(ends, { source: 'webhook', event: 'e', jti: `d-${count}`, atMs: clock.nowMs(), ...origin });
+    };
+    const user = (id: string) => ({ kind: 'user', name: id }) as const;
+    const unavailable = expect.objectContaining({ code: 'events_unavailable' });
+
+    test.each(['revoke', 'refuse'] as const)(
+      'take half of the memory, and then 503, with onOverflow: %s',
+      async (onOverflow) => {
+        const stream = await open({ onOverflow }, { maxHeld: 10 });
+        for (let at = 0; at < 5; at += 1) expect(await deliver(stream, user(`u-${at}`))).toBe('applied');
+        await expect(deliver(stream, user('u-5'))).rejects.toThrow(unavailable);
+        await expect(deliver(stream, user('u-5'), { source: 'call' })).rejects.toThrow(unavailable);
+        // Known users need no memory, and Shared Signals have their own half.
+        expect(await deliver(stream, user('u-4'))).toBe('applied');
+        for (let at = 0; at < 5; at += 1) await receive(stream, user(`s-${at}`));
+        await expect(deliver(stream, user('u-6'))).rejects.toThrow(unavailable);
+        expect(stream.revocations.refusedBeforeMs(clock.nowMs())).toBeUndefined();
+        for (const id of ['u-0', 'u-4', 's-0', 's-4']) expect(codeOf(stream, id, 'a')).toBe('token_revoked');
+        expect(codeOf(stream, 'u-5', 'a')).toBe('valid');
+        clock.advance((lifetimeSec + 120) * 1000);
+        expect(await deliver(stream, user('u-5'))).toBe('applied');
+      },
+    );
+
+    test('never end a tenant to save memory', async () => {
+      const stream = await open({}, { maxPerTenant: 3, maxHeld: 100 });
+      for (let at = 0; at < 20; at += 1) await deliver(stream, member('a', `u-${at}`));
+      expect([codeOf(stream, 'u-19', 'a'), codeOf(stream, 'innocent', 'a')]).toEqual(['token_revoked', 'valid']);
+    });
+
+    test('are remembered by source, with their content, after a restart too', async () => {
+      const first = await open();
+      const call = { source: 'call', jti: 'same', content: 'one' } as const;
+      expect(await deliver(first, user('u'), call)).toBe('applied');
+      for (const stream of [first, await open()]) {
+        expect(await deliver(stream, user('u'), call)).toBe('repeated');
+        await expect(deliver(stream, user('v'), { ...call, content: 'two' })).rejects.toThrow(
+          expect.objectContaining({ code: 'event_id_reused' }),
+        );
+        expect(codeOf(stream, 'v', 'a')).toBe('valid');
+      }
+      expect(await deliver(first, user('w'), { jti: 'same' })).toBe('applied');
+    });
+
+    test('of longer ago than a token lives are not stored, sessions included', async () => {
+      const stream = await open();
+      for (const end of [user('u'), { kind: 'session', name: 's' } as const])
+        expect(await deliver(stream, end, {}, (lifetimeSec + 2) * 1000)).toBe('expired');
+      expect(stream.revocations.size).toBe(0);
+    });
+  });
 });

@@ -10,7 +10,10 @@ import {
 } from '@countersign/revocations';
 import {
   type EndOrigin,
+  type EventSource,
+  eventSources,
   type Journal,
+  LiveEntries,
   SeenIds,
   type SharedLog,
   type StoredEnd,
@@ -52,9 +55,11 @@ export type EndedTokens = Readonly<{
   notBeforeMs: number;
 }>;
 
-const sources = ['backchannel_logout', 'shared_signals'] as const;
-const results = ['applied', 'repeated', 'ignored', 'verification', 'refused', 'unavailable'] as const;
+const results = ['applied', 'repeated', 'expired', 'ignored', 'verification', 'refused', 'unavailable'] as const;
 export type EventResult = (typeof results)[number];
+
+/** Sources that name one session, user or member at a time, and never end tokens of others to save memory. */
+const isDelivered = (source: EventSource): boolean => source === 'webhook' || source === 'call';
 
 const maxOrigins = 20_000;
 const retryMs = 1_000;
@@ -68,15 +73,19 @@ export class EventStream {
   late = 0;
   /** How many ends of sessions were applied. Changes with each. */
   endedSessions = 0;
+  /** When each source was last heard of, in Unix milliseconds. */
+  readonly lastAtMs = new Map<EventSource, number>();
   /** Event counts by source and result. All start at 0, or Prometheus' rate() would miss the first event. */
-  readonly counts = new Map(sources.flatMap((source) => results.map((result) => [`${source} ${result}`, 0])));
+  readonly counts = new Map(eventSources.flatMap((source) => results.map((result) => [`${source} ${result}`, 0])));
   readonly #config: EventStreamConfig;
   readonly #deps: EventStreamDeps;
   readonly #shared: SharedLog | undefined;
   readonly #feed: RevocationFeed | undefined;
   readonly #maxHeld: number;
   readonly #quotas: TenantQuotas;
-  readonly #seen = new SeenIds();
+  /** By source, so that no source makes the gateway forget the ids of another. */
+  readonly #seen = new Map(eventSources.map((source) => [source, new SeenIds()]));
+  readonly #delivered = new LiveEntries();
   readonly #origins = new LRUCache<string, EndOrigin>({ max: maxOrigins });
   #stopping: AbortController | undefined;
   #unfollow = () => {};
@@ -145,25 +154,43 @@ export class EventStream {
   count(source: EndOrigin['source'], result: EventResult): void {
     const key = `${source} ${result}`;
     this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
+    if (result !== 'refused' && result !== 'unavailable') this.#hear(source, this.#deps.nowMs());
   }
 
-  /** Refuses the ended tokens once they are stored. Throws `events_unavailable` if the event must be sent again. */
-  async receive(ends: readonly EndedTokens[], origin: EndOrigin): Promise<'applied' | 'repeated'> {
-    const id = `${origin.source} ${origin.jti}`;
-    if (this.#seen.has(id)) return 'repeated';
+  /**
+   * Refuses the ended tokens once they are stored. Throws `events_unavailable` if the event must be sent again, and
+   * `event_id_reused` if its id was used with another content.
+   */
+  async receive(ends: readonly EndedTokens[], origin: EndOrigin): Promise<'applied' | 'repeated' | 'expired'> {
+    const seen = this.#seen.get(origin.source) as SeenIds;
+    if (seen.has(origin.jti)) {
+      if (seen.contentOf(origin.jti) !== origin.content) throw new AppError('event_id_reused');
+      return 'repeated';
+    }
+    // Without new entries, nothing else removes the expired ones.
+    if (this.revocations.size + ends.length >= this.#maxHeld) this.revocations.stage([], this.#deps.nowMs());
     if (this.#config.onOverflow === 'refuse' && this.revocations.size >= this.#maxHeld) {
       throw new AppError('events_unavailable', { detail: { alarm: 'too_many_revocations' } });
     }
     const entries = ends.flatMap((end) => this.#entryOf(end, origin) ?? []);
+    if (isDelivered(origin.source)) this.#requireRoom(entries);
     try {
       await this.#deps.journal.append(entries);
       await this.#shared?.write(entries);
     } catch (cause) {
       throw new AppError('events_unavailable', { cause });
     }
-    this.#seen.add(id);
+    seen.add(origin.jti, origin.content);
     this.#deps.onLag(this.#config.issuer, Math.max(0, this.#deps.nowMs() - origin.atMs));
-    return 'applied';
+    return entries.length === 0 && isDelivered(origin.source) ? 'expired' : 'applied';
+  }
+
+  /** Webhooks and calls may fill half of the memory, and never the part whose use would refuse other users' tokens. */
+  #requireRoom(entries: readonly StoredEnd[]): void {
+    const added = entries.filter(({ kind, name }) => !this.revocations.knows(kind as RevokedKind, name, 0)).length;
+    const delivered = this.#delivered.count(this.#deps.nowMs()) + added;
+    if (added === 0 || (delivered <= this.#maxHeld / 2 && this.revocations.size + added < this.#maxHeld)) return;
+    throw new AppError('events_unavailable', { detail: { alarm: 'too_many_events', delivered } });
   }
 
   /** Returns which event ended a token. Undefined if that is no longer known. */
@@ -184,8 +211,10 @@ export class EventStream {
     const nowMs = this.#deps.nowMs();
     // A session stays ended. The other kinds end only tokens that were issued before.
     const expiresAtMs = (kind === 'session' ? Math.max(nowMs, notBeforeMs) : notBeforeMs) + maxTokenLifetimeSec * 1000;
-    if (expiresAtMs <= nowMs) return undefined;
-    if (tenantId === undefined || kind === 'tenant') return { issuer, kind, name, notBeforeMs, expiresAtMs, origin };
+    const isOver = isDelivered(origin.source) && notBeforeMs + maxTokenLifetimeSec * 1000 <= nowMs;
+    if (expiresAtMs <= nowMs || isOver) return undefined;
+    if (tenantId === undefined || kind === 'tenant' || isDelivered(origin.source))
+      return { issuer, kind, name, notBeforeMs, expiresAtMs, origin };
     const entry = { issuer, kind, name, tenantId, notBeforeMs, expiresAtMs, origin };
     const { size } = this.revocations;
     if (this.revocations.knows(kind, name, 0) || this.#quotas.allows(tenantId, size, nowMs)) return entry;
@@ -245,9 +274,11 @@ export class EventStream {
     this.revocations.apply(entries.map(groupOf), nowMs);
   };
 
-  #remember({ kind, name, tenantId, notBeforeMs, origin }: StoredEnd, nowMs: number): void {
-    if (tenantId !== undefined && !this.revocations.knows(kind as RevokedKind, name, 0))
-      this.#quotas.add(tenantId, nowMs);
+  #remember({ kind, name, tenantId, notBeforeMs, expiresAtMs, origin }: StoredEnd, nowMs: number): void {
+    const isNew = !this.revocations.knows(kind as RevokedKind, name, 0);
+    if (tenantId !== undefined && isNew) this.#quotas.add(tenantId, nowMs);
+    if (isDelivered(origin.source) && isNew) this.#delivered.add(expiresAtMs);
+    this.#hear(origin.source, origin.atMs);
     this.#origins.set(`${kind} ${name}`, origin);
     if (kind === 'session') this.endedSessions += 1;
     // `notBeforeMs` is the next whole second.
@@ -277,7 +308,11 @@ export class EventStream {
   };
 
   #markSeen(entries: readonly StoredEnd[]): void {
-    for (const { origin } of entries) this.#seen.add(`${origin.source} ${origin.jti}`);
+    for (const { origin } of entries) this.#seen.get(origin.source)?.add(origin.jti, origin.content);
+  }
+
+  #hear(source: EventSource, atMs: number): void {
+    this.lastAtMs.set(source, Math.max(atMs, this.lastAtMs.get(source) ?? 0));
   }
 }
 

@@ -198,16 +198,32 @@ function revocationFindings(issuer: TrustedIssuer, claims: Claims, kid: string, 
     if (!(error instanceof AppError)) throw error;
     const [found, fix] =
       error.code === 'token_revoked'
-        ? [endText(issuer.events?.originOf(claims)), 'log in again']
+        ? [endText(issuer, claims, nowMs), 'log in again']
         : ['the gateway cannot read revocations now', `see ${docsPage('operations/revocations.md')}`];
     return [finding(error.code as Code, 'revocation', 'no revocation in effect', found, fix)];
   }
 }
 
-function endText(origin: EndOrigin | undefined): string {
+const sourceNames = {
+  backchannel_logout: 'back-channel logout',
+  shared_signals: 'Shared Signals',
+  webhook: 'webhook',
+  call: 'revoke call',
+} as const satisfies Readonly<Record<EndOrigin['source'], string>>;
+
+function endText({ config, events }: TrustedIssuer, claims: Claims, nowMs: number): string {
+  const origin = events?.originOf(claims);
   if (origin === undefined) return 'its session, user, tenant or key was revoked';
-  const source = origin.source === 'shared_signals' ? 'Shared Signals' : 'back-channel logout';
-  return `the event ${origin.event} by ${source}, received ${new Date(origin.atMs).toISOString()} (jti ${printable(origin.jti)})`;
+  const { source, event, jti, atMs } = origin;
+  const by = `${sourceNames[source]} of ${config.name ?? config.issuer}, ${agoText(nowMs - atMs)}`;
+  return `the event ${printable(event)} by ${by} (received ${new Date(atMs).toISOString()}, id ${printable(jti)})`;
+}
+
+/** Such as `4 s ago`. */
+function agoText(ms: number): string {
+  const sec = Math.max(0, Math.round(ms / 1000));
+  if (sec < 120) return `${sec} s ago`;
+  return sec < 7_200 ? `${Math.round(sec / 60)} min ago` : `${Math.round(sec / 3_600)} h ago`;
 }
 
 /** Removes duplicates: one claim can fail two checks with equal texts. */

@@ -14,11 +14,19 @@ export type FindEventEndpoint = (
   request: Pick<IncomingMessage, 'url'>,
 ) => ((request: IncomingMessage, response: ServerResponse, record: RequestRecord) => Promise<void>) | undefined;
 
-const path = /^\/\.well-known\/countersign\/(backchannel-logout|events)\/([a-z][a-z0-9-]{0,62})$/;
+const receives = {
+  'backchannel-logout': 'receiveLogoutToken',
+  events: 'receiveSecurityEventToken',
+  webhook: 'receiveWebhook',
+  revoke: 'receiveCall',
+} as const satisfies Readonly<Record<string, keyof EventReceiver>>;
+
+const path = /^\/\.well-known\/countersign\/(backchannel-logout|events|webhook|revoke)\/([a-z][a-z0-9-]{0,62})$/;
 
 /**
- * The endpoints that providers call: OpenID back-channel logout, and push delivery of Security Event Tokens (RFC
- * 8935). They check what needs no key first, and count only failures against an address.
+ * The endpoints that providers and your own code call: OpenID back-channel logout, push delivery of Security Event
+ * Tokens (RFC 8935), webhooks, and revoke calls. The first two check what needs no key first, and count only failures
+ * against an address.
  */
 export function createEventEndpoints({
   receivers,
@@ -61,32 +69,93 @@ export function createEventEndpoints({
     }
   }
 
+  const reading = new Set<IncomingMessage>();
+
+  /** Without a limit by address, because other customers of a provider can send from the same address. */
+  async function deliver(
+    receive: NonNullable<EventReceiver['receiveCall' | 'receiveWebhook']>,
+    request: IncomingMessage,
+    record: RequestRecord,
+  ) {
+    try {
+      const delivery = await signals.readDelivery(request, reading);
+      if (delivery === undefined) throw new AppError('payload_too_large');
+      const received = await receive(delivery);
+      record.detail = { event: received };
+      return received.result;
+    } catch (error) {
+      if (!(error instanceof signals.EventTokenError)) throw error;
+      const isUnauthenticated = error.code === 'authentication_failed';
+      throw new AppError(isUnauthenticated ? 'event_unauthenticated' : 'invalid_request', {
+        detail: { event: 'refused', reason: error.message },
+        ...(isUnauthenticated && { headers: { 'www-authenticate': 'Bearer' } }),
+      });
+    }
+  }
+
+  async function respondTo(
+    endpoint: string,
+    receiver: EventReceiver,
+    request: IncomingMessage,
+    record: RequestRecord,
+    begin: () => void,
+  ): Promise<signals.PushAnswer> {
+    const receive =
+      endpoint === 'webhook' ? receiver.receiveWebhook : endpoint === 'revoke' ? receiver.receiveCall : undefined;
+    if (receive !== undefined) {
+      begin();
+      const result = await deliver(receive, request, record);
+      // Providers expect 200, also for an event that ends nothing. Only our own call tells which it was.
+      return endpoint === 'webhook' ? signals.logoutAccepted : json({ result });
+    }
+    const waitSec = throttle.waitSec(addressKey(record.address ?? ''));
+    // Other clients at the transmitter's address must not lock it out, so the secret bypasses the throttle.
+    if (waitSec > 0 && !receiver.isAuthentic(single(request, 'authorization'))) {
+      throw new AppError('rate_limited', { headers: { 'retry-after': String(waitSec) } });
+    }
+    begin();
+    return answer(endpoint, receiver, request, record);
+  }
+
   return (asked, { url = '' }) => {
     const [, endpoint = '', name = ''] = asked === listener ? (path.exec(url) ?? []) : [];
     const receiver = receivers.get(name);
-    if (
-      receiver === undefined ||
-      (endpoint === 'events' ? receiver.receiveSecurityEventToken : receiver.receiveLogoutToken) === undefined
-    )
-      return undefined;
+    if (receiver === undefined || receiver[receives[endpoint as keyof typeof receives]] === undefined) return undefined;
     return async (request, response, record) => {
       try {
+        const { challenge } = receiver;
+        if (endpoint === 'webhook' && request.method === 'GET' && challenge) {
+          send(answerChallenge(challenge, request), request, response);
+          return;
+        }
         if (request.method !== 'POST') throw new AppError('method_not_allowed', { headers: { allow: 'POST' } });
         const forwarded = request.headersDistinct['x-forwarded-for'] ?? [];
         record.address = clientAddress(request.socket.remoteAddress ?? '', forwarded);
-        const waitSec = throttle.waitSec(addressKey(record.address));
-        // Other clients at the transmitter's address must not lock it out, so the secret bypasses the throttle.
-        if (waitSec > 0 && !receiver.isAuthentic(single(request, 'authorization'))) {
-          throw new AppError('rate_limited', { headers: { 'retry-after': String(waitSec) } });
-        }
-        if (request.headers.expect !== undefined) response.writeContinue();
-        send(await answer(endpoint, receiver, request, record), request, response);
+        const begin = () => void (request.headers.expect === undefined || response.writeContinue());
+        send(await respondTo(endpoint, receiver, request, record, begin), request, response);
       } catch (error) {
         respond.http(error, record, request, response);
       }
     };
   };
 }
+
+/** Proves to a provider that this URL is its customer's. Requires the secret, or anyone could have a text sent back. */
+function answerChallenge(
+  { header, isAuthentic }: NonNullable<Exclude<EventReceiver['challenge'], ''>>,
+  request: IncomingMessage,
+): signals.PushAnswer {
+  if (!isAuthentic(single(request, 'authorization'))) throw new AppError('event_unauthenticated');
+  const verification = single(request, header) ?? '';
+  if (!/^[A-Za-z0-9_-]{1,256}$/.test(verification)) throw new AppError('invalid_request');
+  return json({ verification });
+}
+
+const json = (body: object): signals.PushAnswer => ({
+  status: 200,
+  headers: { 'content-type': 'application/json', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' },
+  body: JSON.stringify(body),
+});
 
 function send({ status, headers, body }: signals.PushAnswer, request: IncomingMessage, response: ServerResponse): void {
   const length = { 'content-length': String(Buffer.byteLength(body)) };

@@ -181,7 +181,7 @@ export class Snapshot {
       const openKeys = () => openIssuerKeys(keysConfig, logger, keySets);
       const transmitterKeys =
         jwks === undefined ? undefined : this.#lease.use(`event keys of ${name}`, keysConfig, openKeys);
-      const secrets = eventSecrets.get(name) ?? [];
+      const secrets = eventSecrets.get(name) ?? { sharedSignals: [], webhook: [], revoke: [] };
       const receiver = createEventReceiver({ issuers: own, transmitterKeys, secrets, nowMs });
       if (receiver !== undefined) receivers.set(name, receiver);
     }

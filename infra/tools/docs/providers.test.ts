@@ -28,6 +28,10 @@ routes: [{ name: orders, path: /orders, methods: [GET], upstream: orders, auth: 
 
 const env = {
   INTROSPECTION_SECRET: 'a-secret-of-the-provider',
+  REVOKE_SECRET: 'the-bearer-secret-of-revoke-calls-0123456789',
+  CLERK_WEBHOOK_SECRET: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
+  WORKOS_WEBHOOK_SECRET: 'the-secret-of-a-webhook-of-workos',
+  LOGTO_SIGNING_KEY: 'the-signing-key-of-a-hook-of-logto',
   SSF_SECRET: 'the-bearer-secret-of-a-stream-0123456789-abcdef',
 };
 

@@ -56,12 +56,18 @@ export function timeOfEnd({
   return { notBeforeMs: nextSecond(atMs), isLate: eventMs !== undefined && eventMs < issuedAtMs - dayMs };
 }
 
+/** `webhook`: the provider's own format. `call`: a revoke call. */
+export const eventSources = ['backchannel_logout', 'shared_signals', 'webhook', 'call'] as const;
+export type EventSource = (typeof eventSources)[number];
+
 /** How the end was learned. */
 export type EndOrigin = Readonly<{
-  source: 'backchannel_logout' | 'shared_signals';
+  source: EventSource;
   /** The name of the event, such as `session-revoked`. */
   event: string;
   jti: string;
+  /** A digest of what a revoke call says, to refuse another call with the same id. */
+  content?: string | undefined;
   /** When it arrived, in Unix milliseconds. */
   atMs: number;
 }>;

@@ -1,5 +1,7 @@
-export type { End, EndOrigin, EventToken, StoredEnd } from './end.ts';
+export { type End, type EndOrigin, type EventSource, type EventToken, eventSources, type StoredEnd } from './end.ts';
+export { type Delivery, type NamedTenants, parseTime } from './event-body.ts';
 export { Journal, type JournalOptions } from './journal.ts';
+export { LiveEntries } from './live-entries.ts';
 export { type LogoutTokenOptions, verifyLogoutToken } from './logout-token.ts';
 export { type EventPreset, eventPresetOf } from './presets.ts';
 export {
@@ -9,9 +11,11 @@ export {
   type PushAnswer,
   pushAccepted,
   pushRefused,
+  readDelivery,
   readLogoutToken,
   readSecurityEventToken,
 } from './push.ts';
+export { type RevokeCall, type RevokeCallOptions, readRevokeCall } from './revoke-call.ts';
 export {
   type CredentialChange,
   credentialChanges,
@@ -22,3 +26,5 @@ export { SeenIds } from './seen-ids.ts';
 export { type LogPage, type LogRequest, SharedLog, type SharedLogOptions } from './shared-log.ts';
 export { EventTokenError, type EventTokenErrorCode } from './signed-token.ts';
 export { TenantQuotas, type TenantQuotasOptions } from './tenant-quotas.ts';
+export { type Conditions, readWebhook, type WebhookFormat } from './webhook-body.ts';
+export { type ProvedDelivery, proveWebhook, standardKey, type WebhookProof, webhookWindowMs } from './webhook-proof.ts';

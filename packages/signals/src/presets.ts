@@ -21,6 +21,8 @@ const presets: ReadonlyMap<string, Partial<EventPreset>> = new Map<string, Parti
   ['keycloak', { logoutTypes: ['logout+jwt', 'jwt'] }],
   // Logout tokens have `sid`, and access tokens do not.
   ['auth0', { sessions: false }],
+  // Access tokens have no session id.
+  ['zitadel', { sessions: false }],
   [
     'okta',
     {

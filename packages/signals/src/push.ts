@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { readBody as readWithin, trimOws } from '@countersign/jwks';
+import { type Delivery, maxDeliveryBytes } from './event-body.ts';
 import { EventTokenError, type EventTokenErrorCode } from './signed-token.ts';
 
 const maxBodyBytes = 64 * 1024;
@@ -49,12 +50,16 @@ export function pushRefused({ code }: Pick<EventTokenError, 'code'>): PushAnswer
 /** Whether an `Authorization` header has one of the secrets, compared in constant time. */
 export function isBearer(authorization: string | undefined, secrets: readonly Uint8Array[]): boolean {
   const given = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
-  if (given === undefined) return false;
+  return given !== undefined && isOneOf(Buffer.from(given), secrets);
+}
+
+/** Whether these bytes are among the accepted ones, compared in constant time. */
+export function isOneOf(given: Uint8Array, accepted: readonly Uint8Array[]): boolean {
   // Digests have one length, so that the comparison takes the same time for every secret.
   const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest();
-  const ours = digest(Buffer.from(given));
+  const ours = digest(given);
   // Compares all, so that the time does not say which one is right.
-  return secrets.map((secret) => timingSafeEqual(ours, digest(secret))).includes(true);
+  return accepted.map((one) => timingSafeEqual(ours, digest(one))).includes(true);
 }
 
 /**
@@ -85,14 +90,49 @@ async function readBody(request: IncomingMessage, expectedType: string): Promise
   const type = trimOws(types[0]?.split(';')[0] ?? '').toLowerCase();
   if (types.length !== 1 || type !== expectedType) throw invalid('another content type');
   if (encoding !== undefined) throw invalid('an encoded body');
-  if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) throw invalid('too large');
+  const body = await readInTime(request, maxBodyBytes);
+  if (body === undefined) throw invalid('too large');
+  return body.toString('latin1');
+}
+
+/** @returns Undefined if the body is larger. */
+async function readInTime(request: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) return undefined;
   const late = setTimeout(() => request.destroy(), bodyTimeoutMs);
   try {
-    const body = await readWithin({ body: request.iterator({ destroyOnReturn: false }) }, maxBodyBytes);
-    if (body === undefined) throw invalid('too large');
-    return body.toString('latin1');
+    return await readWithin({ body: request.iterator({ destroyOnReturn: false }) }, maxBytes);
   } finally {
     clearTimeout(late);
+  }
+}
+
+const maxReading = 64;
+
+/**
+ * Reads a webhook or a revoke call, of any content type. Its sender is not authenticated yet, so at most 64 bodies are
+ * read at once. Another one closes the oldest of these requests, which is slow: a provider sends its body at once.
+ *
+ * @param reading The requests whose bodies are being read.
+ * @returns Undefined if the body exceeds 256 KiB.
+ * @throws Like {@link readLogoutToken}.
+ */
+export async function readDelivery(
+  request: IncomingMessage,
+  reading: Set<IncomingMessage>,
+): Promise<Delivery | undefined> {
+  if (request.headers['content-encoding'] !== undefined) throw invalid('an encoded body');
+  reading.add(request);
+  const [oldest] = reading.size > maxReading ? reading : [];
+  if (oldest !== undefined) reading.delete(oldest) && oldest.destroy();
+  try {
+    const body = await readInTime(request, maxDeliveryBytes);
+    const header = (name: string) => {
+      const [value, ...more] = request.headersDistinct[name] ?? [];
+      return more.length === 0 ? value : undefined;
+    };
+    return body && { header, body };
+  } finally {
+    reading.delete(request);
   }
 }
 

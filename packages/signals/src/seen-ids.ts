@@ -4,7 +4,7 @@
  */
 export class SeenIds {
   readonly #max: number;
-  readonly #ids = new Set<string>();
+  readonly #ids = new Map<string, string | undefined>();
 
   /** @param max Default: 100,000, about 10 MB. */
   constructor(max = 100_000) {
@@ -15,9 +15,14 @@ export class SeenIds {
     return this.#ids.has(id);
   }
 
-  add(id: string): void {
-    this.#ids.add(id);
-    const [oldest] = this.#ids.size > this.#max ? this.#ids : [];
+  /** Returns the digest that was added with the id. */
+  contentOf(id: string): string | undefined {
+    return this.#ids.get(id);
+  }
+
+  add(id: string, content?: string): void {
+    this.#ids.set(id, content);
+    const [oldest] = this.#ids.size > this.#max ? this.#ids.keys() : [];
     if (oldest !== undefined) this.#ids.delete(oldest);
   }
 }

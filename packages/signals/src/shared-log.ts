@@ -201,7 +201,7 @@ function parsed(json: string): Readonly<{ kid?: unknown; mac?: unknown; entry?: 
   }
 }
 
-/** What the MAC covers: every member, in one order. */
+/** What the MAC covers, in one order: every member but `content`, which earlier versions do not know. */
 const textOf = ({ issuer, kind, name, tenantId, notBeforeMs, expiresAtMs, origin }: StoredEnd): string =>
   JSON.stringify([
     issuer,

@@ -91,11 +91,14 @@ function describeIntrospection(
   };
 }
 
-function describeEvents({ backchannelLogout, sharedSignals }: NonNullable<Config['events']>, stream: EventStream) {
+function describeEvents(events: NonNullable<Config['events']>, stream: EventStream) {
+  const { backchannelLogout, sharedSignals, webhook, revoke } = events;
   const { lastEvent: last, counts, late, sinceMs, revocations } = stream;
   return {
     backchannel_logout: backchannelLogout,
     transmitter: sharedSignals?.transmitter ?? null,
+    webhook: webhook?.format.name ?? null,
+    revoke,
     since: timeOrNull(sinceMs),
     staleness_ms: revocations.stalenessMs() ?? null,
     last: last ? { source: last.source, event: last.event, at: timeOf(last.atMs), lag_ms: last.lagMs } : null,

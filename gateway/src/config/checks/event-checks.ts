@@ -1,4 +1,4 @@
-import { eventPresetOf } from '@countersign/signals';
+import { eventPresetOf, type WebhookFormat } from '@countersign/signals';
 import { presetOf } from '../presets.ts';
 import type { IssuerPieces } from '../schema/issuers/issuers.ts';
 import type { Refuse } from './cross-checks.ts';
@@ -6,7 +6,7 @@ import type { Refuse } from './cross-checks.ts';
 export function checkEvents(issuer: IssuerPieces, refuse: Refuse): void {
   const { name, provider, template, claims, revocations, events } = issuer;
   if (events === undefined) return;
-  const { backchannelLogout, sharedSignals: signals } = events;
+  const { audience, backchannelLogout, sharedSignals: signals, webhook, revoke } = events;
   if (name === undefined) {
     const message = '"name" is required with events: it is part of the URL that the provider calls';
     refuse([], message, { absent: 'name' });
@@ -15,8 +15,16 @@ export function checkEvents(issuer: IssuerPieces, refuse: Refuse): void {
     const message = 'cannot be combined with revocations: an issuer may have only one source';
     refuse(['events'], message, { other: ['revocations'] });
   }
-  if (!backchannelLogout && signals === undefined)
-    refuse(['events'], 'receives nothing: set backchannelLogout: true, or sharedSignals');
+  const hasTokens = backchannelLogout === true || signals !== undefined;
+  if (!hasTokens && webhook === undefined && revoke === undefined)
+    refuse(['events'], 'receives nothing: set backchannelLogout: true, sharedSignals, webhook or revoke');
+  if (webhook !== undefined)
+    checkWebhook(webhook.format, (path, message) => refuse(['events', 'webhook', ...path], message));
+  if (hasTokens && audience === undefined) {
+    const message =
+      '"audience" is required with backchannelLogout and sharedSignals: what `aud` of their tokens contains';
+    refuse(['events'], message, { absent: 'audience' });
+  }
   const userId = claims?.userId ?? presetOf(provider).claims.userId;
   const subject = events.subject ?? eventPresetOf(provider).subject;
   if (userId.length !== 1 || userId[0] !== subject) {
@@ -27,8 +35,26 @@ export function checkEvents(issuer: IssuerPieces, refuse: Refuse): void {
   if (values === 'any') {
     const message = 'needs a template with a list of values, because keys would otherwise be fetched for any issuer';
     refuse(['events'], message);
-  } else if (values !== undefined && values.length > 1 && (signals ?? events.subjectIssuer) !== undefined) {
-    const key = signals === undefined ? 'subjectIssuer' : 'sharedSignals';
-    refuse(['events', key], 'needs a separate entry for each template value, because each has its own transmitter');
+  } else if (values !== undefined && values.length > 1) {
+    const message = 'needs a separate entry for each template value, because each has its own transmitter';
+    for (const key of ['sharedSignals', 'subjectIssuer', 'webhook', 'revoke'] as const)
+      if (events[key] !== undefined) refuse(['events', key], message);
+  }
+}
+
+function checkWebhook({ verify, challenge, ends }: WebhookFormat, refuse: Refuse): void {
+  const at = ['format', 'verify'];
+  if (verify.kind === 'hmac' && verify.header === '')
+    refuse(at, '"header" is required with hmac', { absent: 'header' });
+  if (challenge !== undefined && verify.kind !== 'bearer')
+    refuse(['format', 'challenge'], 'needs verify: { kind: bearer }: only a secret in the request proves the caller');
+  for (const [index, end] of ends.entries()) {
+    const path = ['format', 'ends', index];
+    if ((end.session ?? end.user) === undefined) refuse(path, '"session" or "user" is required', { absent: 'user' });
+    if (end.tenant !== undefined && (end.user === undefined || end.session !== undefined))
+      refuse(path, '"tenant" needs "user", and no "session"');
+    // Otherwise a copy of the request would end later logins.
+    if (verify.kind === 'hmac' && verify.time === 'none' && end.at === undefined)
+      refuse(path, '"at" is required, because the signature has no time', { absent: 'at' });
   }
 }

@@ -24,6 +24,7 @@ const problems = (parts: Parts, context: LoadContext = {}) =>
 const eventsOf = (parts: Parts) =>
   parseConfig(fileOf(parts), { file: '/etc/countersign/gateway.yaml', env }).issuers.map(({ events }) => events);
 
+const revokeCalls = `{ revoke: { secret: "\${SSF_SECRET}" } }`;
 const signals = `{ audience: gateway, sharedSignals: { secret: "\${SSF_SECRET}" } }`;
 const okta = 'provider: okta, issuer: https://acme.okta.test/oauth2/default, audience: api';
 
@@ -55,6 +56,10 @@ describe('events of an issuer', () => {
     });
   });
 
+  test('need no audience for revoke calls alone', () => {
+    expect(problems({ events: revokeCalls })).toEqual([]);
+  });
+
   test('are resolved for each template value', () => {
     const provider =
       'provider: keycloak, issuer: "https://sso.test/realms/{realm}", template: { realm: [a, b] }, audience: orders, claims: { tenantId: { fromIssuer: realm } }';
@@ -62,13 +67,20 @@ describe('events of an issuer', () => {
       'https://sso.test/realms/a',
       'https://sso.test/realms/b',
     ]);
-    expect(problems({ provider, events: signals })).toEqual([expect.stringContaining('each has its own transmitter')]);
+    for (const events of [signals, revokeCalls])
+      expect(problems({ provider, events })).toEqual([expect.stringContaining('each has its own transmitter')]);
   });
 
   test.each<readonly [string, Parts, string]>([
     ['without a name', { issuer: '' }, '"name" is required with events'],
     ['without a journal', { more: '' }, '"journal" is required with events'],
     ['without an audience', { events: '{ backchannelLogout: true }' }, 'audience'],
+    ['of a call without a secret', { events: '{ revoke: {} }' }, '"secret" or "secretFile" is required'],
+    [
+      'with one secret for two purposes',
+      { events: signals.replace(' }', `, previousSecret: "\${SSF_SECRET}" }`) },
+      'every secret must be different',
+    ],
     ['that receive nothing', { events: '{ audience: gateway }' }, 'receives nothing'],
     [
       'and a feed',
@@ -111,6 +123,54 @@ describe('events of an issuer', () => {
     expect(problems(parts)).toContainEqual(expect.stringContaining(expected));
   });
 
+  const hook = (format: string, more = '') => ({
+    events: `{ webhook: { format: ${format}, secret: "\${SSF_SECRET}"${more} } }`,
+  });
+  const own = (verify: string, ends: string, more = '') =>
+    hook(`{ verify: ${verify}, type: /type, ends: [${ends}]${more} }`);
+  const plain = '{ kind: hmac, header: X-Sig }';
+
+  test.each([
+    ['bearer', own('{ kind: bearer }', '{ type: [a], user: /u }', ', challenge: X-Challenge')],
+    ['an HMAC with a time', own('{ kind: hmac, header: X-Sig, time: seconds }', '{ type: [a], session: /s }')],
+    [
+      'an HMAC without',
+      own(plain, '{ type: [a], user: /u, tenant: /t, when: { /a~1b: null }, at: /at }', ', each: /events'),
+    ],
+    ...['workos', 'logto', 'zitadel', 'okta'].map((name) => [name, hook(name, ', where: { /hookId: a }')] as const),
+  ])('a webhook by %s is accepted, without an audience', (_name, parts) => {
+    expect(problems(parts)).toEqual([]);
+  });
+
+  test.each<readonly [string, Parts, string]>([
+    ['an unknown preset', hook('auth0'), 'must be'],
+    ['a secret of another form', hook('clerk'), 'must be of Standard Webhooks'],
+    ['no secret', { events: '{ webhook: { format: okta } }' }, '"secret" or "secretFile" is required'],
+    ['a secret in the file', { events: `{ webhook: { format: okta, secret: "${secret}" } }` }, 'from a variable'],
+    ['neither time nor window', own(plain, '{ type: [a], user: /u }'), '"at" is required'],
+    ['an HMAC in no header', own('{ kind: hmac }', '{ type: [a], user: /u, at: /at }'), '"header" is required'],
+    ['an unknown proof', own('{ kind: none }', '{ type: [a], user: /u }'), 'verify.kind'],
+    ['a challenge for everyone', own(plain, '{ type: [a], user: /u, at: /at }', ', challenge: X'), 'needs verify'],
+    ['no subject', own('{ kind: bearer }', '{ type: [a] }'), '"session" or "user" is required'],
+    ['a tenant alone', own('{ kind: bearer }', '{ type: [a], tenant: /t }'), '"session" or "user" is required'],
+    [
+      'a tenant of a session',
+      own('{ kind: bearer }', '{ type: [a], session: /s, user: /u, tenant: /t }'),
+      '"tenant" needs',
+    ],
+    ['a path that is no pointer', own('{ kind: bearer }', '{ type: [a], user: u }'), 'a JSON pointer'],
+    ['a pointer with a bad escape', own('{ kind: bearer }', '{ type: [a], user: /a~2 }'), 'a JSON pointer'],
+    [
+      'a condition on no pointer',
+      own('{ kind: bearer }', '{ type: [a], user: /u, when: { banned: true } }'),
+      'pointers',
+    ],
+    ['an unknown key', own('{ kind: bearer }', '{ type: [a], user: /u, issuer: /iss }'), 'issuer'],
+    ['no ends', own('{ kind: bearer }', ''), 'ends'],
+  ])('a webhook with %s is refused', (_name, parts, expected) => {
+    expect(problems(parts).join('\n')).toContain(expected);
+  });
+
   test('of several workers need Redis', () => {
     expect(problems({}, { workers: 2 })).toEqual([expect.stringContaining('know only some events from sso')]);
     const redis = 'journal: /var/lib/countersign\nredis: redis://127.0.0.1:6379';
@@ -126,6 +186,6 @@ describe('events of an issuer', () => {
     const config = parseConfig(fileOf({ events: signals }), { file: '/etc/countersign/gateway.yaml', env });
     expect(config.redacted).not.toContain(secret);
     expect(JSON.stringify(config.issuers)).not.toContain(secret);
-    expect(config.eventSecrets.get('sso')).toEqual([new Uint8Array(Buffer.from(secret))]);
+    expect(config.eventSecrets.get('sso')?.sharedSignals).toEqual([new Uint8Array(Buffer.from(secret))]);
   });
 });

@@ -7,7 +7,7 @@ import * as m from '../schema/merge.ts';
 import { view } from '../schema/view.ts';
 
 const lastEvent = z.object({
-  source: z.enum(['backchannel_logout', 'shared_signals']),
+  source: z.enum(['backchannel_logout', 'shared_signals', 'webhook', 'call']),
   event: z.string(),
   at: m.time.describe('When it arrived.'),
   lag_ms: z.number().describe('How long before that it happened.'),
@@ -17,6 +17,8 @@ m.mergedBy(lastEvent, (all) => m.mergeMembers(lastEvent, all.toSorted(m.newestFi
 const events = z.object({
   backchannel_logout: z.boolean().describe('Whether logout tokens are received.'),
   transmitter: m.text.describe('Whose Security Event Tokens are received.'),
+  webhook: m.text.describe("The webhook's format: a preset's name, or `own`."),
+  revoke: z.boolean().describe('Whether revoke calls are received.'),
   since: m.known(m.latestTime).describe('From when on every event is known.'),
   staleness_ms: m.longest.describe(
     "How long ago the gateways' shared log was last read to its end. Null if there is only one gateway.",
@@ -190,17 +192,19 @@ function issuerPart(one: Issuer, nowMs: number): Html {
 
 function eventRows(events: Issuer['events'], nowMs: number): ui.Definitions {
   if (events === null) return [];
-  const { backchannel_logout, transmitter, since, staleness_ms, last, counts, late } = events;
+  const { backchannel_logout, transmitter, webhook, revoke, since, staleness_ms, last, counts, late } = events;
   const sources = [
     backchannel_logout && 'back-channel logout',
     transmitter !== null && `Shared Signals of ${transmitter}`,
+    webhook !== null && `webhook (${webhook})`,
+    revoke && 'revoke calls',
   ];
   return [
     ['Events by', sources.filter((source) => source !== false).join(', ')],
     [
       'Last event',
       last &&
-        html`${ui.code(last.event)} ${ui.ago(last.at, nowMs)} <span class="muted">lag ${duration(last.lag_ms)}</span>`,
+        html`${ui.code(last.event)} by ${last.source.replace('_', ' ')} ${ui.ago(last.at, nowMs)} <span class="muted">lag ${duration(last.lag_ms)}</span>`,
     ],
     ['Events known since', since && ui.ago(since, nowMs)],
     ['Events of other gateways read', staleness_ms === null ? null : `${duration(staleness_ms)} ago`],

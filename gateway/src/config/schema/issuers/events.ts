@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { duration, secretKeys, text, unique } from '../values/scalars.ts';
 import { calledUrl, issuerIdentifier, keySource } from '../values/urls.ts';
 import { audience } from './issuer-values.ts';
+import { webhook } from './webhooks.ts';
 
 export const introspection = z
   .strictObject({
@@ -45,11 +46,22 @@ const sharedSignals = z
   })
   .describe('Receives Shared Signals events (SSF, CAEP, RISC).');
 
+const revoke = z
+  .strictObject({
+    ...secretKeys('secret', 'The bearer token of the callers, at least 32 bytes, from a variable.'),
+    ...secretKeys('previousSecret', 'A second accepted secret, for use while you replace the first.'),
+  })
+  .describe('Receives calls of `countersign revoke`, and of your own code, that end a session, a user or a member.');
+
 export const events = z
   .strictObject({
-    audience: audience.describe('`aud` of a logout token or event must contain one of these, such as a client id.'),
+    audience: audience
+      .optional()
+      .describe('`aud` of a logout token or Shared Signals event must contain one of these, such as a client id.'),
     backchannelLogout: z.boolean().default(false).describe('Whether to receive OpenID back-channel logout tokens.'),
     sharedSignals: sharedSignals.optional(),
+    webhook: webhook.optional(),
+    revoke: revoke.optional(),
     subject: text
       .optional()
       .describe("The claim that events call `sub`: `claims.userId`. Default: `sub`, or the provider's claim."),
@@ -85,7 +97,7 @@ export function resolveEvents(part: EventsPart, { provider, issuer }: Owner, key
   const transmitter = signals?.transmitter ?? preset.subjectIssuerOf(issuer);
   const jwks = signals?.jwks ?? preset.jwksOf?.(transmitter);
   return {
-    audience: part.audience,
+    audience: part.audience ?? [],
     backchannelLogout: part.backchannelLogout,
     logoutTypes: preset.logoutTypes,
     subjectIssuer: part.subjectIssuer ?? preset.subjectIssuerOf(issuer),
@@ -97,6 +109,8 @@ export function resolveEvents(part: EventsPart, { provider, issuer }: Owner, key
       timestamps: preset.timestamps,
       credentialChange: signals.credentialChange as readonly CredentialChange[],
     },
+    webhook: part.webhook && { format: part.webhook.format, where: part.webhook.where },
+    revoke: part.revoke !== undefined,
     maxStalenessMs: part.maxStaleness,
     onStale: part.onStale,
     onOverflow: part.onOverflow,

@@ -1,0 +1,63 @@
+import { printable, whyUnreadable } from '@countersign/process-kit';
+import { type Delivery, EventTokenError, proveWebhook, webhookWindowMs } from '@countersign/signals';
+import type { GatewayConfig } from '../config/config.ts';
+import { readNamedFile } from '../config/files.ts';
+import { readDelivered } from '../events/deliveries.ts';
+import { endedTokens } from '../events/ended-tokens.ts';
+import { type Terminal, UsageError } from './command.ts';
+
+const requestLine = /^POST \/\.well-known\/countersign\/webhook\/([a-z][a-z0-9-]{0,62}) /;
+
+/**
+ * Prints what a recorded webhook would end: an HTTP request, as it arrived.
+ *
+ * @returns Whether it would have been accepted when it was signed.
+ */
+export function printSample(file: string, { issuers, eventSecrets }: GatewayConfig, { out, paint, nowMs }: Terminal) {
+  const { name, delivery } = readSample(file);
+  const issuer = issuers.find((one) => one.name === name && one.events?.webhook !== undefined);
+  const { webhook } = issuer?.events ?? {};
+  if (issuer === undefined || webhook === undefined) throw new UsageError(`${file}: no issuer "${name}" has a webhook`);
+  try {
+    const secrets = eventSecrets.get(name)?.webhook ?? [];
+    const proved = proveWebhook(webhook.format.verify, delivery, secrets, undefined);
+    const { signedAtMs = nowMs() } = proved;
+    const { jti, ends, ignored } = readDelivered(issuer, delivery, proved, signedAtMs);
+    const time = proved.signedAtMs === undefined ? '' : `, signed at ${new Date(signedAtMs).toISOString()}`;
+    const by = `webhook of ${name} (${webhook.format.name})`;
+    out(`${paint('good', 'authentic')} ${file}: ${by}, id ${printable(jti)}${time}`);
+    for (const end of ends) {
+      const { kind, name: id, notBeforeMs } = endedTokens(end, issuer);
+      const until = kind === 'session' ? '' : `, issued before ${new Date(notBeforeMs).toISOString()}`;
+      out(`  ${printable(end.event)} ends the tokens of ${kind} ${printable(id)}${until}`);
+    }
+    for (const reason of ignored) out(`  ends nothing: ${reason}`);
+    if (Math.abs(nowMs() - signedAtMs) > webhookWindowMs)
+      out('  sent again now, it is refused: its time is too far from now');
+    return true;
+  } catch (error) {
+    if (!(error instanceof EventTokenError)) throw error;
+    out(`${paint('bad', 'refused')} ${file}: ${error.message}`);
+    return false;
+  }
+}
+
+function readSample(file: string): Readonly<{ name: string; delivery: Delivery }> {
+  let bytes: Buffer;
+  try {
+    bytes = readNamedFile(file);
+  } catch (error) {
+    throw new UsageError(`--sample: ${whyUnreadable(error)}`);
+  }
+  const [head = ''] = bytes.toString('latin1').split(/\r?\n\r?\n/, 1);
+  const [first = '', ...lines] = head.split(/\r?\n/);
+  const name = requestLine.exec(first)?.[1];
+  if (name === undefined)
+    throw new UsageError(`${file}: must begin with "POST /.well-known/countersign/webhook/NAME HTTP/1.1"`);
+  const headers = new Map(lines.map((line) => [line.split(':', 1)[0]?.toLowerCase(), line.replace(/^[^:]*:\s*/, '')]));
+  const begin = head.length + (bytes.subarray(head.length).indexOf('\r\n\r\n') === 0 ? 4 : 2);
+  // An editor may have added a line break.
+  const length = headers.get('content-length');
+  const body = bytes.subarray(begin, length === undefined ? undefined : begin + Number(length));
+  return { name, delivery: { header: (wanted) => headers.get(wanted), body } };
+}

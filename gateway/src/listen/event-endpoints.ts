@@ -73,16 +73,18 @@ export function createEventEndpoints({
 
   /** Without a limit by address, because other customers of a provider can send from the same address. */
   async function deliver(
+    endpoint: string,
     receive: NonNullable<EventReceiver['receiveCall' | 'receiveWebhook']>,
     request: IncomingMessage,
     record: RequestRecord,
-  ) {
+  ): Promise<signals.PushAnswer> {
     try {
       const delivery = await signals.readDelivery(request, reading);
       if (delivery === undefined) throw new AppError('payload_too_large');
       const received = await receive(delivery);
       record.detail = { event: received };
-      return received.result;
+      // Providers expect 200, also for an event that ends nothing. Only our own call tells which it was.
+      return endpoint === 'webhook' ? signals.logoutAccepted : json({ result: received.result });
     } catch (error) {
       if (!(error instanceof signals.EventTokenError)) throw error;
       const isUnauthenticated = error.code === 'authentication_failed';
@@ -91,30 +93,6 @@ export function createEventEndpoints({
         ...(isUnauthenticated && { headers: { 'www-authenticate': 'Bearer' } }),
       });
     }
-  }
-
-  async function respondTo(
-    endpoint: string,
-    receiver: EventReceiver,
-    request: IncomingMessage,
-    record: RequestRecord,
-    begin: () => void,
-  ): Promise<signals.PushAnswer> {
-    const receive =
-      endpoint === 'webhook' ? receiver.receiveWebhook : endpoint === 'revoke' ? receiver.receiveCall : undefined;
-    if (receive !== undefined) {
-      begin();
-      const result = await deliver(receive, request, record);
-      // Providers expect 200, also for an event that ends nothing. Only our own call tells which it was.
-      return endpoint === 'webhook' ? signals.logoutAccepted : json({ result });
-    }
-    const waitSec = throttle.waitSec(addressKey(record.address ?? ''));
-    // Other clients at the transmitter's address must not lock it out, so the secret bypasses the throttle.
-    if (waitSec > 0 && !receiver.isAuthentic(single(request, 'authorization'))) {
-      throw new AppError('rate_limited', { headers: { 'retry-after': String(waitSec) } });
-    }
-    begin();
-    return answer(endpoint, receiver, request, record);
   }
 
   return (asked, { url = '' }) => {
@@ -131,8 +109,18 @@ export function createEventEndpoints({
         if (request.method !== 'POST') throw new AppError('method_not_allowed', { headers: { allow: 'POST' } });
         const forwarded = request.headersDistinct['x-forwarded-for'] ?? [];
         record.address = clientAddress(request.socket.remoteAddress ?? '', forwarded);
-        const begin = () => void (request.headers.expect === undefined || response.writeContinue());
-        send(await respondTo(endpoint, receiver, request, record, begin), request, response);
+        const receive =
+          endpoint === 'webhook' ? receiver.receiveWebhook : endpoint === 'revoke' ? receiver.receiveCall : undefined;
+        const waitSec = receive === undefined ? throttle.waitSec(addressKey(record.address)) : 0;
+        // Other clients at the transmitter's address must not lock it out, so the secret bypasses the throttle.
+        if (waitSec > 0 && !receiver.isAuthentic(single(request, 'authorization'))) {
+          throw new AppError('rate_limited', { headers: { 'retry-after': String(waitSec) } });
+        }
+        if (request.headers.expect !== undefined) response.writeContinue();
+        const answered = receive
+          ? deliver(endpoint, receive, request, record)
+          : answer(endpoint, receiver, request, record);
+        send(await answered, request, response);
       } catch (error) {
         respond.http(error, record, request, response);
       }

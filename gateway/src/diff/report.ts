@@ -39,18 +39,17 @@ export function linesOf(
   form: Form,
 ): readonly string[] {
   const lines = titles.flatMap(([effect, title]) => {
+    const isOwn = (change: AccessChange | SettingChange) => change.effect === effect;
     const items = [
-      ...accessItems(
-        access.filter((change) => change.effect === effect),
-        form,
-      ),
-      ...settings.filter((change) => change.effect === effect).map((change) => settingItem(change, form)),
+      ...settings.filter(isOwn).map((change) => settingItem(change, form)),
+      ...accessItems(access.filter(isOwn), form),
     ];
     return items.length === 0 ? [] : [form.heading(title), ...items.flatMap(form.item), ...form.end];
   });
   const unread = [...variables.map((name) => `\${${name}}`), ...files].map(form.code);
-  const same = lines.length === 0 ? ['Both files decide alike.'] : [];
-  return [...same, ...lines, ...(unread.length === 0 ? [] : [`Not compared: ${unread.join(', ')}`])];
+  const rest = lines.length === 0 ? 'Both files decide alike.' : 'What is not listed is decided as before.';
+  const notCompared = unread.length === 0 ? [] : [`Not opened, so not compared: ${unread.join(', ')}`];
+  return [...lines, rest, ...notCompared];
 }
 
 /** Refusals that are still refusals share one item for each place. */
@@ -150,7 +149,8 @@ function conditionText({ side, reads, is, values }: Condition, listed: (values: 
       ? 'binding to a key'
       : reads;
   const when = side === 'before' || side === 'after' ? ` ${side}` : '';
-  if (reads === 'tenant') return `tenant${when} is ${is === 'any' ? '' : 'not '}${listed(values)} of the path`;
+  if (reads === 'tenant')
+    return `tenant${when} is ${is === 'any' ? 'that' : 'not that'} of the path (${listed(values)})`;
   if (is === 'refused')
     return `token${when} is refused with ${listed(values.slice(0, 1))}${values.length > 1 ? ` because of ${listed(values.slice(1))}` : ''}`;
   return `${what}${when} ${phrases[is]}${values.length === 0 ? '' : ` ${listed(values)}`}`;

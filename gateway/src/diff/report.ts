@@ -38,14 +38,19 @@ export function linesOf(
   { access, settings, notCompared: { variables, files } }: DiffReport,
   form: Form,
 ): readonly string[] {
-  const lines = titles.flatMap(([effect, title]) => {
-    const isOwn = (change: AccessChange | SettingChange) => change.effect === effect;
-    const items = [
-      ...settings.filter(isOwn).map((change) => settingItem(change, form)),
-      ...accessItems(access.filter(isOwn), form),
-    ];
-    return items.length === 0 ? [] : [form.heading(title), ...items.flatMap(form.item), ...form.end];
-  });
+  const section = (title: string, items: readonly (readonly string[])[]) =>
+    items.length === 0 ? [] : [form.heading(title), ...items.flatMap(form.item), ...form.end];
+  const isReading = (change: SettingChange) => change.class === 'policy' && change.effect === 'changed';
+  const [reading, others] = [settings.filter(isReading), settings.filter((change) => !isReading(change))];
+  const items = (changes: readonly SettingChange[]) => changes.map((change) => settingItem(change, form));
+  const lines = [
+    // It explains the rest.
+    ...section('Changed reading of tokens', items(reading)),
+    ...titles.flatMap(([effect, title]) => {
+      const isOwn = (change: AccessChange | SettingChange) => change.effect === effect;
+      return section(title, [...items(others.filter(isOwn)), ...accessItems(access.filter(isOwn), form)]);
+    }),
+  ];
   const unread = [...variables.map((name) => `\${${name}}`), ...files].map(form.code);
   const rest = lines.length === 0 ? 'Both files decide alike.' : 'What is not listed is decided as before.';
   const notCompared = unread.length === 0 ? [] : [`Not opened, so not compared: ${unread.join(', ')}`];

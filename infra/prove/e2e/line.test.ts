@@ -249,6 +249,7 @@ describe.each(storesToRunOn())('the whole stack on %s', (_name, stores) => {
         ['complaint-service', 'agreed'],
         // Nothing answers there.
         ['my-service', 'ed25519'],
+        ['mcp-server', 'ed25519'],
       ]);
       // The keys of the services differ.
       expect(new Set(agreed.flatMap(({ identity }) => identity.keyid?.split('.')[1] ?? [])).size).toBe(3);

@@ -22,7 +22,11 @@ afterAll(() => rmSync(directory, { recursive: true }));
 /** Variables without a default get a value that also serves as a secret. */
 const envOf = (text: string) =>
   Object.fromEntries(
-    [...text.matchAll(/\$\{(\w+)\}/g)].map(([, name]) => [String(name), `${name}-0123456789abcdef0123456789abcdef`]),
+    [...text.matchAll(/\$\{(\w+)\}/g)].map(([, name = '']) => {
+      const secret = `${name}-0123456789abcdef0123456789`;
+      // In the form of Standard Webhooks.
+      return [name, name.includes('WEBHOOK') ? `whsec_${Buffer.from(secret).toString('base64')}` : secret];
+    }),
   );
 
 /** The warnings, without those about an admin listener: some pages show the address of a container. */

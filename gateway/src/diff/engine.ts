@@ -3,7 +3,7 @@ import { AppError, type Code } from '../errors.ts';
 import { assumeClaims } from '../explain/assumed-claims.ts';
 import { callerOf, type Requester } from '../explain/callers.ts';
 import { configuredStages } from '../pipeline/configured-stages.ts';
-import type { Incoming } from '../pipeline/exchange.ts';
+import { RequestRecord } from '../pipeline/request-record.ts';
 import type { Params, Policy, PolicyCaller } from '../routing/policy.ts';
 import { createRouteTable, routesOn } from '../routing/route-table.ts';
 import type { Listener } from './path-shapes.ts';
@@ -43,10 +43,16 @@ export function createEngine(config: GatewayConfig, nowMs: number) {
     /** Decides about a page's preflight request. A gateway without `cors` leaves it to a route. */
     preflight(path: string, origin: string): Decision {
       const headers = ['origin', origin, 'access-control-request-method', 'GET'];
-      const client = { address: '', protocol: 'https', host: '', origin } as const;
-      const request = { method: 'OPTIONS', requestTarget: path, headers, client, body: { present: false }, record: {} };
+      const request = {
+        method: 'OPTIONS',
+        requestTarget: path,
+        headers,
+        client: { address: '', protocol: 'https', host: '', origin },
+        body: { present: false, length: undefined, type: undefined, encoding: undefined },
+        record: new RequestRecord('', 'OPTIONS', path, 0),
+      } as const;
       try {
-        const answer = answerItself(request as unknown as Incoming);
+        const answer = answerItself(request);
         if (answer !== undefined) return { route: null, code: null, caller: 'page' };
       } catch (error) {
         if (error instanceof AppError) return { route: null, code: error.code as Code, caller: null };

@@ -5,8 +5,8 @@ import type { LocalLimiter } from '../limits/limiter.ts';
 import { type CertificateCheck, createCertificateCheck } from '../tokens/certificate-binding.ts';
 import type { ProvenRequest } from '../tokens/dpop-proof.ts';
 import type { Dpop } from '../tokens/dpop-replay.ts';
-import { loggedPartOf } from '../tokens/logged-caller.ts';
-import type { AccessTokens, VerifiedToken } from '../tokens/verified-tokens.ts';
+import { type LoggedPart, loggedPartOf } from '../tokens/logged-caller.ts';
+import type { AccessTokens, TokenStatus, VerifiedToken } from '../tokens/verified-tokens.ts';
 import { type Authenticated, type Caller, type Exchange, type Matched, tokenStatusOf } from './exchange.ts';
 
 export type AuthenticateOptions = Readonly<{
@@ -192,6 +192,17 @@ function readCredentials(
 
 const schemeOf = (named: string): Scheme => (named.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer');
 
+const knownParts = new WeakMap<TokenStatus, LoggedPart>();
+
+/** Serializes the claims for log lines once for each token. */
+function knownPartOf(token: TokenStatus): LoggedPart {
+  const known = knownParts.get(token);
+  if (known !== undefined) return known;
+  const part = loggedPartOf(token);
+  knownParts.set(token, part);
+  return part;
+}
+
 /** The last step of authenticate and authenticate-service. */
 export function toAuthenticated(matched: Matched, caller: Caller, content: Buffer | undefined): Authenticated {
   const exchange: Exchange = matched;
@@ -199,7 +210,7 @@ export function toAuthenticated(matched: Matched, caller: Caller, content: Buffe
   record.identity = caller.kind;
   const token = tokenStatusOf(caller);
   record.claims = token?.claims;
-  record.caller = token && loggedPartOf(token);
+  record.caller = token && knownPartOf(token);
   if (caller.kind === 'service') record.transactionId = caller.principal?.id;
   exchange.caller = caller;
   exchange.content = content;

@@ -1,7 +1,7 @@
 import type { Cors, GatewayConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { parseRequestTarget, type RouteTable } from '../routing/route-table.ts';
-import type { Incoming } from './exchange.ts';
+import type { Incoming, OwnRequest } from './exchange.ts';
 import type { OwnAnswer } from './resource-metadata.ts';
 import { hostsOf } from './sanitize.ts';
 
@@ -29,7 +29,7 @@ export const exposed = ({ expose }: Pick<Cors, 'expose'>): string => [readable, 
 export function createCors(
   config: Cors,
   table: Pick<RouteTable, 'methodsAt'>,
-): (incoming: Incoming) => OwnAnswer | undefined {
+): (request: OwnRequest) => OwnAnswer | undefined {
   const vary = ['vary', 'Origin'];
   const listed = new Map(
     config.origins.map((origin) => [
@@ -59,7 +59,7 @@ export function createCors(
   };
 }
 
-const isPreflight = ({ method, headers }: Incoming): boolean =>
+const isPreflight = ({ method, headers }: OwnRequest): boolean =>
   method === 'OPTIONS' &&
   headers.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'access-control-request-method');
 

@@ -175,6 +175,9 @@ export type Incoming = Arrival &
   Readonly<{ headers: readonly string[]; credentials: Credentials; client: Client; body: InboundBody }> &
   Passed<'sanitize'>;
 
+/** What the gateway's own responses read of a request. */
+export type OwnRequest = Pick<Incoming, 'method' | 'requestTarget' | 'headers' | 'client' | 'body' | 'record'>;
+
 export type Matched = Incoming & Readonly<{ route: Route; policy: Policy; params: Params }> & Passed<'match'>;
 
 export type Authenticated = Matched & Readonly<{ caller: Caller }> & Passed<'authenticate'>;

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Admitted, Arrival, Authenticated, Incoming, Matched, Permitted, Signed } from './exchange.ts';
+import type { Admitted, Arrival, Authenticated, Incoming, Matched, OwnRequest, Permitted, Signed } from './exchange.ts';
 import type { OwnAnswer } from './resource-metadata.ts';
 
 /**
@@ -10,7 +10,7 @@ import type { OwnAnswer } from './resource-metadata.ts';
 export type Stages = Readonly<{
   sanitize(arrival: Arrival): Incoming;
   /** Answers preflight requests, `OPTIONS *` and metadata requests, which no service handles. */
-  answerItself(incoming: Incoming): OwnAnswer | undefined;
+  answerItself(request: OwnRequest): OwnAnswer | undefined;
   /** Only for upgrades: throws if the page's origin is not allowed. */
   checkOrigin?(incoming: Incoming): void;
   match(incoming: Incoming): Matched;

@@ -3,7 +3,7 @@ import { resourceMetadataPath as prefix } from '../config/own-paths.ts';
 import { AppError } from '../errors.ts';
 import { parseRequestTarget, type RouteTable } from '../routing/route-table.ts';
 import { proofAlgorithms } from '../tokens/dpop-proof.ts';
-import type { Incoming } from './exchange.ts';
+import type { OwnRequest } from './exchange.ts';
 import { hostsOf } from './sanitize.ts';
 
 export type OwnAnswer = Readonly<{
@@ -70,7 +70,7 @@ export function createResourceMetadata(
     methodsAt: (path: string) =>
       isAsked(path) && documentOf(path.slice(prefix.length), firstOrigin) !== undefined ? methods : undefined,
     /** Undefined unless the request asks for a document. Throws `method_not_allowed`, `body_not_allowed`. */
-    answer({ requestTarget, method, client, body }: Incoming): OwnAnswer | undefined {
+    answer({ requestTarget, method, client, body }: OwnRequest): OwnAnswer | undefined {
       if (!requestTarget.startsWith(prefix)) return undefined;
       const { path, query } = parseRequestTarget(requestTarget);
       const document = isAsked(path) && query === '' ? documentOf(path.slice(prefix.length), client.host) : undefined;

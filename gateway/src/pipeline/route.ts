@@ -2,11 +2,11 @@ import { AppError } from '../errors.ts';
 import { headersFrom } from '../http/header-fields.ts';
 import { securityHeaders } from '../http/security-headers.ts';
 import { parseRequestTarget, type RouteTable } from '../routing/route-table.ts';
-import type { Authenticated, Exchange, Incoming, Matched, Permitted } from './exchange.ts';
+import type { Authenticated, Exchange, Incoming, Matched, OwnRequest, Permitted } from './exchange.ts';
 import type { ChallengeMetadata } from './request-record.ts';
 import type { OwnAnswer } from './resource-metadata.ts';
 
-type Answering = (incoming: Incoming) => OwnAnswer | undefined;
+type Answering = (request: OwnRequest) => OwnAnswer | undefined;
 
 /** Combines the gateway's own responses. The first one that applies wins, and gets the headers that all share. */
 export function ownAnswers(...configured: readonly (Answering | undefined)[]): Answering {
@@ -24,7 +24,7 @@ export function ownAnswers(...configured: readonly (Answering | undefined)[]): A
 }
 
 /** Responds to `OPTIONS *`, which is about the server and not about a resource (RFC 9110 section 9.3.7). */
-export function answerOptions({ method, requestTarget, body }: Incoming): OwnAnswer | undefined {
+export function answerOptions({ method, requestTarget, body }: OwnRequest): OwnAnswer | undefined {
   if (requestTarget !== '*' || method !== 'OPTIONS') return undefined;
   if (body.present) throw new AppError('body_not_allowed');
   return { status: 204, headers: {} };

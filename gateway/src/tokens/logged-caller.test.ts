@@ -35,11 +35,6 @@ describe('the part of a log line that a token has', () => {
     });
   });
 
-  test('is serialized once', () => {
-    const token = tokenOf();
-    expect(loggedPartOf(token)).toBe(loggedPartOf(token));
-  });
-
   test('says that the token lacks a claim, and leaves out claims that are too long', () => {
     const claimsOf = (values: readonly string[]) =>
       JSON.parse(`{${loggedPartOf(tokenOf({ claims: { department: values } })).json}}`).caller.claims;

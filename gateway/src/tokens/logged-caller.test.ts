@@ -2,6 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import { exampleConfig } from '../../test/kit/example-config.ts';
 import type { TestCaller } from '../config/config.ts';
 import { assumedToken } from '../explain/callers.ts';
+import { toAuthenticated } from '../pipeline/authenticate.ts';
+import { RequestRecord } from '../pipeline/request-record.ts';
 import { loggedPartOf, mappingOf } from './logged-caller.ts';
 import type { TokenStatus } from './verified-tokens.ts';
 
@@ -33,6 +35,18 @@ describe('the part of a log line that a token has', () => {
       claims: { department: ['it'] },
       mapping: mappingOf(config.issuers[0] as never).user,
     });
+  });
+
+  test('is serialized once for all requests with a token', () => {
+    const token = tokenOf();
+    const partOf = () => {
+      const matched = { record: new RequestRecord('', 'GET', '/', 0) };
+      toAuthenticated(matched as never, { kind: 'user', token } as never, undefined);
+      return matched.record.caller;
+    };
+    const first = partOf();
+    expect(first).toEqual(loggedPartOf(token));
+    expect(partOf()).toBe(first);
   });
 
   test('says that the token lacks a claim, and leaves out claims that are too long', () => {

@@ -460,6 +460,18 @@ describe("a service's headers and refusals", () => {
     );
   });
 
+  test('after a refusal because the replay memory is new, a GET is signed again in the next two seconds, a POST never', async () => {
+    const before = gateway.upstream.requests.length;
+    for (const method of ['GET', 'POST'] as const) await gateway.ask('/v1/things/just-begun', { method, token });
+    const arrived = gateway.upstream.requests.slice(before);
+    expect(arrived.map(({ method }) => method)).toEqual(['GET', 'GET', 'GET', 'POST']);
+    const [first, second] = arrived.map(({ headers }) =>
+      /;created=(\d+);.*;nonce="([^"]+)"/.exec(headers['signature-input'] ?? '')?.slice(1),
+    );
+    expect(Number(second?.[0])).toBe(Number(first?.[0]) + 1);
+    expect(second?.[1]).not.toBe(first?.[1]);
+  });
+
   test('a refusal because the replay memory is new is 503, without an alarm', async () => {
     const { status, code, headers } = await get('/v1/things/just-begun');
     expect([status, code]).toEqual([503, 'identity_unavailable']);

@@ -205,8 +205,8 @@ test.each([
   const gateway = await gatewayUnderTest({
     upstream: { answer: (_request, res) => res.writeHead(status, { [header]: reason }).end() },
   });
-  for (let count = 0; count < 4; count += 1)
-    expect((await gateway.ask('/v1/open/1')).code).toMatch(/^identity_(refused|unavailable)$/);
+  const answers = await Promise.all([1, 2, 3, 4].map(() => gateway.ask('/v1/open/1')));
+  for (const { code } of answers) expect(code).toMatch(/^identity_(refused|unavailable)$/);
   const metrics = await (await gateway.admin('/metrics')).text();
   expect(metrics).toMatch(new RegExp(`^countersign_upstream_target_healthy\\{upstream="things".*\\} ${gauge}$`, 'm'));
   await gateway.close();

@@ -12,8 +12,6 @@ export type CountedRequests = Readonly<{
   sent(): number;
   /** The latest algorithm. */
   algorithm(): string;
-  /** When a request was last sent again, in milliseconds of `performance.now`. */
-  lastRepeatMs(): number;
   /** Sends the last requests, and settles when all are answered. */
   finish(): Promise<void>;
   /** Sends no more requests. */
@@ -49,7 +47,6 @@ export function countedRequests(url: string, options: CountedOptions): CountedRe
   let isAbandoned = false;
   let sent = 0;
   let algorithm = '';
-  let lastRepeatMs = 0;
 
   async function ask(): Promise<string> {
     try {
@@ -76,7 +73,6 @@ export function countedRequests(url: string, options: CountedOptions): CountedRe
       let outcome = await ask();
       while (!isAbandoned && repeats.includes(outcome)) {
         add(repeated, outcome);
-        lastRepeatMs = performance.now();
         await delay(20);
         outcome = await ask();
       }
@@ -90,7 +86,6 @@ export function countedRequests(url: string, options: CountedOptions): CountedRe
     signedWith,
     sent: () => sent,
     algorithm: () => algorithm,
-    lastRepeatMs: () => lastRepeatMs,
     async finish() {
       isFinishing = true;
       await running;

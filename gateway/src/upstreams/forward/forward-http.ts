@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Transform } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
 import { type DispatchController, type DispatchHandler, latin1Fields } from '@countersign/http1-client';
 import { discardBody, type Health } from '@countersign/process-kit';
 import { AppError, type Code } from '../../errors.ts';
@@ -7,7 +8,7 @@ import { type Signed, type SignedOutbound, tokenStatusOf } from '../../pipeline/
 import { recordFailure } from '../../pipeline/request-record.ts';
 import type { LongLivedConnections, ResponseLifetime } from '../pool/long-lived-connections.ts';
 import type { OpenUpstream, OpenUpstreams, Permit } from '../pool/open-upstream.ts';
-import type { AttemptProgress } from '../pool/retry.ts';
+import { type AttemptProgress, isTooEarly } from '../pool/retry.ts';
 import { type Target, TargetCounts } from '../pool/target.ts';
 import { blamesUpstream, isOutage, toUpstreamError } from '../pool/upstream-error.ts';
 import { breakOff, endAndClose, endWith, filterHeaders, ResponseWriter } from './client-response.ts';
@@ -47,8 +48,9 @@ export const createForwardHttp =
     let { outbound } = signed;
     let target: Target | undefined;
     let responseMs = upstream.upstream.timeouts.responseMs;
-    // Sent again with another key. This is not a retry, because the service has not handled the request.
+    // Sent again with another key, or a second later. These are no retries: the service has not handled the request.
     let isRepeated = false;
+    let waits = 0;
     try {
       for (let attempts = 1; ; attempts += 1) {
         target = upstream.choose(target);
@@ -58,11 +60,14 @@ export const createForwardHttp =
         const error = await attempt.relay();
         if (error === undefined) return;
         const isRefused: boolean = !isRepeated && upstream.agreement?.shouldRepeat(error, outbound.headers) === true;
-        const retries = isRepeated ? attempts - 2 : attempts - 1;
-        if (!isRefused && !attempt.takeRetry(upstream, error, retries)) throw error;
+        const isEarly: boolean = waits < mostWaits && isTooEarly(outbound, error) && attempt.leftMs() > 1000;
+        const retries = attempts - 1 - Number(isRepeated) - waits;
+        if (isEarly) await untilNextSecond();
+        else if (!isRefused && !attempt.takeRetry(upstream, error, retries)) throw error;
         // The refusal of a repeated request may not come from the service, which may still receive that attempt.
         const keepsNonce = isRefused || (isRepeated && attempt.progress === 'unsent');
         isRepeated ||= isRefused;
+        waits += Number(isEarly);
         record.retriedAfter = error.code;
         responseMs = Math.max(1, attempt.leftMs());
         outbound = options.signAgain(signed, keepsNonce ? outbound : undefined);
@@ -71,6 +76,11 @@ export const createForwardHttp =
       permit.settle('neutral');
     }
   };
+
+/** A service that starts together with the gateway has its keys, and an empty replay memory, within this many seconds. */
+const mostWaits = 2;
+// A timer may end a millisecond early.
+const untilNextSecond = () => setTimeout(1002 - (Date.now() % 1000));
 
 /** `outbound` belongs only to this attempt. A retry has another one. */
 type Sending = Readonly<{

@@ -1,4 +1,4 @@
-import type { Code } from '../../errors.ts';
+import type { AppError, Code } from '../../errors.ts';
 import type { Signed } from '../../pipeline/exchange.ts';
 
 /** How far an attempt got: nothing was sent, something was sent, or a response byte arrived. */
@@ -36,3 +36,14 @@ export function mayRetry(
 
 const isConnectFailure = (code: Code): boolean =>
   code === 'upstream_unreachable' || code === 'upstream_timeout' || code === 'upstream_untrusted';
+
+/**
+ * Whether the service has just started: it refuses a read whose signature is older than its replay memory, or that it has
+ * no keys for yet. A signature of the next second probably passes. Other methods are not sent again: the refusal may come
+ * from somebody else, after the service has handled the request and restarted.
+ */
+export function isTooEarly({ method, body }: Pick<Signed['outbound'], 'method' | 'body'>, refusal: AppError): boolean {
+  const reason = refusal.detail?.reason;
+  if (reason !== 'created_before_start' && reason !== 'keys_unavailable') return false;
+  return (method === 'GET' || method === 'HEAD') && body !== 'stream';
+}

@@ -46,11 +46,13 @@ const clerkUser = (atMs: number, changes: object) => ({
     ...changes,
   },
   object: 'event',
+  timestamp: atMs,
   type: 'user.updated',
 });
-const clerkSession = (type: string) => () => ({
+const clerkSession = (type: string) => (_: string, timestamp: number) => ({
   data: { id: clerkV2.claims.sid, object: 'session', user_id: clerkV2.claims.sub, status: 'ended' },
   object: 'event',
+  timestamp,
   type,
 });
 
@@ -141,7 +143,12 @@ export const webhookSenders: readonly WebhookSender[] = [
       ),
       [
         'user.deleted',
-        () => ({ data: { id: clerkV2.claims.sub, deleted: true }, object: 'event', type: 'user.deleted' }),
+        (_, timestamp) => ({
+          data: { id: clerkV2.claims.sub, deleted: true },
+          object: 'event',
+          timestamp,
+          type: 'user.deleted',
+        }),
         [{ sub: 'user_other' }],
       ],
       ['a ban', (_, atMs) => clerkUser(atMs, { banned: true }), [{ sub: 'user_other' }]],

@@ -70,6 +70,22 @@ describe('a revoke call', () => {
     expect(await gateway.ask(await world.token(other))).toEqual(good);
   });
 
+  test('that arrives twice at once is stored once, and another with its id is refused', async () => {
+    const subs = [fresh().sub, fresh().sub];
+    const body = { id: 'twice', user: 'another', at: new Date().toISOString() };
+    const results = await Promise.all([body, body, body].map((one) => call(one)));
+    expect(results.map((one) => [one.status, one.body.result]).sort()).toEqual([
+      [200, 'applied'],
+      [200, 'repeated'],
+      [200, 'repeated'],
+    ]);
+    const tokens = await Promise.all(subs.map((sub) => world.token({ sub })));
+    const both = await Promise.all(subs.map((user) => call({ id: 'both', user })));
+    expect(both.map(({ status }) => status).sort()).toEqual([200, 409]);
+    for (const [at, token] of tokens.entries())
+      expect(await gateway.ask(token)).toEqual(both[at]?.status === 200 ? revoked : good);
+  });
+
   test('about what has expired stores nothing', async () => {
     const { sub, sid } = fresh();
     const at = new Date(Date.now() - 25 * 3_600_000).toISOString();

@@ -241,6 +241,16 @@ describe("an issuer's events", () => {
       expect(await deliver(first, user('w'), { jti: 'same' })).toBe('applied');
     });
 
+    test('that arrive twice at once are stored once, and neither is acknowledged if that fails', async () => {
+      const stream = await open({}, { maxHeld: 2 });
+      const twice = (name: string) =>
+        Promise.allSettled([1, 2].map(() => deliver(stream, user(name), { jti: `of-${name}` })));
+      expect((await twice('u')).map((one) => 'value' in one && one.value)).toEqual(['applied', 'repeated']);
+      for await (const stored of journal.read(issuer)) expect(stored).toHaveLength(1);
+      // The memory is full.
+      expect((await twice('v')).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    });
+
     test('of longer ago than a token lives are not stored, sessions included', async () => {
       const stream = await open();
       for (const end of [user('u'), { kind: 'session', name: 's' } as const])

@@ -86,6 +86,8 @@ export class EventStream {
   /** By source, so that no source makes the gateway forget the ids of another. */
   readonly #seen = new Map(eventSources.map((source) => [source, new SeenIds()]));
   readonly #delivered = new LiveEntries();
+  /** The events that are being stored, by source and id. */
+  readonly #storing = new Map<string, Promise<unknown>>();
   readonly #origins = new LRUCache<string, EndOrigin>({ max: maxOrigins });
   #stopping: AbortController | undefined;
   #unfollow = () => {};
@@ -162,6 +164,14 @@ export class EventStream {
    * `event_id_reused` if its id was used with another content.
    */
   async receive(ends: readonly EndedTokens[], origin: EndOrigin): Promise<'applied' | 'repeated' | 'expired'> {
+    const key = `${origin.source} ${origin.jti}`;
+    while (this.#storing.has(key)) await this.#storing.get(key)?.catch(() => {});
+    const storing = this.#store(ends, origin);
+    this.#storing.set(key, storing);
+    return storing.finally(() => this.#storing.delete(key));
+  }
+
+  async #store(ends: readonly EndedTokens[], origin: EndOrigin): Promise<'applied' | 'repeated' | 'expired'> {
     const seen = this.#seen.get(origin.source) as SeenIds;
     if (seen.has(origin.jti)) {
       if (seen.contentOf(origin.jti) !== origin.content) throw new AppError('event_id_reused');

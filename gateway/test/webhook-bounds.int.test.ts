@@ -168,7 +168,13 @@ describe('webhooks of two issuers', () => {
 
   test('200 senders that never finish do not stop an honest one, and the slowest of them are closed', async () => {
     const { public: port } = gateway.running.ports;
-    const head = `POST ${pathOf('a')} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{`;
+    const headOf = (path: string) => `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{`;
+    const others = [pathOf('b'), pathOf('a', 'revoke')].map((path) => {
+      const socket = connect(port, '127.0.0.1');
+      socket.write(headOf(path));
+      return socket;
+    });
+    const head = headOf(pathOf('a'));
     const sockets = Array.from({ length: 200 }, () => connect(port, '127.0.0.1').on('error', () => {}));
     let closed = 0;
     for (const socket of sockets)
@@ -178,8 +184,10 @@ describe('webhooks of two issuers', () => {
         })
         .write(head);
     await eventually(() => expect(closed).toBe(200 - 64));
+    // Those of other sources, which are the oldest, stay open.
+    expect(others.map(({ readableEnded, closed }) => readableEnded || closed)).toEqual([false, false]);
     expect((await deliver('a', bodyOf('a', 'user.banned', { user: 'another' }))).status).toBe(200);
-    for (const socket of sockets) socket.destroy();
+    for (const socket of [...others, ...sockets]) socket.destroy();
   });
 
   test('a flood of valid events of one source does not delay those of another', async () => {

@@ -69,7 +69,12 @@ export function createEventEndpoints({
     }
   }
 
-  const reading = new Set<IncomingMessage>();
+  /** By source, so that slow senders of one do not close the requests of another. */
+  const reading = new Map(
+    [...receivers.values()].flatMap(({ receiveCall, receiveWebhook }) =>
+      [receiveCall, receiveWebhook].map((receive) => [receive, new Set<IncomingMessage>()]),
+    ),
+  );
 
   /** Without a limit by address, because other customers of a provider can send from the same address. */
   async function deliver(
@@ -79,7 +84,7 @@ export function createEventEndpoints({
     record: RequestRecord,
   ): Promise<signals.PushAnswer> {
     try {
-      const delivery = await signals.readDelivery(request, reading);
+      const delivery = await signals.readDelivery(request, reading.get(receive) as Set<IncomingMessage>);
       if (delivery === undefined) throw new AppError('payload_too_large');
       const received = await receive(delivery);
       record.detail = { event: received };

@@ -110,9 +110,10 @@ const maxReading = 64;
 
 /**
  * Reads a webhook or a revoke call, of any content type. Its sender is not authenticated yet, so at most 64 bodies are
- * read at once. Another one closes the oldest of these requests, which is slow: a provider sends its body at once.
+ * read at once. Another one closes the oldest of these requests, which is slow: a provider sends its body at once. The
+ * limit is above what a provider sends at the same moment, because some do not send again after a closed connection.
  *
- * @param reading The requests whose bodies are being read.
+ * @param reading The requests of this source whose bodies are being read.
  * @returns Undefined if the body exceeds 256 KiB.
  * @throws Like {@link readLogoutToken}.
  */

@@ -26,18 +26,12 @@ export function parseEventBody(body: Uint8Array): Json {
   } catch {
     throw malformed('the body is not a JSON object, or a name is repeated');
   }
-  if (depthOf(Buffer.from(body).toString()) > maxDepth) throw malformed('the body is nested too deeply');
-  return value;
-}
-
-/** @param text Valid JSON. */
-function depthOf(text: string): number {
-  let [depth, deepest] = [0, 0];
-  for (const [bracket] of text.replaceAll(/"(?:[^"\\]|\\.)*"/g, '').matchAll(/[[\]{}]/g)) {
-    depth += bracket === '[' || bracket === '{' ? 1 : -1;
-    deepest = Math.max(deepest, depth);
+  let level: object[] = [value];
+  for (let depth = 1; level.length > 0; depth += 1) {
+    if (depth > maxDepth) throw malformed('the body is nested too deeply');
+    level = level.flatMap((one) => Object.values(one)).filter((one) => typeof one === 'object' && one !== null);
   }
-  return deepest;
+  return value;
 }
 
 /**
@@ -62,10 +56,12 @@ export function readPlainId(value: unknown): string | undefined {
   return id;
 }
 
-const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
+const rfc3339 = /^(\d{4}-\d\d-(\d\d))T\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
 
 /** @returns Unix milliseconds. Undefined if this is not a time of RFC 3339. */
 export function parseTime(text: string): number | undefined {
-  const ms = rfc3339.test(text) ? Date.parse(text) : Number.NaN;
+  const [, date = '', day] = rfc3339.exec(text) ?? [];
+  // Date.parse() reads February 30 as March 2.
+  const ms = new Date(date).getUTCDate() === Number(day) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(ms) ? undefined : ms;
 }

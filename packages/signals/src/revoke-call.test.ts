@@ -52,7 +52,7 @@ describe('a revoke call', () => {
     ['a time in the future', { id: 'a', user: 'u', at: '2027-01-15T08:00:06Z' }],
     ['a time without a zone', { id: 'a', user: 'u', at: '2027-01-15T08:00:00' }],
     ['a time in a list', { id: 'a', user: 'u', at: ['2027-01-15T07:00:00Z'] }],
-    ['a day that does not exist', { id: 'a', user: 'u', at: '2027-02-41T07:00:00Z' }],
+    ['a day that does not exist', { id: 'a', user: 'u', at: '2026-02-30T07:00:00Z' }],
     ['a number as its time', { id: 'a', user: 'u', at: 1_800_000_000 }],
     ['a reason of two lines', { id: 'a', user: 'u', reason: 'a\nb' }],
     ['a long reason', { id: 'a', user: 'u', reason: 'x'.repeat(129) }],

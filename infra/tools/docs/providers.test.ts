@@ -32,6 +32,8 @@ const env = {
   CLERK_WEBHOOK_SECRET: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
   WORKOS_WEBHOOK_SECRET: 'the-secret-of-a-webhook-of-workos',
   LOGTO_SIGNING_KEY: 'the-signing-key-of-a-hook-of-logto',
+  OKTA_HOOK_SECRET: 'the-secret-of-an-event-hook-of-okta',
+  ZITADEL_SIGNING_KEY: 'the-signing-key-of-a-target-of-zitadel',
   SSF_SECRET: 'the-bearer-secret-of-a-stream-0123456789-abcdef',
 };
 

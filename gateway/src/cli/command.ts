@@ -1,9 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { type ParseArgsOptionsConfig, parseArgs, styleText } from 'node:util';
-import { type Environment, processConfig, readConfig } from '@countersign/process-kit';
+import { type Environment, processConfig, readConfig, whyUnreadable } from '@countersign/process-kit';
 import { closest } from '@countersign/strict-yaml';
 import { z } from 'zod';
 import type { GatewayConfig } from '../config/config.ts';
+import { readNamedFile } from '../config/files.ts';
 import { loadConfig } from '../config/load.ts';
 
 type OptionValue = string | boolean | undefined;
@@ -100,6 +101,15 @@ export const readServeSettings = (env: Environment) => readConfig(settings, env)
 
 export function text(value: Values[string]): string | undefined {
   return typeof value === 'string' ? value : undefined;
+}
+
+/** @throws UsageError if the file that an option names cannot be read. */
+export function readOptionFile(option: string, file: string): Buffer {
+  try {
+    return readNamedFile(file);
+  } catch (error) {
+    throw new UsageError(`${option}: ${whyUnreadable(error)}`);
+  }
 }
 
 const formats = { good: 'green', bad: 'red', quiet: 'dim', strong: 'bold' } as const;

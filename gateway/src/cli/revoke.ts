@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isLoopback, whyUnreadable } from '@countersign/process-kit';
+import { isLoopback } from '@countersign/process-kit';
 import { parseTime } from '@countersign/signals';
-import { readNamedFile } from '../config/files.ts';
-import { type Command, type Terminal, text, UsageError, type Values } from './command.ts';
+import { type Command, readOptionFile, type Terminal, text, UsageError, type Values } from './command.ts';
 
 const variable = 'COUNTERSIGN_REVOKE_SECRET';
 const attemptMs = 5_000;
@@ -23,12 +22,13 @@ export const revoke: Command = {
     ['--timeout SECONDS', 'how long to repeat the call while the gateway is unreachable; default: 30'],
   ],
   async run(terminal, values, positionals) {
-    const { url, id, ...call } = callOf(values, positionals, terminal);
+    const call = callOf(values, positionals, terminal);
+    const { url } = call;
     if (url.protocol === 'http:' && !isLoopback(url.href))
       terminal.err(`warning: ${url.host} gets the secret over plain http: use https, or a private network`);
-    const { result, why, isFinal } = await send({ url, ...call });
+    const { result, why, isFinal } = await send(call);
     if (result !== undefined) {
-      terminal.out(`${terminal.paint('good', results[result] ?? result)} (id ${id})`);
+      terminal.out(`${terminal.paint('good', results[result] ?? result)} (id ${call.id})`);
       return 0;
     }
     terminal.err(`countersign revoke: ${why}`);
@@ -56,7 +56,7 @@ function callOf(values: Values, positionals: readonly string[], { env, nowMs }: 
   const url = URL.parse(`/.well-known/countersign/revoke/${issuer}`, text(values.url) ?? 'http://127.0.0.1:8080');
   if (!/^https?:$/.test(url?.protocol ?? '')) throw new UsageError('--url must begin with https:// or http://');
   const file = text(values['secret-file']);
-  const secret = file === undefined ? env[variable] : readSecretFile(file);
+  const secret = file === undefined ? env[variable] : readOptionFile('--secret-file', file).toString().trimEnd();
   if (!secret) throw new UsageError(`the secret is missing: set ${variable}, or --secret-file FILE`);
   // Fixed once, so that a repeated call changes nothing.
   const id = crypto.randomUUID();
@@ -65,30 +65,19 @@ function callOf(values: Values, positionals: readonly string[], { env, nowMs }: 
   return { url: url as URL, id, secret, timeoutSec, body };
 }
 
-function readSecretFile(file: string): string {
-  try {
-    return readNamedFile(file)
-      .toString('utf8')
-      .replace(/\r?\n$/, '');
-  } catch (error) {
-    throw new UsageError(`--secret-file: ${whyUnreadable(error)}`);
-  }
-}
-
-/** `result` is the gateway's, once it has stored the call. */
 type Outcome = Readonly<{ result?: string; why: string; isFinal: boolean }>;
 
 /** Repeats the same call, first after 250 ms, until the gateway answers something else than 429 or 5xx. */
-async function send({ url, secret, body, timeoutSec }: Omit<ReturnType<typeof callOf>, 'id'>): Promise<Outcome> {
-  const untilMs = performance.now() + timeoutSec * 1000;
+async function send(call: ReturnType<typeof callOf>): Promise<Outcome> {
+  const untilMs = performance.now() + call.timeoutSec * 1000;
   for (let pauseMs = 250; ; pauseMs = Math.min(pauseMs * 2, 5_000)) {
-    const outcome = await sendOnce(url, secret, body);
+    const outcome = await sendOnce(call);
     if (outcome.isFinal || performance.now() + pauseMs > untilMs) return outcome;
     await delay(pauseMs);
   }
 }
 
-async function sendOnce(url: URL, secret: string, body: string): Promise<Outcome> {
+async function sendOnce({ url, secret, body }: ReturnType<typeof callOf>): Promise<Outcome> {
   const headers = { authorization: `Bearer ${secret}`, 'content-type': 'application/json' };
   try {
     // Another host must not get the secret.

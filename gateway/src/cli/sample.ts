@@ -1,10 +1,9 @@
-import { printable, whyUnreadable } from '@countersign/process-kit';
+import { printable } from '@countersign/process-kit';
 import { type Delivery, EventTokenError, proveWebhook, webhookWindowMs } from '@countersign/signals';
 import type { GatewayConfig } from '../config/config.ts';
-import { readNamedFile } from '../config/files.ts';
-import { readDelivered } from '../events/deliveries.ts';
 import { endedTokens } from '../events/ended-tokens.ts';
-import { type Terminal, UsageError } from './command.ts';
+import { readDelivered } from '../events/event-receiver.ts';
+import { readOptionFile, type Terminal, UsageError } from './command.ts';
 
 const requestLine = /^POST \/\.well-known\/countersign\/webhook\/([a-z][a-z0-9-]{0,62}) /;
 
@@ -43,21 +42,15 @@ export function printSample(file: string, { issuers, eventSecrets }: GatewayConf
 }
 
 function readSample(file: string): Readonly<{ name: string; delivery: Delivery }> {
-  let bytes: Buffer;
-  try {
-    bytes = readNamedFile(file);
-  } catch (error) {
-    throw new UsageError(`--sample: ${whyUnreadable(error)}`);
-  }
-  const [head = ''] = bytes.toString('latin1').split(/\r?\n\r?\n/, 1);
-  const [first = '', ...lines] = head.split(/\r?\n/);
+  const request = readOptionFile('--sample', file).toString('latin1');
+  const [, first = '', head = '', rest = ''] = /^(.*?)\r?\n([\s\S]*?)\r?\n\r?\n([\s\S]*)$/.exec(request) ?? [];
   const name = requestLine.exec(first)?.[1];
   if (name === undefined)
     throw new UsageError(`${file}: must begin with "POST /.well-known/countersign/webhook/NAME HTTP/1.1"`);
+  const lines = head.split(/\r?\n/);
   const headers = new Map(lines.map((line) => [line.split(':', 1)[0]?.toLowerCase(), line.replace(/^[^:]*:\s*/, '')]));
-  const begin = head.length + (bytes.subarray(head.length).indexOf('\r\n\r\n') === 0 ? 4 : 2);
   // An editor may have added a line break.
-  const length = headers.get('content-length');
-  const body = bytes.subarray(begin, length === undefined ? undefined : begin + Number(length));
+  const length = Number(headers.get('content-length') ?? rest.length);
+  const body = Buffer.from(rest.slice(0, length), 'latin1');
   return { name, delivery: { header: (wanted) => headers.get(wanted), body } };
 }

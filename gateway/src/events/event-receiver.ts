@@ -1,15 +1,21 @@
+import { createHash } from 'node:crypto';
 import { type KeySet, KeySetUnavailable } from '@countersign/jwks';
 import {
+  type Delivery,
   type EndOrigin,
   type EventToken,
   EventTokenError,
   isBearer,
+  type ProvedDelivery,
+  proveWebhook,
+  readRevokeCall,
+  readWebhook,
   verifyLogoutToken,
   verifySecurityEventToken,
 } from '@countersign/signals';
 import { type Issuer, toleranceMs } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import { createDeliveries } from './deliveries.ts';
+import { LocalLimiter } from '../limits/limiter.ts';
 import { endedTokens, tenantsOf } from './ended-tokens.ts';
 import type { EventResult, EventStream } from './event-stream.ts';
 
@@ -22,27 +28,39 @@ type ReceiverOptions = Readonly<{
   transmitterKeys: KeySet | undefined;
   secrets: Readonly<Record<'sharedSignals' | 'webhook' | 'revoke', readonly Uint8Array[]>>;
   nowMs(): number;
+  /** How many webhooks, and how many calls, are stored a second, so that a flood of one does not delay the others. */
+  limiter?: Pick<LocalLimiter, 'take'>;
 }>;
 
 /** What was received, for the request's log line. */
 export type Received = Readonly<Record<string, unknown> & { result: EventResult }>;
 
+/** What was authenticated, and what it ends. */
+type Verified = Pick<EventToken, 'jti' | 'ends' | 'ignored'> &
+  Partial<Pick<EventToken, 'isLate' | 'verification'>> &
+  Pick<EndOrigin, 'content'>;
+
 export type EventReceiver = Readonly<NonNullable<ReturnType<typeof createEventReceiver>>>;
 
-export function createEventReceiver({ issuers, transmitterKeys, secrets, nowMs }: ReceiverOptions) {
+export function createEventReceiver({
+  issuers,
+  transmitterKeys,
+  secrets,
+  nowMs,
+  limiter = new LocalLimiter({ requests: 1_000, perSec: 1 }, 2),
+}: ReceiverOptions) {
   const [first] = issuers;
   const { events, algorithms } = first?.config ?? {};
   if (first === undefined || events === undefined || algorithms === undefined) return undefined;
   const byName = new Map(issuers.map((issuer) => [issuer.config.issuer, issuer]));
   const keysOf = new Map(issuers.map(({ config, keys }) => [config.issuer, keys]));
   const common = { audience: events.audience, algorithms, sessions: events.sessions, toleranceMs };
-  const { sharedSignals } = events;
+  const { sharedSignals, webhook, revoke } = events;
 
-  async function receive(source: EndOrigin['source'], verify: () => Promise<EventToken>): Promise<Received> {
+  async function receive(source: EndOrigin['source'], verify: () => Verified | Promise<Verified>): Promise<Received> {
     try {
-      const eventToken = await verify();
-      const { jti, ends, ignored, isLate, verification } = eventToken;
-      const origin = (event: string) => ({ source, event, jti, atMs: nowMs() });
+      const { jti, content, ends, ignored, isLate = false, verification } = await verify();
+      const origin = (event: string) => ({ source, event, jti, content, atMs: nowMs() });
       let result: EventResult = verification === undefined ? 'ignored' : 'verification';
       for (const [iss, own] of Map.groupBy(ends, ({ issuer }) => issuer)) {
         const { stream, config } = byName.get(iss) as EventIssuer;
@@ -56,10 +74,16 @@ export function createEventReceiver({ issuers, transmitterKeys, secrets, nowMs }
       for (const stream of streams.size === 0 ? [first?.stream] : streams) stream?.count(source, result);
       return { source, jti, result, ends: ends.map(({ kind, event }) => `${event}: ${kind}`), ignored, late: isLate };
     } catch (error) {
-      first?.stream.count(source, error instanceof EventTokenError ? 'refused' : 'unavailable');
+      const isRefused = error instanceof EventTokenError || (error as AppError).code === 'event_id_reused';
+      first?.stream.count(source, isRefused ? 'refused' : 'unavailable');
       if (error instanceof KeySetUnavailable) throw new AppError('events_unavailable', { cause: error });
       throw error;
     }
+  }
+
+  /** Counts an authentic delivery. Not 429 beyond the rate: some providers send again only after a 5xx. */
+  function take(source: 'webhook' | 'call'): void {
+    if (!limiter.take(source).allowed) throw new AppError('events_unavailable', { detail: { alarm: 'too_fast' } });
   }
 
   return {
@@ -86,6 +110,41 @@ export function createEventReceiver({ issuers, transmitterKeys, secrets, nowMs }
         )),
     /** Whether a request has the transmitter's secret. */
     isAuthentic: (authorization: string | undefined) => isBearer(authorization, secrets.sharedSignals),
-    ...createDeliveries({ issuer: first, secrets, nowMs }),
+    /** Undefined without `webhook`. Rejects like `receiveSecurityEventToken`. */
+    receiveWebhook:
+      webhook &&
+      ((delivery: Delivery) =>
+        receive('webhook', () => {
+          const proved = proveWebhook(webhook.format.verify, delivery, secrets.webhook, nowMs());
+          take('webhook');
+          return readDelivered(first.config, delivery, proved, nowMs());
+        })),
+    /** The header of a challenge, and whether a request has the secret. Undefined if the provider sends none. */
+    challenge: webhook?.format.challenge && {
+      header: webhook.format.challenge,
+      isAuthentic: (authorization: string | undefined) => isBearer(authorization, secrets.webhook),
+    },
+    /** Undefined without `revoke`. Rejects like `receiveSecurityEventToken`, or with `event_id_reused`. */
+    receiveCall: revoke
+      ? ({ header, body }: Delivery) =>
+          receive('call', () => {
+            if (!isBearer(header('authorization'), secrets.revoke))
+              throw new EventTokenError('authentication_failed', 'another bearer');
+            take('call');
+            const { id, end, content } = readRevokeCall(body, { ...bodyOptions(first.config), nowMs: nowMs() });
+            return { jti: id, content, ends: [end], ignored: [] };
+          })
+      : undefined,
   };
 }
+
+/** Reads what an authenticated webhook ends. Nothing in the body can name another issuer. Throws EventTokenError. */
+export function readDelivered(config: Issuer, { body }: Delivery, proved: ProvedDelivery, nowMs: number): Verified {
+  const { webhook, sessions = true } = config.events ?? {};
+  if (webhook === undefined) throw new Error(`${config.name} has no webhook`);
+  const options = { ...bodyOptions(config), where: webhook.where, sessions, nowMs };
+  const { id, ends, ignored } = readWebhook(body, webhook.format, proved, options);
+  return { jti: id ?? createHash('sha256').update(body).digest('base64url'), ends, ignored };
+}
+
+const bodyOptions = (config: Issuer) => ({ issuer: config.issuer, tenants: tenantsOf(config), toleranceMs });

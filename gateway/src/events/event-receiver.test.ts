@@ -1,8 +1,6 @@
 import { expect, test } from '@jest/globals';
-import type { Issuer } from '../config/config.ts';
 import { LocalLimiter } from '../limits/limiter.ts';
-import { createDeliveries } from './deliveries.ts';
-import type { EventStream } from './event-stream.ts';
+import { createEventReceiver, type EventIssuer } from './event-receiver.ts';
 
 test('a source beyond its rate gets 503, which does not stop the other source', async () => {
   const received: string[] = [];
@@ -12,23 +10,25 @@ test('a source beyond its rate gets 503, which does not stop the other source', 
       return 'applied';
     },
     count() {},
-  } as unknown as EventStream;
+  };
   const secret = Buffer.from('the-secret-of-this-test-of-32-byte');
   const format = { verify: { kind: 'bearer' }, type: '/type', id: '/id', ends: [{ type: ['a'], user: '/user' }] };
   const config = {
     issuer: 'https://sso.test',
+    algorithms: ['ES256'],
     events: { revoke: true, webhook: { format, where: {} } },
     claims: { tenantId: { kind: 'constant', value: 'a' } },
     userPrefix: '',
     tenantPrefix: '',
-  } as unknown as Issuer;
-  const secrets = { revoke: [secret], webhook: [secret] };
-  const { receiveCall, receiveWebhook } = createDeliveries({
-    issuer: { config, stream },
-    secrets,
+  };
+  const receiver = createEventReceiver({
+    issuers: [{ config, stream } as unknown as EventIssuer],
+    transmitterKeys: undefined,
+    secrets: { revoke: [secret], webhook: [secret], sharedSignals: [] },
     nowMs: Date.now,
     limiter: new LocalLimiter({ requests: 100, perSec: 1 }, 2, () => 0),
   });
+  const { receiveCall, receiveWebhook } = receiver ?? {};
   const header = () => `Bearer ${secret}`;
   const outcomes = await Promise.allSettled(
     Array.from({ length: 101 }, (_, at) => receiveCall?.({ header, body: Buffer.from(`{"id":"c-${at}","user":"u"}`) })),

@@ -52,7 +52,11 @@ test(`${events} times: what is answered with 200 is in effect after kill -9 and 
     const send = (at: number) => {
       if (at % 2 === 0) {
         const timestamp = Date.now();
-        const body = JSON.stringify({ type: 'session.revoked', timestamp, data: { id: `s-${at}`, user_id: `u-${at}` } });
+        const body = JSON.stringify({
+          type: 'session.revoked',
+          timestamp,
+          data: { id: `s-${at}`, user_id: `u-${at}` },
+        });
         return post(path('webhook'), { ...standardHeaders(body, webhookSecret, timestamp) }, body);
       }
       const body = JSON.stringify({ id: `call-${at}`, user: `u-${at}` });

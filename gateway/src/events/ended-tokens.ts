@@ -16,15 +16,6 @@ export function endedTokens(end: End, { subjectEncoding, userPrefix, tenantPrefi
     userPrefix + (subjectEncoding === 'base64url' ? Buffer.from(id).toString('base64url') : id);
   const { kind, notBeforeMs } = end;
   const tenantId = 'tenantId' in end && end.tenantId !== undefined ? tenantPrefix + end.tenantId : undefined;
-  const common = { kind, tenantId, notBeforeMs };
-  switch (kind) {
-    case 'session':
-      return { ...common, name: tenantId === undefined ? end.sessionId : `${tenantId} ${end.sessionId}` };
-    case 'user':
-      return { ...common, name: userOf(end.userId) };
-    case 'member':
-      return { ...common, name: `${tenantId} ${userOf(end.userId)}` };
-    case 'tenant':
-      return { ...common, name: tenantPrefix + end.tenantId };
-  }
+  const own = 'sessionId' in end ? end.sessionId : 'userId' in end ? userOf(end.userId) : undefined;
+  return { kind, tenantId, notBeforeMs, name: [tenantId, own].filter((id) => id !== undefined).join(' ') };
 }

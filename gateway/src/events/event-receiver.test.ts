@@ -28,17 +28,18 @@ test('a source beyond its rate gets 503, which does not stop the other source', 
     nowMs: Date.now,
     limiter: new LocalLimiter({ requests: 100, perSec: 1 }, 2, () => 0),
   });
-  const { receiveCall, receiveWebhook } = receiver ?? {};
   const header = () => `Bearer ${secret}`;
   const outcomes = await Promise.allSettled(
-    Array.from({ length: 101 }, (_, at) => receiveCall?.({ header, body: Buffer.from(`{"id":"c-${at}","user":"u"}`) })),
+    Array.from({ length: 101 }, (_, at) =>
+      receiver?.revoke?.({ header, body: Buffer.from(`{"id":"c-${at}","user":"u"}`) }),
+    ),
   );
   expect(outcomes.map(({ status }) => status).lastIndexOf('fulfilled')).toBe(99);
   expect(outcomes[100]).toMatchObject({ reason: { code: 'events_unavailable' } });
-  await receiveWebhook?.({ header, body: Buffer.from('{"type":"a","id":"w","user":"u"}') });
+  await receiver?.webhook?.({ header, body: Buffer.from('{"type":"a","id":"w","user":"u"}') });
   expect(received.length).toBe(101);
   // A call without the secret does not count.
-  await expect(receiveCall?.({ header: () => 'Bearer x', body: Buffer.from('{}') })).rejects.toMatchObject({
+  await expect(receiver?.revoke?.({ header: () => 'Bearer x', body: Buffer.from('{}') })).rejects.toMatchObject({
     code: 'authentication_failed',
   });
 });

@@ -42,6 +42,7 @@ type Verified = Pick<EventToken, 'jti' | 'ends' | 'ignored'> &
 
 export type EventReceiver = Readonly<NonNullable<ReturnType<typeof createEventReceiver>>>;
 
+/** @returns A function for each endpoint that the issuer has. Undefined without `events`. */
 export function createEventReceiver({
   issuers,
   transmitterKeys,
@@ -87,15 +88,15 @@ export function createEventReceiver({
   }
 
   return {
-    /** Undefined if the issuer sends no logout tokens. Throws like `receiveSecurityEventToken`. */
-    receiveLogoutToken: events.backchannelLogout
+    /** Undefined if the issuer sends no logout tokens. Rejects like `events`. */
+    'backchannel-logout': events.backchannelLogout
       ? (token: string) =>
           receive('backchannel_logout', () =>
             verifyLogoutToken(token, { ...common, issuers: keysOf, types: events.logoutTypes, nowMs: nowMs() }),
           )
       : undefined,
     /** Undefined without `sharedSignals`. Rejects with EventTokenError, or with `events_unavailable`: send it again. */
-    receiveSecurityEventToken:
+    events:
       sharedSignals &&
       ((token: string) =>
         receive('shared_signals', () =>
@@ -110,8 +111,8 @@ export function createEventReceiver({
         )),
     /** Whether a request has the transmitter's secret. */
     isAuthentic: (authorization: string | undefined) => isBearer(authorization, secrets.sharedSignals),
-    /** Undefined without `webhook`. Rejects like `receiveSecurityEventToken`. */
-    receiveWebhook:
+    /** Undefined without `webhook`. Rejects like `events`. */
+    webhook:
       webhook &&
       ((delivery: Delivery) =>
         receive('webhook', () => {
@@ -124,8 +125,8 @@ export function createEventReceiver({
       header: webhook.format.challenge,
       isAuthentic: (authorization: string | undefined) => isBearer(authorization, secrets.webhook),
     },
-    /** Undefined without `revoke`. Rejects like `receiveSecurityEventToken`, or with `event_id_reused`. */
-    receiveCall: revoke
+    /** Undefined without `revoke`. Rejects like `events`, or with `event_id_reused`. */
+    revoke: revoke
       ? ({ header, body }: Delivery) =>
           receive('call', () => {
             if (!isBearer(header('authorization'), secrets.revoke))

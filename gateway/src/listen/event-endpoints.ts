@@ -14,12 +14,7 @@ export type FindEventEndpoint = (
   request: Pick<IncomingMessage, 'url'>,
 ) => ((request: IncomingMessage, response: ServerResponse, record: RequestRecord) => Promise<void>) | undefined;
 
-const receives = {
-  'backchannel-logout': 'receiveLogoutToken',
-  events: 'receiveSecurityEventToken',
-  webhook: 'receiveWebhook',
-  revoke: 'receiveCall',
-} as const satisfies Readonly<Record<string, keyof EventReceiver>>;
+type Endpoint = 'backchannel-logout' | 'events' | 'webhook' | 'revoke';
 
 const path = /^\/\.well-known\/countersign\/(backchannel-logout|events|webhook|revoke)\/([a-z][a-z0-9-]{0,62})$/;
 
@@ -41,69 +36,59 @@ export function createEventEndpoints({
   throttle: Pick<LocalLimiter, 'take' | 'waitSec'>;
   clientAddress: ClientAddress;
 }>): FindEventEndpoint {
-  /** @returns The response. Rejects with AppError if the transmitter must send the token again. */
+  /** By source, so that slow senders of one do not close the requests of another. */
+  const reading = new Map(
+    [...receivers.values()].flatMap(({ webhook, revoke }) =>
+      [webhook, revoke].map((receive) => [receive, new Set<IncomingMessage>()]),
+    ),
+  );
+
+  async function receive(endpoint: Endpoint, receiver: EventReceiver, request: IncomingMessage) {
+    if (endpoint === 'backchannel-logout') return receiver[endpoint]?.(await signals.readLogoutToken(request));
+    if (endpoint === 'events') {
+      if (receiver.isAuthentic(single(request, 'authorization')))
+        return receiver.events?.(await signals.readSecurityEventToken(request));
+      throw new signals.EventTokenError('authentication_failed', 'another bearer');
+    }
+    const own = receiver[endpoint];
+    const delivery = await signals.readDelivery(request, reading.get(own) as Set<IncomingMessage>);
+    if (delivery === undefined) throw new AppError('payload_too_large');
+    return own?.(delivery);
+  }
+
+  /** @returns The response. Rejects with AppError, such as if the event must be sent again. */
   async function answer(
-    endpoint: string,
+    endpoint: Endpoint,
     receiver: EventReceiver,
     request: IncomingMessage,
     record: RequestRecord,
   ): Promise<signals.PushAnswer> {
-    const isLogout = endpoint === 'backchannel-logout';
-    const refused = (error: signals.EventTokenError): signals.PushAnswer => {
-      throttle.take(addressKey(record.address ?? ''));
-      record.detail = { event: 'refused', reason: error.message };
-      return isLogout ? signals.logoutRefused : signals.pushRefused(error);
-    };
-    if (!isLogout && !receiver.isAuthentic(single(request, 'authorization'))) {
-      return refused(new signals.EventTokenError('authentication_failed', 'another bearer'));
-    }
     try {
-      const received = isLogout
-        ? await receiver.receiveLogoutToken?.(await signals.readLogoutToken(request))
-        : await receiver.receiveSecurityEventToken?.(await signals.readSecurityEventToken(request));
-      record.detail = { event: received };
-      return isLogout ? signals.logoutAccepted : signals.pushAccepted;
-    } catch (error) {
-      if (error instanceof signals.EventTokenError) return refused(error);
-      throw error;
-    }
-  }
-
-  /** By source, so that slow senders of one do not close the requests of another. */
-  const reading = new Map(
-    [...receivers.values()].flatMap(({ receiveCall, receiveWebhook }) =>
-      [receiveCall, receiveWebhook].map((receive) => [receive, new Set<IncomingMessage>()]),
-    ),
-  );
-
-  /** Without a limit by address, because other customers of a provider can send from the same address. */
-  async function deliver(
-    endpoint: string,
-    receive: NonNullable<EventReceiver['receiveCall' | 'receiveWebhook']>,
-    request: IncomingMessage,
-    record: RequestRecord,
-  ): Promise<signals.PushAnswer> {
-    try {
-      const delivery = await signals.readDelivery(request, reading.get(receive) as Set<IncomingMessage>);
-      if (delivery === undefined) throw new AppError('payload_too_large');
-      const received = await receive(delivery);
+      const received = await receive(endpoint, receiver, request);
       record.detail = { event: received };
       // Providers expect 200, also for an event that ends nothing. Only our own call tells which it was.
-      return endpoint === 'webhook' ? signals.logoutAccepted : json({ result: received.result });
+      if (endpoint === 'revoke') return json({ result: received?.result });
+      return endpoint === 'events' ? signals.pushAccepted : signals.logoutAccepted;
     } catch (error) {
       if (!(error instanceof signals.EventTokenError)) throw error;
       const isUnauthenticated = error.code === 'authentication_failed';
-      throw new AppError(isUnauthenticated ? 'event_unauthenticated' : 'invalid_request', {
-        detail: { event: 'refused', reason: error.message },
-        ...(isUnauthenticated && { headers: { 'www-authenticate': 'Bearer' } }),
-      });
+      const detail = { event: 'refused', reason: error.message };
+      if (isDelivery(endpoint))
+        throw new AppError(isUnauthenticated ? 'event_unauthenticated' : 'invalid_request', {
+          detail,
+          ...(isUnauthenticated && { headers: { 'www-authenticate': 'Bearer' } }),
+        });
+      record.detail = detail;
+      throttle.take(addressKey(record.address ?? ''));
+      return endpoint === 'events' ? signals.pushRefused(error) : signals.logoutRefused;
     }
   }
 
   return (asked, { url = '' }) => {
-    const [, endpoint = '', name = ''] = asked === listener ? (path.exec(url) ?? []) : [];
+    const [, given, name = ''] = asked === listener ? (path.exec(url) ?? []) : [];
+    const endpoint = given as Endpoint;
     const receiver = receivers.get(name);
-    if (receiver === undefined || receiver[receives[endpoint as keyof typeof receives]] === undefined) return undefined;
+    if (receiver?.[endpoint] === undefined) return undefined;
     return async (request, response, record) => {
       try {
         const { challenge } = receiver;
@@ -114,24 +99,22 @@ export function createEventEndpoints({
         if (request.method !== 'POST') throw new AppError('method_not_allowed', { headers: { allow: 'POST' } });
         const forwarded = request.headersDistinct['x-forwarded-for'] ?? [];
         record.address = clientAddress(request.socket.remoteAddress ?? '', forwarded);
-        const receive =
-          endpoint === 'webhook' ? receiver.receiveWebhook : endpoint === 'revoke' ? receiver.receiveCall : undefined;
-        const waitSec = receive === undefined ? throttle.waitSec(addressKey(record.address)) : 0;
+        const waitSec = isDelivery(endpoint) ? 0 : throttle.waitSec(addressKey(record.address));
         // Other clients at the transmitter's address must not lock it out, so the secret bypasses the throttle.
         if (waitSec > 0 && !receiver.isAuthentic(single(request, 'authorization'))) {
           throw new AppError('rate_limited', { headers: { 'retry-after': String(waitSec) } });
         }
         if (request.headers.expect !== undefined) response.writeContinue();
-        const answered = receive
-          ? deliver(endpoint, receive, request, record)
-          : answer(endpoint, receiver, request, record);
-        send(await answered, request, response);
+        send(await answer(endpoint, receiver, request, record), request, response);
       } catch (error) {
         respond.http(error, record, request, response);
       }
     };
   };
 }
+
+/** They have no limit by address, because other customers of a provider can send from the same address. */
+const isDelivery = (endpoint: Endpoint): boolean => endpoint === 'webhook' || endpoint === 'revoke';
 
 /** Proves to a provider that this URL is its customer's. Requires the secret, or anyone could have a text sent back. */
 function answerChallenge(

@@ -76,19 +76,18 @@ function endOf(
   row: WebhookFormat['ends'][number],
   unit: WebhookFormat['unit'],
   { signedAtMs }: ProvedDelivery,
-  { issuer, sessions, tenants, nowMs, toleranceMs }: WebhookOptions,
+  options: WebhookOptions,
 ): End | undefined {
-  const at = row.at === undefined ? undefined : valueAt(event, row.at);
+  const { issuer, tenants, nowMs } = options;
+  const found = (pointer: string | undefined) => (pointer === undefined ? undefined : valueAt(event, pointer));
+  const at = found(row.at);
   if (row.at !== undefined && (at === undefined || at === null)) return undefined;
   const eventMs = row.at === undefined ? signedAtMs : msOf(at, unit);
-  const { notBeforeMs } = timeOfEnd({ eventMs, issuedAtMs: nowMs, nowMs, toleranceMs });
+  const { notBeforeMs } = timeOfEnd({ ...options, eventMs, issuedAtMs: nowMs });
   const common = { issuer, notBeforeMs, event: type };
-  const [session, user, tenant] = [row.session, row.user, row.tenant].map((pointer) =>
-    pointer === undefined ? undefined : valueAt(event, pointer),
-  );
-  const sessionId = sessions ? readPlainId(session) : undefined;
+  const sessionId = options.sessions ? readPlainId(found(row.session)) : undefined;
   if (sessionId !== undefined) return { ...common, kind: 'session', sessionId };
-  const [userId, tenantId] = [readId(user), readPlainId(tenant)];
+  const [userId, tenantId] = [readId(found(row.user)), readPlainId(found(row.tenant))];
   if (userId === undefined) return undefined;
   if (row.tenant === undefined) return { ...common, kind: 'user', userId };
   return tenantId !== undefined && isNamed(tenantId, tenants)

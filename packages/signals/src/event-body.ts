@@ -16,6 +16,13 @@ export type Delivery = Readonly<{
 /** The tenants that an event may name. */
 export type NamedTenants = 'none' | 'any' | ReadonlySet<string>;
 
+export type DeliveryOptions = Readonly<{
+  issuer: string;
+  tenants: NamedTenants;
+  nowMs: number;
+  toleranceMs: number;
+}>;
+
 export const malformed = (message: string) => new EventTokenError('invalid_request', message);
 
 /** @throws EventTokenError `invalid_request`: not a JSON object, a repeated name, or nested too deeply. */

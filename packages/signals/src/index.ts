@@ -15,7 +15,7 @@ export {
   readLogoutToken,
   readSecurityEventToken,
 } from './push.ts';
-export { type RevokeCall, type RevokeCallOptions, readRevokeCall } from './revoke-call.ts';
+export { type RevokeCall, readRevokeCall } from './revoke-call.ts';
 export {
   type CredentialChange,
   credentialChanges,

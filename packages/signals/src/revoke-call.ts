@@ -1,6 +1,14 @@
 import { createHash } from 'node:crypto';
 import { type End, timeOfEnd } from './end.ts';
-import { malformed, type NamedTenants, parseEventBody, parseTime, readId, readPlainId } from './event-body.ts';
+import {
+  type DeliveryOptions,
+  malformed,
+  type NamedTenants,
+  parseEventBody,
+  parseTime,
+  readId,
+  readPlainId,
+} from './event-body.ts';
 import { isObject, type Json } from './signed-token.ts';
 
 /** A call that ends a session, or the older tokens of a user or a member. */
@@ -11,13 +19,6 @@ export type RevokeCall = Readonly<{
   content: string;
 }>;
 
-export type RevokeCallOptions = Readonly<{
-  issuer: string;
-  tenants: NamedTenants;
-  nowMs: number;
-  toleranceMs: number;
-}>;
-
 const members: ReadonlySet<string> = new Set(['id', 'session', 'user', 'member', 'at', 'reason']);
 
 /**
@@ -25,7 +26,7 @@ const members: ReadonlySet<string> = new Set(['id', 'session', 'user', 'member',
  *
  * @throws EventTokenError `invalid_request`
  */
-export function readRevokeCall(body: Uint8Array, options: RevokeCallOptions): RevokeCall {
+export function readRevokeCall(body: Uint8Array, options: DeliveryOptions): RevokeCall {
   const call = parseEventBody(body);
   const unknown = Object.keys(call).find((name) => !members.has(name));
   if (unknown !== undefined) throw malformed('a member is unknown');
@@ -37,7 +38,7 @@ export function readRevokeCall(body: Uint8Array, options: RevokeCallOptions): Re
   const eventMs = typeof at === 'string' ? parseTime(at) : undefined;
   if (at !== undefined && eventMs === undefined) throw malformed('at is not a time of RFC 3339');
   if (eventMs !== undefined && eventMs > nowMs + toleranceMs) throw malformed('at is in the future');
-  const { notBeforeMs } = timeOfEnd({ eventMs, issuedAtMs: nowMs, nowMs, toleranceMs });
+  const { notBeforeMs } = timeOfEnd({ ...options, eventMs, issuedAtMs: nowMs });
   const subject = subjectOf(call, options.tenants);
   const event = reason === undefined ? 'revoked' : `revoked (${reason})`;
   const content = createHash('sha256')

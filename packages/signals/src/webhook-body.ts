@@ -1,5 +1,5 @@
 import { type End, timeOfEnd } from './end.ts';
-import { malformed, type NamedTenants, parseEventBody, parseTime, readId, readPlainId } from './event-body.ts';
+import { type DeliveryOptions, malformed, parseEventBody, parseTime, readId, readPlainId } from './event-body.ts';
 import { isNamed } from './revoke-call.ts';
 import { isText, isTime, type Json } from './signed-token.ts';
 import type { ProvedDelivery, WebhookProof } from './webhook-proof.ts';
@@ -31,16 +31,13 @@ export type WebhookFormat = Readonly<{
   }>[];
 }>;
 
-export type WebhookOptions = Readonly<{
-  issuer: string;
-  /** The values that tell this sender's project from others with the same secret. */
-  where: Conditions;
-  /** Whether access tokens name their session. Otherwise a session's end ends its user's tokens. */
-  sessions: boolean;
-  tenants: NamedTenants;
-  nowMs: number;
-  toleranceMs: number;
-}>;
+export type WebhookOptions = DeliveryOptions &
+  Readonly<{
+    /** The values that tell this sender's project from others with the same secret. */
+    where: Conditions;
+    /** Whether access tokens name their session. Otherwise a session's end ends its user's tokens. */
+    sessions: boolean;
+  }>;
 
 const maxEvents = 200;
 

@@ -19,7 +19,7 @@ export function checkEvents(issuer: IssuerPieces, refuse: Refuse): void {
   if (!hasTokens && webhook === undefined && revoke === undefined)
     refuse(['events'], 'receives nothing: set backchannelLogout: true, sharedSignals, webhook or revoke');
   if (webhook !== undefined)
-    checkWebhook(webhook.format, (path, message) => refuse(['events', 'webhook', ...path], message));
+    checkWebhook(webhook.format, (path, ...rest) => refuse(['events', 'webhook', ...path], ...rest));
   if (hasTokens && audience === undefined) {
     const message =
       '"audience" is required with backchannelLogout and sharedSignals: what `aud` of their tokens contains';

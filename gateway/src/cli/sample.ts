@@ -1,8 +1,7 @@
 import { printable } from '@countersign/process-kit';
 import { type Delivery, EventTokenError, proveWebhook, webhookWindowMs } from '@countersign/signals';
 import type { GatewayConfig } from '../config/config.ts';
-import { endedTokens } from '../events/ended-tokens.ts';
-import { readDelivered } from '../events/event-receiver.ts';
+import { endedTokens, readDelivered } from '../events/event-receiver.ts';
 import { readOptionFile, type Terminal, UsageError } from './command.ts';
 
 const requestLine = /^POST \/\.well-known\/countersign\/webhook\/([a-z][a-z0-9-]{0,62}) /;

@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto';
 import { type KeySet, KeySetUnavailable } from '@countersign/jwks';
 import {
   type Delivery,
+  type End,
   type EndOrigin,
   type EventToken,
   EventTokenError,
   isBearer,
+  type NamedTenants,
   type ProvedDelivery,
   proveWebhook,
   readRevokeCall,
@@ -16,8 +18,7 @@ import {
 import { type Issuer, toleranceMs } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { LocalLimiter } from '../limits/limiter.ts';
-import { endedTokens, tenantsOf } from './ended-tokens.ts';
-import type { EventResult, EventStream } from './event-stream.ts';
+import type { EndedTokens, EventResult, EventStream } from './event-stream.ts';
 
 export type EventIssuer = Readonly<{ config: Issuer; keys: KeySet; stream: EventStream }>;
 
@@ -109,8 +110,11 @@ export function createEventReceiver({
             nowMs: nowMs(),
           }),
         )),
-    /** Whether a request has the transmitter's secret. */
-    isAuthentic: (authorization: string | undefined) => isBearer(authorization, secrets.sharedSignals),
+    /** Whether a request has the secret of the transmitter, or of the webhook. */
+    isAuthentic: (authorization: string | undefined, of: 'sharedSignals' | 'webhook') =>
+      isBearer(authorization, secrets[of]),
+    /** The header of a challenge. Undefined if the provider sends none. */
+    challenge: webhook?.format.challenge,
     /** Undefined without `webhook`. Rejects like `events`. */
     webhook:
       webhook &&
@@ -120,11 +124,6 @@ export function createEventReceiver({
           take('webhook');
           return readDelivered(first.config, delivery, proved, nowMs());
         })),
-    /** The header of a challenge, and whether a request has the secret. Undefined if the provider sends none. */
-    challenge: webhook?.format.challenge && {
-      header: webhook.format.challenge,
-      isAuthentic: (authorization: string | undefined) => isBearer(authorization, secrets.webhook),
-    },
     /** Undefined without `revoke`. Rejects like `events`, or with `event_id_reused`. */
     revoke: revoke
       ? ({ header, body }: Delivery) =>
@@ -149,3 +148,21 @@ export function readDelivered(config: Issuer, { body }: Delivery, proved: Proved
 }
 
 const bodyOptions = (config: Issuer) => ({ issuer: config.issuer, tenants: tenantsOf(config), toleranceMs });
+
+/** Returns the tenants that an event can name. Tokens and events must use the same tenant ids. */
+function tenantsOf({ claims, tenants, tenantPrefix, template }: Issuer): NamedTenants {
+  if (claims.tenantId.kind !== 'claim' || template?.value !== undefined) return 'none';
+  if (tenants === undefined) return 'any';
+  const own = [...tenants].filter((tenant) => tenant.startsWith(tenantPrefix));
+  return new Set(own.map((tenant) => tenant.slice(tenantPrefix.length)));
+}
+
+/** Returns the ended subject, as our tokens name it. */
+export function endedTokens(end: End, { subjectEncoding, userPrefix, tenantPrefix }: Issuer): EndedTokens {
+  const userOf = (id: string) =>
+    userPrefix + (subjectEncoding === 'base64url' ? Buffer.from(id).toString('base64url') : id);
+  const { kind, notBeforeMs } = end;
+  const tenantId = 'tenantId' in end && end.tenantId !== undefined ? tenantPrefix + end.tenantId : undefined;
+  const own = 'sessionId' in end ? end.sessionId : 'userId' in end ? userOf(end.userId) : undefined;
+  return { kind, tenantId, notBeforeMs, name: [tenantId, own].filter((id) => id !== undefined).join(' ') };
+}

@@ -46,7 +46,7 @@ export function createEventEndpoints({
   async function receive(endpoint: Endpoint, receiver: EventReceiver, request: IncomingMessage) {
     if (endpoint === 'backchannel-logout') return receiver[endpoint]?.(await signals.readLogoutToken(request));
     if (endpoint === 'events') {
-      if (receiver.isAuthentic(single(request, 'authorization')))
+      if (receiver.isAuthentic(signals.singleHeader(request, 'authorization'), 'sharedSignals'))
         return receiver.events?.(await signals.readSecurityEventToken(request));
       throw new signals.EventTokenError('authentication_failed', 'another bearer');
     }
@@ -91,9 +91,8 @@ export function createEventEndpoints({
     if (receiver?.[endpoint] === undefined) return undefined;
     return async (request, response, record) => {
       try {
-        const { challenge } = receiver;
-        if (endpoint === 'webhook' && request.method === 'GET' && challenge) {
-          send(answerChallenge(challenge, request), request, response);
+        if (endpoint === 'webhook' && request.method === 'GET' && receiver.challenge) {
+          send(answerChallenge(receiver, request), request, response);
           return;
         }
         if (request.method !== 'POST') throw new AppError('method_not_allowed', { headers: { allow: 'POST' } });
@@ -101,7 +100,7 @@ export function createEventEndpoints({
         record.address = clientAddress(request.socket.remoteAddress ?? '', forwarded);
         const waitSec = isDelivery(endpoint) ? 0 : throttle.waitSec(addressKey(record.address));
         // Other clients at the transmitter's address must not lock it out, so the secret bypasses the throttle.
-        if (waitSec > 0 && !receiver.isAuthentic(single(request, 'authorization'))) {
+        if (waitSec > 0 && !receiver.isAuthentic(signals.singleHeader(request, 'authorization'), 'sharedSignals')) {
           throw new AppError('rate_limited', { headers: { 'retry-after': String(waitSec) } });
         }
         if (request.headers.expect !== undefined) response.writeContinue();
@@ -117,12 +116,10 @@ export function createEventEndpoints({
 const isDelivery = (endpoint: Endpoint): boolean => endpoint === 'webhook' || endpoint === 'revoke';
 
 /** Proves to a provider that this URL is its customer's. Requires the secret, or anyone could have a text sent back. */
-function answerChallenge(
-  { header, isAuthentic }: NonNullable<Exclude<EventReceiver['challenge'], ''>>,
-  request: IncomingMessage,
-): signals.PushAnswer {
-  if (!isAuthentic(single(request, 'authorization'))) throw new AppError('event_unauthenticated');
-  const verification = single(request, header) ?? '';
+function answerChallenge({ challenge, isAuthentic }: EventReceiver, request: IncomingMessage): signals.PushAnswer {
+  if (!isAuthentic(signals.singleHeader(request, 'authorization'), 'webhook'))
+    throw new AppError('event_unauthenticated');
+  const verification = signals.singleHeader(request, challenge ?? '') ?? '';
   if (!/^[A-Za-z0-9_-]{1,256}$/.test(verification)) throw new AppError('invalid_request');
   return json({ verification });
 }
@@ -142,8 +139,3 @@ function send({ status, headers, body }: signals.PushAnswer, request: IncomingMe
   response.writeHead(status, { ...headers, ...length, connection: 'close' }).write(body);
   discardBody(request, () => response.end());
 }
-
-const single = ({ headersDistinct }: IncomingMessage, name: string): string | undefined => {
-  const values = headersDistinct[name] ?? [];
-  return values.length === 1 ? values[0] : undefined;
-};

@@ -14,6 +14,7 @@ export {
   readDelivery,
   readLogoutToken,
   readSecurityEventToken,
+  singleHeader,
 } from './push.ts';
 export { type RevokeCall, readRevokeCall } from './revoke-call.ts';
 export {

@@ -127,14 +127,16 @@ export async function readDelivery(
   if (oldest !== undefined) reading.delete(oldest) && oldest.destroy();
   try {
     const body = await readInTime(request, maxDeliveryBytes);
-    const header = (name: string) => {
-      const [value, ...more] = request.headersDistinct[name] ?? [];
-      return more.length === 0 ? value : undefined;
-    };
-    return body && { header, body };
+    return body && { header: (name) => singleHeader(request, name), body };
   } finally {
     reading.delete(request);
   }
+}
+
+/** @returns Undefined without the header, and if it is repeated. */
+export function singleHeader({ headersDistinct }: IncomingMessage, name: string): string | undefined {
+  const [value, ...more] = headersDistinct[name] ?? [];
+  return more.length === 0 ? value : undefined;
 }
 
 const invalid = (message: string) => new EventTokenError('invalid_request', message);

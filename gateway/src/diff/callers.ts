@@ -1,22 +1,24 @@
-import type { ClaimPath, Issuer, Route } from '../config/config.ts';
+import type { ClaimPath, Issuer } from '../config/config.ts';
 import type { Code } from '../errors.ts';
-import type { Params, PolicyCaller, Rule } from '../routing/policy.ts';
+import type { Params, PolicyCaller, Rule, RuleInput } from '../routing/policy.ts';
 import type { Claims } from '../tokens/claims.ts';
 import { examplesOf, Incomparable } from './claim-examples.ts';
 import { conditionsOn } from './conditions.ts';
-import { type Asked, decisionBy, type Target } from './engine.ts';
+import { type Asked, decisionBy, type RouteTarget, type Target } from './engine.ts';
 import type { PathShape } from './path-shapes.ts';
 import { type Check, differingRegions, type Region, type Steps } from './regions.ts';
+import type { Decision } from './report-schema.ts';
 import {
   type CallerKind,
   type ClaimKey,
   claimsReadBy,
-  compileReader,
   completed,
   keyOf,
   pathParameters,
   pathsOf,
   payloadOf,
+  type Reading,
+  readerOf,
   tokenCodes,
   whyIncomparable,
 } from './token-reading.ts';
@@ -24,18 +26,18 @@ import {
 /** Callers that are compared together: anonymous ones, a service, or all users or OAuth clients of one issuer. */
 export type Population = Readonly<{
   service?: string | undefined;
-  /** The issuer before and after. Undefined where it is not trusted. */
-  token?: Readonly<{ iss: string; kind: CallerKind; issuers: readonly (Issuer | undefined)[] }> | undefined;
+  /** The issuer before and after, undefined where it is not trusted. `isAlike`: both read the token in one way. */
+  token?:
+    | Readonly<{ iss: string; kind: CallerKind; issuers: readonly (Issuer | undefined)[]; isAlike: boolean }>
+    | undefined;
 }>;
 
 /** A region, and a request of one of its callers. `segments` replaces free segments of the path, by their index. */
-export type Difference = Omit<Region, 'examples' | 'matching'> &
+export type Difference = Omit<Region, 'box' | 'parts'> &
   Readonly<{ such: readonly string[]; segments: ReadonlyMap<number, string>; asked: Asked }>;
 
-type RouteTarget = Exclude<Target, { route?: undefined }>;
-
 /** A target whose result depends on the token. */
-type Judged = RouteTarget & Readonly<{ side: number; issuer: Issuer }>;
+type Judged = RouteTarget & Readonly<{ side: 'before' | 'after'; issuer: Issuer }>;
 
 /** A part of a request that rules read without the others: some claims, and perhaps the parameters of the path. */
 type Part = Readonly<{ paths: readonly ClaimPath[]; examples: readonly Example[] }>;
@@ -46,12 +48,11 @@ type Example = Readonly<{
   segments: ReadonlyMap<number, string>;
   /** Other values with the same results, for people. */
   alike: Set<string>;
-  /** What reading the token finds, before and after, and what each rule says. */
-  found: readonly (
-    | Readonly<{ codes: ReadonlySet<Code>; claims: Claims; verdicts: ReadonlyMap<Rule, Code> }>
-    | undefined
-  )[];
+  /** For each judged target, what reading the token finds, and what each rule says that reads this part. */
+  found: readonly Found[];
 }>;
+
+type Found = Readonly<{ codes: ReadonlySet<Code>; claims: Claims; verdicts: readonly (Code | undefined)[] }>;
 
 /**
  * Finds the callers for whom two targets decide differently.
@@ -64,32 +65,26 @@ export function compareCallers(
   shape: PathShape,
 ): readonly Difference[] {
   const { token, service } = population;
-  const judged = targets.flatMap((target, side): readonly Judged[] => {
-    const issuer = token?.issuers[side];
-    if (target.route === undefined || target.route.auth === 'public' || issuer === undefined) return [];
-    return [{ ...target, side, issuer }];
+  const judged = (['before', 'after'] as const).flatMap((side, at): readonly Judged[] => {
+    const [target, issuer] = [targets[at], token?.issuers[at]];
+    if (target === undefined || target.code !== undefined || target.route.auth === 'public') return [];
+    return issuer === undefined ? [] : [{ ...target, side, issuer }];
   });
   const parts =
     token === undefined ? [] : partsOf(judged, token.kind).map((paths) => examine(paths, judged, population, shape));
-  const [before, after] = targets.map((target, side) => {
-    const own = judged.find((one) => one.side === side);
-    return own === undefined ? constant(target, population) : stepsOf(own, population, parts);
+  const [before, after] = targets.map((target): Steps => {
+    const at = judged.findIndex(({ policy }) => policy === target.policy);
+    return at === -1 ? { checks: [], last: constant(target, population) } : stepsOf(judged, at, population, parts);
   });
   const counts = parts.map(({ examples }) => examples.length);
-  return differingRegions(before as Steps, after as Steps, counts).map((region) => {
-    const chosen = region.examples.flatMap((example, part) => parts[part]?.examples[example] ?? []);
+  return differingRegions(before as Steps, after as Steps, counts).map(({ box, parts: needed, ...difference }) => {
+    const chosen = parts.flatMap(({ examples }, part) => examples[box[part]?.[0] ?? 0] ?? []);
     const segments = new Map(chosen.flatMap((example) => [...example.segments]));
-    const payload =
-      token &&
-      tokenOf(
-        chosen.flatMap(({ values }) => values),
-        token,
-      );
-    const { matching, examples: _, ...difference } = region;
-    const such = Array.from(matching, ([part, all]) =>
-      all.flatMap((example) => [...(parts[part]?.examples[example]?.alike ?? [])]),
-    );
-    return { ...difference, such: such.flat(), segments, asked: { payload, service } };
+    const values = chosen.flatMap((example) => example.values);
+    const such = Array.from(needed, (part) =>
+      (box[part] ?? []).flatMap((example) => [...(parts[part]?.examples[example]?.alike ?? [])]),
+    ).flat();
+    return { ...difference, such, segments, asked: { payload: token && tokenOf(values, token), service } };
   });
 }
 
@@ -99,13 +94,11 @@ function tokenOf(values: Example['values'], { iss, kind, issuers }: NonNullable<
 }
 
 /** The decision about callers whose tokens do not matter: no route, a public one, no token, or an unknown issuer. */
-function constant(target: Target, { token, service }: Population): Steps {
-  if (target.route === undefined) return { checks: [], last: { route: null, code: target.code, caller: null } };
-  const { route, policy, params } = target;
-  if (token !== undefined && route.auth !== 'public')
-    return { checks: [], last: { route: route.name, code: 'token_issuer_unknown', caller: null } };
-  const caller: PolicyCaller = service === undefined ? { kind: 'anonymous' } : { kind: 'service', serviceId: service };
-  return { checks: [], last: decisionBy(route, policy, caller, params) };
+function constant(target: Target, { token, service }: Population): Decision {
+  if (target.code !== undefined) return { route: null, code: target.code, caller: null };
+  if (token !== undefined && target.route.auth !== 'public')
+    return { route: target.route.name, code: 'token_issuer_unknown', caller: null };
+  return decisionBy(target, service === undefined ? { kind: 'anonymous' } : { kind: 'service', serviceId: service });
 }
 
 /** Groups the claims that the rules and mappings of both sides read together. The first part reads no claim. */
@@ -139,12 +132,20 @@ function partsOf(judged: readonly Judged[], kind: CallerKind): readonly (readonl
 function examine(
   paths: readonly ClaimPath[],
   judged: readonly Judged[],
-  population: Population,
+  { token, service }: Population,
   shape: PathShape,
 ): Part {
-  const token = population.token as NonNullable<Population['token']>;
+  if (token === undefined) return { paths, examples: [] };
   const keys = new Set(paths.map(keyOf));
-  const readers = judged.map(({ side, issuer }) => [side, compileReader(issuer, token.kind, keys)] as const);
+  const isHere = (reads: RuleInput, issuer: Issuer) => {
+    const [first] = pathsOf(reads, issuer, token.kind);
+    return first === undefined ? keys.size === 0 : keys.has(keyOf(first));
+  };
+  const judges = judged.map((one) => ({
+    ...one,
+    read: readerOf(one.issuer, token.kind, keys),
+    rules: one.policy.map((rule) => (isHere(rule.reads, one.issuer) ? rule : undefined)),
+  }));
   const own = keyOf(pathParameters);
   const tenants = keys.has(own) ? judged.flatMap((one) => tenantSegment(one) ?? []) : [];
   const fixed = tenants.flatMap((at) => (shape.taken[at] === undefined ? [shape.segments[at] ?? ''] : []));
@@ -154,17 +155,20 @@ function examine(
   const examples = new Map<string, Example>();
   for (const values of productOf(choices)) {
     const payload = tokenOf(values, token);
-    const read = new Map(readers.map(([side, reader]) => [side, reader(payload)]));
-    const ids = [...read.values()].flatMap(({ claims }) => claims.tenantId ?? []);
+    const read = judges.map((one) => one.read(payload));
+    const ids = read.flatMap(({ claims }) => claims.tenantId ?? []);
     for (const segments of segmentChoices(tenants, ids, shape)) {
-      const found = [0, 1].map((side) => {
-        const one = judged.find((judge) => judge.side === side);
-        const known = read.get(side);
-        return one && known && { ...known, verdicts: verdictsOf(one, known.claims, segments, population, keys) };
+      const found = judges.map((one, at): Found => {
+        const { codes, claims } = read[at] as Reading;
+        const params = paramsIn(one, segments);
+        const principal = { token: { claims } };
+        const caller: PolicyCaller =
+          service === undefined
+            ? { kind: claims.kind, ...principal, bound: claims.jkt !== undefined }
+            : { kind: 'service', serviceId: service, principal };
+        return { codes, claims, verdicts: one.rules.map((rule) => rule?.refusal(caller, params)) };
       });
-      const result = JSON.stringify(
-        found.map((one) => one && [[...one.codes], Array.from(one.verdicts, ([rule, code]) => [rule.text, code])]),
-      );
+      const result = JSON.stringify(found.map(({ codes, verdicts }) => [...codes, verdicts]));
       const example = examples.get(result) ?? { values, segments, found, alike: new Set<string>() };
       examples.set(result, example);
       const [[path, value] = [[], undefined], ...others] = values;
@@ -176,47 +180,23 @@ function examine(
 
 /** The role that a token has because of this value, if the value itself is none. */
 function roleText(found: Example['found'], value: unknown): string {
-  const roles = found.map((one) => one?.claims.role ?? '').filter((role) => !['', 'example', value].includes(role));
+  const roles = found.map(({ claims }) => claims.role ?? '').filter((role) => !['', 'example', value].includes(role));
   return roles.length === 0 ? '' : ` (role ${[...new Set(roles)].join(', then ')})`;
 }
 
 const isShown = (value: unknown): boolean =>
   value !== undefined && typeof value !== 'object' && !/^unlisted(?:-\d+)?$/.test(String(value));
 
-function verdictsOf(
-  { route, policy, params: given, issuer }: Judged,
-  claims: Claims,
-  segments: ReadonlyMap<number, string>,
-  { service, token }: Population,
-  keys: ReadonlySet<ClaimKey>,
-): ReadonlyMap<Rule, Code> {
-  const params: Params = { ...given, ...namedSegments(route, segments) };
-  const principal = { token: { claims } };
-  const caller: PolicyCaller =
-    service === undefined
-      ? { kind: claims.kind, token: principal.token, bound: claims.jkt !== undefined }
-      : { kind: 'service', serviceId: service, principal };
-  const kind = token?.kind ?? 'user';
-  const isHere = ({ reads }: Rule) => {
-    const [first] = pathsOf(reads, issuer, kind);
-    return first === undefined ? keys.size === 0 : keys.has(keyOf(first));
-  };
-  return new Map(
-    policy.filter(isHere).flatMap((rule) => {
-      const code = rule.refusal(caller, params);
-      return code === undefined ? [] : [[rule, code] as const];
-    }),
-  );
-}
-
-function namedSegments({ path }: Route, segments: ReadonlyMap<number, string>): Record<string, string> {
-  const parts = path.slice(1).split('/');
-  return Object.fromEntries(Array.from(segments, ([at, value]) => [parts[at]?.slice(1) ?? '', value]));
+function paramsIn({ route, params }: RouteTarget, segments: ReadonlyMap<number, string>): Params {
+  if (segments.size === 0) return params;
+  const names = route.path.slice(1).split('/');
+  return { ...params, ...Object.fromEntries(Array.from(segments, ([at, value]) => [names[at]?.slice(1), value])) };
 }
 
 /** The segment whose value must be the caller's tenant. */
-function tenantSegment({ route: { path, allow } }: Judged): number | undefined {
-  return allow.tenant === undefined ? undefined : path.slice(1).split('/').indexOf(allow.tenant);
+export function tenantSegment({ route }: Pick<Target, 'route'>): number | undefined {
+  const at = route?.allow.tenant === undefined ? -1 : route.path.slice(1).split('/').indexOf(route.allow.tenant);
+  return at === -1 ? undefined : at;
 }
 
 /** The tenants of the token and another value, in every segment that must be a tenant and may have any value. */
@@ -241,47 +221,22 @@ function productOf<Key, Value>(
 
 const maxCombinations = 50_000;
 
-function stepsOf(own: Judged, { token, service }: Population, parts: readonly Part[]): Steps {
-  const { side, route, policy, issuer } = own;
-  const isSame = token?.issuers.every((one) => one !== undefined && readingOf(one) === readingOf(issuer));
-  const reading = isSame === true ? 'both' : side === 0 ? 'before' : 'after';
+function stepsOf(judged: readonly Judged[], at: number, { token, service }: Population, parts: readonly Part[]): Steps {
+  const { side, route, policy } = judged[at] as Judged;
+  const reading = token?.isAlike === true ? 'both' : side;
   const checks: Check[] = [];
-  const namesOf = (part: number) => (parts[part]?.paths ?? []).filter((path) => path !== pathParameters).map(keyOf);
-  const add = (part: number, code: Code, fails: readonly boolean[], rule?: Rule) => {
-    if (fails.includes(true))
-      checks.push({ part, code, fails, ...conditionsOn(namesOf(part), rule, code, route, reading) });
-  };
-  for (const code of tokenCodes) {
-    for (const [part, { examples }] of parts.entries())
-      add(
-        part,
-        code,
-        examples.map(({ found }) => found[side]?.codes.has(code) === true),
-      );
-    if (code === 'token_client_refused' && token?.kind === 'client' && !issuer.machines.isAccepted)
-      add(0, 'token_machine_refused', [true]);
-  }
-  for (const rule of policy) {
-    for (const [part, { examples }] of parts.entries()) {
-      const codes = examples.map(({ found }) => found[side]?.verdicts.get(rule));
-      for (const code of new Set(codes)) {
-        if (code !== undefined)
-          add(
-            part,
-            code,
-            codes.map((one) => one === code),
-            rule,
-          );
-      }
+  const add = (code: Code, rule: Rule | undefined, isFailing: (found: Found) => boolean) => {
+    for (const [part, { paths, examples }] of parts.entries()) {
+      const fails = examples.map(({ found }) => isFailing(found[at] as Found));
+      const claims = paths.filter((path) => path !== pathParameters).map(keyOf);
+      if (fails.includes(true)) checks.push({ part, code, fails, ...conditionsOn(claims, rule, code, route, reading) });
     }
-  }
+  };
+  for (const code of tokenCodes) add(code, undefined, ({ codes }) => codes.has(code));
+  const found = parts.flatMap(({ examples }) => examples.map((example) => example.found[at]));
+  for (const [index, rule] of policy.entries())
+    for (const code of new Set(found.flatMap((one) => one?.verdicts[index] ?? [])))
+      add(code, rule, ({ verdicts }) => verdicts[index] === code);
   const caller = service === undefined ? (token?.kind ?? null) : 'service';
   return { checks, last: { route: route.name, code: null, caller } };
-}
-
-/** Everything in an issuer that decides what the gateway reads from its tokens. Equal texts mean equal readings. */
-export function readingOf(issuer: Issuer): string {
-  const { claims, machines, clients, roles, tenants, tenantPrefix, template, types, isStrict } = issuer;
-  const all = [issuer.issuer, claims, machines, clients, roles, tenants, tenantPrefix, template, types, isStrict];
-  return JSON.stringify(all, (_key, part: unknown) => (part instanceof Set ? [...part] : part));
 }

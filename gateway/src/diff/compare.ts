@@ -1,39 +1,58 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { GatewayConfig, Route } from '../config/config.ts';
 import { issuerOf } from '../explain/callers.ts';
-import { compareCallers, type Difference, type Population, readingOf } from './callers.ts';
+import { compareCallers, type Difference, type Population, tenantSegment } from './callers.ts';
 import { Incomparable } from './claim-examples.ts';
-import { createEngine, type Engine, type Target } from './engine.ts';
-import { changedShapes, type Listener, type PathShape } from './path-shapes.ts';
-import { type AccessChange, type Decision, type Effect, type Method, methods } from './report-schema.ts';
-import { exceptionsOf, pathOf, witnessOf } from './witness.ts';
+import { type Asked, createEngine, type Engine, type Target } from './engine.ts';
+import { changedShapes, exceptionsOf, type Listener, type PathShape, pathOf } from './path-shapes.ts';
+import { type AccessChange, type Decision, type Effect, methods, type Witness } from './report-schema.ts';
+import { readingOf } from './token-reading.ts';
 
 type Engines = readonly [Engine, Engine];
 type ChangedMethod = AccessChange['methods'][number];
+type At = Readonly<{ listener: Listener; shape: PathShape; method: ChangedMethod }>;
 
 /** A change without its places. `before` and `after` are null if it could not be compared. */
 type Found = Pick<AccessChange, 'caller' | 'conditions' | 'such' | 'before' | 'after' | 'why'> &
   Pick<Difference, 'asked' | 'segments'>;
 
 /** Where a change was found: one path shape, and the methods. */
-type Place = Readonly<{ methods: ChangedMethod[] }> & Pick<AccessChange, 'witness'> & AccessChange['paths'][number];
-type Places = Map<string, Readonly<{ found: Found; listener: Listener; places: Map<string, Place> }>>;
+type Place = Readonly<{ methods: ChangedMethod[]; witness: Witness }> & AccessChange['paths'][number];
 
 /** Finds every request that one configuration decides differently from the other, as classes with a witness each. */
 export function compareAccess(before: GatewayConfig, after: GatewayConfig, nowMs: number): readonly AccessChange[] {
-  const engines: Engines = [createEngine(before, nowMs), createEngine(after, nowMs)];
-  const found: Places = new Map();
-  for (const listener of ['public', 'internal'] as const) compareListener(listener, engines, found);
-  comparePreflights(engines, found);
-  return [...found.values()].flatMap(({ found: { asked: _, segments: __, ...change }, listener, places }) => {
-    const alike = Map.groupBy(places.values(), (place) => place.methods.join());
-    return [...alike.values()].flatMap((all) => {
-      const [first] = all;
-      const paths = all.map(({ path, not }) => ({ path, not }));
-      if (first === undefined) return [];
-      return { ...change, effect: effectOf(change), listener, paths, methods: first.methods, witness: first.witness };
-    });
-  });
+  const engines: Engines = [createEngine(before), createEngine(after)];
+  const classes = new Classes();
+  for (const listener of ['public', 'internal'] as const) compareListener(listener, engines, nowMs, classes);
+  comparePreflights(engines, nowMs, classes);
+  return classes.list();
+}
+
+/** The changes by their meaning, so that each names all of its places. */
+class Classes {
+  readonly #found = new Map<string, Readonly<{ found: Found; listener: Listener; places: Map<string, Place> }>>();
+
+  add(key: string, found: Found, { listener, shape, method }: At): void {
+    const entry = this.#found.get(key) ?? { found, listener, places: new Map() };
+    this.#found.set(key, entry);
+    const place = entry.places.get(shape.text);
+    const { asked, segments, caller } = found;
+    if (place !== undefined) place.methods.push(method);
+    else {
+      const witness = witnessOf(method, pathOf(shape, segments), asked, caller.origins?.[0]);
+      entry.places.set(shape.text, { path: shape.text, not: exceptionsOf(shape), methods: [method], witness });
+    }
+  }
+
+  list(): readonly AccessChange[] {
+    return [...this.#found.values()].flatMap(({ found: { asked: _, segments: __, ...change }, listener, places }) =>
+      Array.from(Map.groupBy(places.values(), (place) => place.methods.join()).values(), (all) => {
+        const { methods: own, witness } = all[0] as Place;
+        const paths = all.map(({ path, not }) => ({ path, not }));
+        return { ...change, effect: effectOf(change), listener, paths, methods: own, witness };
+      }),
+    );
+  }
 }
 
 function effectOf({ before, after }: Pick<Found, 'before' | 'after'>): Effect {
@@ -42,44 +61,77 @@ function effectOf({ before, after }: Pick<Found, 'before' | 'after'>): Effect {
   return after.code === null ? 'wider' : 'narrower';
 }
 
-function compareListener(listener: Listener, engines: Engines, places: Places): void {
+function compareListener(listener: Listener, engines: Engines, nowMs: number, classes: Classes): void {
   const configs = engines.map(({ config }) => config);
-  const isSame = new Set(configs.map(({ issuers }) => issuers.map(readingOf).sort().join())).size === 1;
-  const keyOf = (route: Route, side: number) => decisiveText(route) + (isSame || route.auth === 'public' ? '' : side);
-  const known = new Map<string, readonly Found[]>();
   const services = [...new Set(configs.flatMap((config) => [...config.services.keys()]))];
   const tokens = tokensOf(configs, listener);
-  for (const shape of changedShapes(listener, configs, keyOf)) {
+  const isAlike = tokens.every((token) => token?.isAlike !== false);
+  const texts = new Map(
+    configs.flatMap(({ routes }, side) =>
+      routes.map((route) => [route, decisiveText(route) + (isAlike || route.auth === 'public' ? '' : side)]),
+    ),
+  );
+  const textOf = (route: Route) => texts.get(route) ?? '';
+  const ids = new Map<unknown, number>();
+  const idOf = (one: unknown) => {
+    const id = ids.get(one) ?? ids.size;
+    ids.set(one, id);
+    return id;
+  };
+  // Thousands of routes have a few policies, so callers are compared once for each pair of policies.
+  const known = new Map<string, readonly (readonly [id: number, found: Found])[]>();
+  const compare = (targets: readonly Target[], shape: PathShape, method: string) =>
+    (listener === 'public' ? [undefined] : groupsOf(services, targets))
+      .flatMap((names) => tokens.flatMap((token) => findIn(targets, token, names, shape)))
+      .filter((found) => isPossible(found, engines, pathOf(shape, found.segments), listener, method, nowMs))
+      .map((found) => [idOf(JSON.stringify([found, named(found, [])], withoutExamples)), found] as const);
+  for (const shape of changedShapes(listener, configs, textOf)) {
     for (const method of methods) {
       const targets = engines.map((engine) => engine.match(listener, method, pathOf(shape)));
-      const keys = targets.map((one, side) => (one.route === undefined ? one.code : keyOf(one.route, side)));
-      if (keys[0] === keys[1]) continue;
-      const key = JSON.stringify([keys, targets.map((target) => tenantPlace(target, shape))]);
-      const callers = listener === 'public' ? [undefined] : groupsOf(services, targets);
-      const all =
-        known.get(key) ?? callers.flatMap((names) => tokens.flatMap((token) => findIn(targets, token, names, shape)));
+      const [was, is] = targets.map((one) => (one.code === undefined ? textOf(one.route) : one.code));
+      if (was === is) continue;
+      const names = targets.map((one) => (one.code === undefined ? one.route.name : null));
+      const places = targets.map((target) => tenantPlace(target, shape));
+      const key = JSON.stringify([
+        targets.map(({ code, policy }) => idOf(code ?? policy)),
+        places,
+        names[0] === names[1],
+      ]);
+      const all = known.get(key) ?? compare(targets, shape, method);
       known.set(key, all);
-      const at = { listener, shape, method };
-      for (const found of all) if (isPossible(found, engines, at)) add(places, found, at);
+      for (const [id, found] of all)
+        classes.add(JSON.stringify([listener, id, names]), named(found, names), { listener, shape, method });
     }
   }
 }
 
+const withoutExamples = (key: string, value: unknown) =>
+  key === 'asked' || key === 'segments' || key === 'such' || key === 'route' ? undefined : value;
+
+/** The same change of other routes, which have the same rules. */
+const named = (found: Found, [was = null, is = null]: readonly (string | null)[]): Found => ({
+  ...found,
+  before: found.before && { ...found.before, route: was },
+  after: found.after && { ...found.after, route: is },
+});
+
 /** Proves the witness: both engines decide as the comparison says. @returns False if a token would be too large. */
 function isPossible(
-  found: Found,
+  { before, after, asked }: Found,
   engines: Engines,
-  { listener, shape, method }: At & Readonly<{ method: Method }>,
+  path: string,
+  listener: Listener,
+  method: string,
+  nowMs: number,
 ): boolean {
-  const { before, after, asked, segments } = found;
-  const decided = engines.map((engine) => engine.decide(listener, method, pathOf(shape, segments), asked));
+  const decided = engines.map((engine) => engine.decide(engine.match(listener, method, path), asked, nowMs));
   const isRight = before === null || isDeepStrictEqual(decided, [before, after]);
   if (isRight || decided.some(({ code }) => code === 'token_context_too_long')) return isRight;
-  throw new Error(`${method} ${pathOf(shape, segments)} ${JSON.stringify({ asked, before, after, decided })}`);
+  throw new Error(`${method} ${path} ${JSON.stringify({ asked, before, after, decided })}`);
 }
 
 /** Preflight requests, which no route receives if `cors` is set. */
-function comparePreflights(engines: Engines, places: Places): void {
+function comparePreflights(engines: Engines, nowMs: number, classes: Classes): void {
   const configs = engines.map(({ config }) => config);
   const lists = configs.map(({ cors }) => cors?.origins ?? []);
   const origins = [...new Set(lists.flat())];
@@ -88,13 +140,14 @@ function comparePreflights(engines: Engines, places: Places): void {
   const alike = Map.groupBy([...origins, 'https://other.invalid'], memberships);
   const isChanged = origins.some((origin) => memberships(origin) !== 'true,true');
   for (const shape of changedShapes('public', configs, decisiveText, isChanged)) {
+    const path = pathOf(shape);
     for (const group of alike.values()) {
-      const [before, after] = engines.map((engine) => engine.preflight(pathOf(shape), group[0] ?? '')) as [
-        Decision,
-        Decision,
-      ];
+      const [before, after] = engines.map(({ config: { cors }, match, decide, preflight }) =>
+        cors ? preflight(path, group[0] ?? '', cors) : decide(match('public', 'OPTIONS', path), {}, nowMs),
+      ) as [Decision, Decision];
+      if (isDeepStrictEqual(before, after)) continue;
       const found = { ...unexplained, before, after, caller: { kind: 'page', origins: group } as const };
-      if (!isDeepStrictEqual(before, after)) add(places, found, { listener: 'public', shape, method: 'preflight' });
+      classes.add(JSON.stringify([before, after, group]), found, { listener: 'public', shape, method: 'preflight' });
     }
   }
 }
@@ -109,10 +162,9 @@ function decisiveText({ methods: all, upstream, callers, ...route }: Route): str
 }
 
 /** What the rule about tenants sees of the path. */
-function tenantPlace({ route }: Target, shape: PathShape): unknown {
-  const at = route?.allow.tenant === undefined ? -1 : route.path.slice(1).split('/').indexOf(route.allow.tenant);
-  const taken = shape.taken[at];
-  return at === -1 ? null : [at, taken === undefined ? shape.segments[at] : [...taken]];
+function tenantPlace(target: Target, shape: PathShape): unknown {
+  const at = tenantSegment(target);
+  return at === undefined ? null : [at, shape.segments[at], [...(shape.taken[at] ?? [])]];
 }
 
 const untrusted = 'https://untrusted.invalid';
@@ -125,10 +177,11 @@ function tokensOf(configs: readonly GatewayConfig[], listener: Listener): readon
   );
   const tokens = [...new Set(isses)].flatMap((iss) => {
     const issuers = configs.map((config) => issuerOf(config.issuers, iss));
-    return (['user', 'client'] as const).map((kind) => ({ iss, kind, issuers }));
+    const isAlike = new Set(issuers.map((issuer) => issuer && readingOf(issuer))).size === 1;
+    return (['user', 'client'] as const).map((kind) => ({ iss, kind, issuers, isAlike }));
   });
   // A service acts only for callers whose tokens the gateway has read.
-  const stranger = { iss: untrusted, kind: 'user', issuers: [] } as const;
+  const stranger = { iss: untrusted, kind: 'user', issuers: [], isAlike: true } as const;
   return [undefined, ...tokens, ...(listener === 'public' ? [stranger] : [])];
 }
 
@@ -157,17 +210,23 @@ function findIn(
   }
 }
 
-type At = Readonly<{ listener: Listener; shape: PathShape; method: ChangedMethod }>;
+const upgrade = [
+  ...['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'],
+  'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+];
 
-function add(places: Places, found: Found, { listener, shape, method }: At): void {
-  const { asked, segments, such: _, ...rest } = found;
-  const key = JSON.stringify([listener, rest]);
-  const entry = places.get(key) ?? { found, listener, places: new Map() };
-  places.set(key, entry);
-  const place = entry.places.get(shape.text);
-  if (place !== undefined) place.methods.push(method);
-  else {
-    const witness = witnessOf(method, pathOf(shape, segments), asked, found.caller.origins?.[0]);
-    entry.places.set(shape.text, { path: shape.text, not: exceptionsOf(shape), methods: [method], witness });
-  }
+/** Returns the question for `explain`. @param origin Of the page that sends a preflight. */
+function witnessOf(
+  method: ChangedMethod,
+  path: string,
+  { payload, service }: Asked,
+  origin: string | undefined,
+): Witness {
+  const asked = {
+    ...(payload !== undefined && { payload: JSON.stringify(payload) }),
+    ...(service !== undefined && { service }),
+  };
+  if (method === 'WebSocket') return { method: 'GET', path, headers: upgrade, ...asked };
+  if (method !== 'preflight') return { method, path, ...asked };
+  return { method: 'OPTIONS', path, headers: [`Origin: ${origin}`, 'Access-Control-Request-Method: GET'] };
 }

@@ -1,7 +1,18 @@
-import type { AllowedParty, Route } from '../config/config.ts';
+import type { AllowedParty, Route, Scalar } from '../config/config.ts';
 import type { Code } from '../errors.ts';
-import type { Rule } from '../routing/policy.ts';
+import { partyText, type Rule, type RuleInput } from '../routing/policy.ts';
 import type { Condition } from './report-schema.ts';
+
+/** By what a rule reads: its name, and what is true of a caller that passes and of one that fails. */
+const forms: Partial<Record<RuleInput, readonly [reads: string, passing: Condition['is'], failing: Condition['is']]>> =
+  {
+    caller: ['actor', 'absent', 'present'],
+    binding: ['binding', 'present', 'absent'],
+    actors: ['actor', 'absent or any', 'none'],
+    clients: ['client', 'any', 'none'],
+    scopes: ['scopes', 'all', 'not all'],
+    roles: ['role', 'any', 'none'],
+  };
 
 /**
  * Describes the callers that pass a check, and those that fail.
@@ -16,33 +27,26 @@ export function conditionsOn(
   code: Code,
   { allow, path }: Route,
   side: Condition['side'],
-) {
+): Readonly<Record<'passing' | 'failing', Condition>> {
   const pair = (reads: string, passing: Condition['is'], failing: Condition['is'], values: Condition['values']) => ({
-    passing: { side, reads, is: passing, values } as const,
-    failing: { side, reads, is: failing, values } as const,
+    passing: { side, reads, is: passing, values },
+    failing: { side, reads, is: failing, values },
   });
   if (rule === undefined) return pair('token', 'not refused', 'refused', [code, ...claims]);
-  switch (rule.reads) {
-    case 'caller':
-      // Without `allow.actors`, an actor is refused before a client is.
-      return code === 'client_not_allowed'
-        ? pair('actor', 'present', 'absent', [])
-        : pair('actor', 'absent', 'present', []);
-    case 'binding':
-      return pair('binding', 'present', 'absent', []);
-    case 'actors':
-      return pair('actor', 'absent or any', 'none', (allow.actors ?? []).map(partyText));
-    case 'clients':
-      return pair('client', 'any', 'none', typeof allow.clients === 'object' ? allow.clients.map(partyText) : []);
-    case 'scopes':
-      return pair('scopes', 'all', 'not all', typeof allow.scopes === 'object' ? allow.scopes : []);
-    case 'roles':
-      return pair('role', 'any', 'none', allow.roles ?? []);
-    case 'tenant':
-      return pair('tenant', 'any', 'none', [`segment ${path.split('/').indexOf(allow.tenant ?? '')}`]);
-    default:
-      return pair(rule.reads, 'any', 'none', allow.claims?.[rule.reads.slice('claim:'.length)] ?? []);
-  }
+  // Without `allow.actors`, an actor is refused before a client is.
+  if (rule.reads === 'caller' && code === 'client_not_allowed') return pair('actor', 'present', 'absent', []);
+  if (rule.reads === 'tenant')
+    return pair('tenant', 'any', 'none', [`segment ${path.split('/').indexOf(allow.tenant ?? '')}`]);
+  const [reads, passing, failing] = forms[rule.reads] ?? [rule.reads, 'any', 'none'];
+  const { [rule.reads]: listed } = { ...allow, ...claimsIn(allow) } as Record<string, unknown>;
+  const values = Array.isArray(listed) ? (listed as readonly (Scalar | AllowedParty)[]) : [];
+  return pair(
+    reads,
+    passing,
+    failing,
+    values.map((one) => (typeof one === 'object' ? partyText(one) : one)),
+  );
 }
 
-const partyText = ({ name, issuer }: AllowedParty): string => (issuer === undefined ? name : `${name} of ${issuer}`);
+const claimsIn = ({ claims = {} }: Route['allow']) =>
+  Object.fromEntries(Object.entries(claims).map(([name, values]) => [`claim:${name}`, values]));

@@ -160,3 +160,15 @@ export function freshFor(taken: ReadonlySet<string>, word = 'other'): string {
   while (taken.has(at === 1 ? word : `${word}-${at}`)) at += 1;
   return at === 1 ? word : `${word}-${at}`;
 }
+
+/** @param chosen Values for free segments, by their index. */
+export const pathOf = ({ segments }: PathShape, chosen: ReadonlyMap<number, string> = new Map()): string =>
+  `/${segments.map((segment, at) => encodeURIComponent(chosen.get(at) ?? segment)).join('/')}`;
+
+/** The paths that other shapes cover: those with a literal in place of a free segment. */
+export function exceptionsOf({ text, taken }: PathShape): readonly string[] {
+  const parts = text.split('/');
+  return taken.flatMap((literals = new Set(), at) =>
+    Array.from(literals, (literal) => [...parts.slice(0, at + 1), literal].join('/')),
+  );
+}

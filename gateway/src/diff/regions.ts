@@ -15,75 +15,71 @@ export type Check = Readonly<{
 /** A decision: the first check that fails decides, and `last` if none does. */
 export type Steps = Readonly<{ checks: readonly Check[]; last: Decision }>;
 
-/** A set of callers whose decision differs: all that meet the conditions. `examples` is one, by part. */
+/** The examples of each part, by their index. Parts are independent, so any combination of them is a caller. */
+type Box = readonly (readonly number[])[];
+
+type Literal = Readonly<{ check: Check; isFailing: boolean }>;
+
+/** A set of callers whose decision differs: all that meet the conditions, which are all combinations in the box. */
 export type Region = Readonly<{
   before: Decision;
   after: Decision;
   conditions: readonly Condition[];
-  examples: readonly number[];
-  /** All examples of the parts that the conditions are about. */
-  matching: ReadonlyMap<number, readonly number[]>;
+  box: Box;
+  /** The parts that the conditions are about. */
+  parts: ReadonlySet<number>;
 }>;
 
-type Literal = Readonly<{ check: Check; isFailing: boolean }>;
-
 /**
- * Subtracts one decision from another. Each check reads one part of the caller, and parts are independent, so callers
- * with one result before and another after are a box: for each part, the examples that pass and fail the right checks.
+ * Subtracts one decision from another: divides all callers by the decision before, and each box by the one after.
  *
  * @param counts How many examples each part has.
  */
 export function differingRegions(before: Steps, after: Steps, counts: readonly number[]): readonly Region[] {
-  const regions: Region[] = [];
-  for (let old = 0; old <= before.checks.length; old += 1) {
-    const first = literalsUpTo(before, old);
-    if (solve(first, counts).includes(undefined)) continue;
-    for (let now = 0; now <= after.checks.length; now += 1) {
-      const [was, is] = [decisionAt(before, old), decisionAt(after, now)];
-      const literals = [...first, ...literalsUpTo(after, now)];
-      const examples = solve(literals, counts);
-      if (isDeepStrictEqual(was, is) || examples.includes(undefined)) continue;
-      const needed = counts.flatMap((_, part) => neededOn(part, literals, counts));
+  const whole = counts.map((count) => Array.from({ length: count }, (_, example) => example));
+  return divide(whole, before).flatMap((was) =>
+    divide(was.box, after).flatMap(({ decision, box, literals }) => {
+      if (isDeepStrictEqual(was.decision, decision)) return [];
+      const needed = whole.flatMap((examples, part) => neededOn(part, examples, [...was.literals, ...literals]));
+      const conditions = needed.map(({ check, isFailing }) => (isFailing ? check.failing : check.passing));
       const parts = new Set(needed.map(({ check }) => check.part));
-      regions.push({
-        before: was,
-        after: is,
-        conditions: needed.map(({ check, isFailing }) => (isFailing ? check.failing : check.passing)),
-        examples: examples as readonly number[],
-        matching: new Map(Array.from(parts, (part) => [part, examplesOf(part, literals, counts)])),
+      return [{ before: was.decision, after: decision, conditions, box, parts }];
+    }),
+  );
+}
+
+function divide(whole: Box, { checks, last }: Steps) {
+  const divided: { decision: Decision; box: Box; literals: readonly Literal[] }[] = [];
+  const literals: Literal[] = [];
+  let box = whole;
+  for (const check of checks) {
+    const only = (isFailing: boolean) => meeting({ check, isFailing }, box[check.part]);
+    const [failing, passing] = [only(true), only(false)];
+    const decision = { route: last.route, code: check.code, caller: null };
+    if (failing.length > 0)
+      divided.push({
+        decision,
+        box: box.with(check.part, failing),
+        literals: [...literals, { check, isFailing: true }],
       });
-    }
+    if (passing.length === 0) return divided;
+    box = box.with(check.part, passing);
+    literals.push({ check, isFailing: false });
   }
-  return regions;
+  return [...divided, { decision: last, box, literals }];
 }
 
-function decisionAt({ checks, last }: Steps, index: number): Decision {
-  const code = checks[index]?.code;
-  return code === undefined ? last : { route: last.route, code, caller: null };
-}
-
-const literalsUpTo = ({ checks }: Steps, end: number): readonly Literal[] =>
-  checks.slice(0, end + 1).map((check, index) => ({ check, isFailing: index === end }));
-
-/** The first example of each part that meets its conditions. */
-const solve = (literals: readonly Literal[], counts: readonly number[]): readonly (number | undefined)[] =>
-  counts.map((_, part) => examplesOf(part, literals, counts)[0]);
-
-function examplesOf(part: number, literals: readonly Literal[], counts: readonly number[]): readonly number[] {
-  const own = literals.filter(({ check }) => check.part === part);
-  const all = Array.from({ length: counts[part] ?? 0 }, (_, example) => example);
-  return all.filter((example) => own.every(({ check, isFailing }) => check.fails[example] === isFailing));
-}
+const meeting = ({ check, isFailing }: Literal, examples: readonly number[] = []): readonly number[] =>
+  examples.filter((example) => check.fails[example] === isFailing);
 
 /** The conditions on one part, without those that follow from the others. The first ones say more, so they stay. */
-function neededOn(part: number, literals: readonly Literal[], counts: readonly number[]): readonly Literal[] {
+function neededOn(part: number, all: readonly number[], literals: readonly Literal[]): readonly Literal[] {
+  const count = (some: readonly Literal[]) => some.reduce((left, literal) => meeting(literal, left), all).length;
   let kept = literals.filter(({ check }) => check.part === part);
+  const wanted = count(kept);
   for (const one of kept.toReversed().toSorted((a, b) => Number(a.isFailing) - Number(b.isFailing))) {
     const rest = kept.filter((other) => other !== one);
-    if (examplesOf(part, rest, counts).length === examplesOf(part, kept, counts).length) kept = rest;
+    if (count(rest) === wanted) kept = rest;
   }
-  const texts = new Map(
-    kept.map((one) => [JSON.stringify(one.isFailing ? one.check.failing : one.check.passing), one]),
-  );
-  return [...texts.values()];
+  return kept;
 }

@@ -3,7 +3,7 @@ import { standardClientClaims } from '../config/presets.ts';
 import type { Code } from '../errors.ts';
 import { setClaim } from '../explain/assumed-claims.ts';
 import type { RuleInput } from '../routing/policy.ts';
-import { pathText } from '../tokens/claim-mapping/claim-path.ts';
+import { type Payload, pathText } from '../tokens/claim-mapping/claim-path.ts';
 import { compileClaims } from '../tokens/claim-mapping/read-claims.ts';
 import type { Claims } from '../tokens/claims.ts';
 
@@ -18,6 +18,7 @@ export const pathParameters: ClaimPath = ['\0path'];
 export const tokenCodes: readonly Code[] = [
   'token_type_refused',
   'token_client_refused',
+  'token_machine_refused',
   'token_claims_invalid',
   'token_tenant_refused',
   'token_role_refused',
@@ -71,16 +72,29 @@ export function mappedFrom(issuer: Issuer, kind: CallerKind, key: 'role' | 'tena
 
 const constant = (value: string) => ({ kind: 'constant' as const, value });
 
+export type Reading = Readonly<{ codes: ReadonlySet<Code>; claims: Claims }>;
+
+const readers = new WeakMap<Issuer, Map<string, (payload: Payload) => Reading>>();
+
 /**
- * Compiles the reader of an issuer's claims, reduced to some of them: everything else about a token is as it should
- * be. Parts of a token that are read one by one have together the findings of the whole.
+ * Returns a reader of an issuer's claims, reduced to some of them: everything else about a token is as it should be.
+ * Parts of a token that are read one by one have together the findings of the whole. Routes share what it has read.
  */
-export function compileReader(issuer: Issuer, kind: CallerKind, keys: ReadonlySet<ClaimKey>) {
+export function readerOf(issuer: Issuer, kind: CallerKind, keys: ReadonlySet<ClaimKey>): (payload: Payload) => Reading {
+  const known = readers.get(issuer) ?? new Map<string, (payload: Payload) => Reading>();
+  readers.set(issuer, known);
+  const name = JSON.stringify([kind, ...keys]);
+  const reader = known.get(name) ?? compileReader(issuer, kind, keys);
+  known.set(name, reader);
+  return reader;
+}
+
+function compileReader(issuer: Issuer, kind: CallerKind, keys: ReadonlySet<ClaimKey>) {
   const { role, tenant, scope, client } = claimsReadBy(issuer, kind);
   const reads = (path: ClaimPath | undefined) => (path === undefined ? keys.size === 0 : keys.has(keyOf(path)));
   const readsTenant = reads(tenant) || (tenant === undefined && keys.has(keyOf(pathParameters)));
   const { claims, machines } = issuer;
-  const reduced: Issuer = {
+  const read = compileClaims({
     ...issuer,
     audience: ['example'],
     clients: reads(client) ? issuer.clients : undefined,
@@ -102,17 +116,23 @@ export function compileReader(issuer: Issuer, kind: CallerKind, keys: ReadonlySe
       tenantId: readsTenant ? claims.tenantId : constant('example'),
     },
     machines: {
-      isAccepted: true,
+      isAccepted: keys.size > 0 || machines.isAccepted,
       when: [],
       role: reads(role) ? machines.role : undefined,
       tenantId: readsTenant ? machines.tenantId : undefined,
     },
-  };
-  const read = compileClaims(reduced);
-  return (payload: Readonly<Record<string, unknown>>): Readonly<{ codes: ReadonlySet<Code>; claims: Claims }> => {
+  });
+  const known = new Map<string, Reading>();
+  return (payload: Payload): Reading => {
+    const text = JSON.stringify(payload);
     const whole = { aud: 'example', jti: 'JTI', iat: 0, exp: 60, ...payload };
-    const { findings, claims: found } = read({ typ: 'at+jwt' }, whole, 0);
-    return { codes: new Set(findings.map(({ code }) => code)), claims: found };
+    const find = () => {
+      const { findings, claims: found } = read({ typ: 'at+jwt' }, whole, 0);
+      return { codes: new Set(findings.map(({ code }) => code)), claims: found };
+    };
+    const reading = known.get(text) ?? find();
+    known.set(text, reading);
+    return reading;
   };
 }
 
@@ -158,4 +178,11 @@ export function whyIncomparable(
     other.length < path.length && other.every((step, at) => step === path[at]);
   const inner = paths.find((path) => paths.some((other) => isInside(path, other)));
   return inner && `${keyOf(inner)} is inside another claim that is read`;
+}
+
+/** Everything in an issuer that decides what the gateway reads from its tokens. Equal texts mean equal readings. */
+export function readingOf(issuer: Issuer): string {
+  const { claims, machines, clients, roles, tenants, tenantPrefix, template, types, isStrict } = issuer;
+  const all = [issuer.issuer, claims, machines, clients, roles, tenants, tenantPrefix, template, types, isStrict];
+  return JSON.stringify(all, (_key, part: unknown) => (part instanceof Set ? [...part] : part));
 }

@@ -195,7 +195,7 @@ function clientsRule(clients: 'any' | readonly AllowedParty[]): Rule {
 }
 
 /** OAuth clients at two issuers may have the same name. The default issuer is the token's issuer. */
-const partyText = ({ name, issuer }: AllowedParty): string => (issuer ? `${name} of ${issuer}` : name);
+export const partyText = ({ name, issuer }: AllowedParty): string => (issuer ? `${name} of ${issuer}` : name);
 
 /** @returns A function of the name, the issuer that assigned it, and the token's issuer. */
 function compileParties(parties: readonly AllowedParty[]): (name: string, issuer: string, own: string) => boolean {

@@ -28,7 +28,14 @@ export type Population = Readonly<{
   service?: string | undefined;
   /** The issuer before and after, undefined where it is not trusted. `isAlike`: both read the token in one way. */
   token?:
-    | Readonly<{ iss: string; kind: CallerKind; issuers: readonly (Issuer | undefined)[]; isAlike: boolean }>
+    | Readonly<{
+        iss: string;
+        /** The template for whose other values `iss` stands, and those that it does not stand for. */
+        others?: Readonly<{ issuer: string; not: readonly string[] }>;
+        kind: CallerKind;
+        issuers: readonly (Issuer | undefined)[];
+        isAlike: boolean;
+      }>
     | undefined;
 }>;
 

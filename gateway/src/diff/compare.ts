@@ -1,13 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { GatewayConfig, Route } from '../config/config.ts';
+import type { GatewayConfig, Issuer, Route } from '../config/config.ts';
 import { issuerOf } from '../explain/callers.ts';
 import { compareCallers, type Difference, type Population, tenantSegment } from './callers.ts';
 import { Incomparable } from './claim-examples.ts';
 import { type Asked, createEngine, type Engine, type Target } from './engine.ts';
-import { changedShapes, exceptionsOf, type Listener, type PathShape, pathOf } from './path-shapes.ts';
+import { changedShapes, exceptionsOf, freshFor, type Listener, type PathShape, pathOf } from './path-shapes.ts';
 import { type AccessChange, type Decision, type Effect, methods, type Witness } from './report-schema.ts';
 import { readingOf } from './token-reading.ts';
 
+type Token = NonNullable<Population['token']>;
 type Engines = readonly [Engine, Engine];
 type ChangedMethod = AccessChange['methods'][number];
 type At = Readonly<{ listener: Listener; shape: PathShape; method: ChangedMethod }>;
@@ -171,18 +172,39 @@ const untrusted = 'https://untrusted.invalid';
 
 /** No token, and the users and OAuth clients of every issuer that one of the files trusts, and of no issuer. */
 function tokensOf(configs: readonly GatewayConfig[], listener: Listener): readonly Population['token'][] {
-  const isses = configs.flatMap(({ issuers }) =>
-    // A template that takes any value stands for an issuer that no file names.
-    issuers.map(({ issuer, template }) => issuer.replace(`{${template?.variable}}`, 'other-tenant')),
-  );
-  const tokens = [...new Set(isses)].flatMap((iss) => {
-    const issuers = configs.map((config) => issuerOf(config.issuers, iss));
+  const tokens = issesOf(configs).flatMap((one) => {
+    const issuers = configs.map((config) => issuerOf(config.issuers, one.iss));
     const isAlike = new Set(issuers.map((issuer) => issuer && readingOf(issuer))).size === 1;
-    return (['user', 'client'] as const).map((kind) => ({ iss, kind, issuers, isAlike }));
+    return (['user', 'client'] as const).map((kind) => ({ ...one, kind, issuers, isAlike }));
   });
   // A service acts only for callers whose tokens the gateway has read.
   const stranger = { iss: untrusted, kind: 'user', issuers: [], isAlike: true } as const;
   return [undefined, ...tokens, ...(listener === 'public' ? [stranger] : [])];
+}
+
+/** Every `iss` that something in the files tells apart, and one for all others that a template takes. */
+function issesOf(configs: readonly GatewayConfig[]): readonly Pick<Token, 'iss' | 'others'>[] {
+  const [issuers, routes] = [configs.flatMap((config) => config.issuers), configs.flatMap((config) => config.routes)];
+  const open = issuers.filter(({ template }) => template !== undefined && template.value === undefined);
+  const parties = routes.flatMap(({ allow: { clients = 'any', actors = [] } }) => [
+    ...actors,
+    ...(clients === 'any' ? [] : clients),
+  ]);
+  const places = new Set(routes.flatMap((route) => tenantSegment({ route }) ?? []));
+  const inPaths = routes.flatMap(({ path }) => path.split('/').filter((_, at) => places.has(at - 1)));
+  const words = [...issuers.flatMap(({ tenants = [] }) => [...tenants]), ...inPaths];
+  const issOf = ({ issuer, template, tenantPrefix: prefix }: Issuer, word: string) =>
+    issuer.replace(`{${template?.variable}}`, word.startsWith(prefix) ? word.slice(prefix.length) : word);
+  const all = [
+    ...[...issuers, ...parties].map(({ issuer = '' }) => issuer),
+    ...open.flatMap((issuer) => words.map((word) => issOf(issuer, word))),
+  ];
+  const named = [...new Set(all)].filter((iss) => issuerOf(issuers, iss) !== undefined);
+  const rest = open.map((issuer) => {
+    const not = named.filter((iss) => issuerOf([issuer], iss) !== undefined);
+    return { iss: issOf(issuer, freshFor(new Set(words), 'other-tenant')), others: { issuer: issuer.issuer, not } };
+  });
+  return [...named.map((iss) => ({ iss })), ...new Map(rest.map((one) => [one.iss, one])).values()];
 }
 
 /** Services that both targets treat alike. */
@@ -199,7 +221,9 @@ function findIn(
   const service = services?.[0];
   const kind = service !== undefined ? 'service' : token === undefined ? 'anonymous' : 'token';
   const isTrusted = token?.iss !== untrusted;
-  const holder = isTrusted ? { token: token?.kind, issuer: token?.iss } : { token: 'untrusted' as const };
+  const holder = isTrusted
+    ? { token: token?.kind, issuer: token?.iss, ...token?.others }
+    : { token: 'untrusted' as const };
   const caller = { kind, ...holder, services } as const;
   try {
     return compareCallers(targets, { token, service }, shape).map((one) => ({ ...one, caller, why: null }));

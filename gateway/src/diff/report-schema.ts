@@ -54,7 +54,10 @@ const access = z
         .enum(['user', 'client', 'untrusted'])
         .optional()
         .describe('Whose token it is, or for whom a service acts. No file has the issuer of an `untrusted` one.'),
-      issuer: text.optional(),
+      issuer: text
+        .optional()
+        .describe('A template, such as `https://idp.example/{tenant}`, means all but those in `not`.'),
+      not: z.array(text).optional(),
       services: z.array(text).optional(),
       origins: z.array(text).optional(),
     }),

@@ -57,83 +57,72 @@ export function linesOf(
   return [...lines, rest, ...notCompared];
 }
 
-/** Refusals that are still refusals share one item for each place. */
+/** Changes that differ only in their routes share an item, and refusals that stay refusals those of one kind of caller. */
 function accessItems(changes: readonly AccessChange[], form: Form): readonly (readonly string[])[] {
-  const isRefusal = ({ before, after }: AccessChange) =>
-    before !== null && before.code !== null && after?.code !== null;
-  const refusals = Map.groupBy(changes.filter(isRefusal), (change) => placeText(change, form));
-  const others = changes.filter((change) => !isRefusal(change));
-  return [
-    ...others.map((change) => [
-      placeText(change, form),
-      callerText(change, form),
-      change.why === null ? decisionsText(change, form) : `not compared: ${form.code(change.why)}`,
-      witnessText(change.witness, form),
-    ]),
-    ...Array.from(refusals, ([place, all]) => [
-      place,
-      `still refused: before ${refusalsText(
-        all.map(({ before }) => before),
-        form,
-      )}; after ${refusalsText(
-        all.map(({ after }) => after),
-        form,
-      )}`,
-      witnessText(all[0]?.witness as Witness, form),
-    ]),
-  ];
+  const items = changes.map((change) => {
+    const { listener, methods, before, after, why } = change;
+    const isRefusal = (before?.code ?? null) !== null && (after?.code ?? null) !== null;
+    const who = `${isRefusal ? 'still refused: ' : ''}${callerText(change, form, isRefusal)}`;
+    const meanings = [before, after].map((one) => one && [one.code, one.caller, one.route === null]);
+    return { change, who, key: JSON.stringify([listener, methods, who, why, meanings]) };
+  });
+  return Array.from(Map.groupBy(items, ({ key }) => key).values(), (all) => {
+    const alike = all.map(({ change }) => change);
+    const { methods, listener, why, witness } = alike[0] as AccessChange;
+    const paths = alike.flatMap((change) => change.paths).map((path) => pathText(path, form));
+    const decisions = (['before', 'after'] as const).map(
+      (side) =>
+        `${side} ${decisionText(
+          alike.map((change) => change[side]),
+          form,
+        )}`,
+    );
+    const isOne = methods.length === 1 && paths.length === 1;
+    return [
+      `${methods.join(' ')} ${few([...new Set(paths)])}${listener === 'internal' ? ' on the internal listener' : ''}`,
+      all[0]?.who ?? '',
+      why === null ? decisions.join('; ') : `not compared: ${form.code(why)}`,
+      `${isOne ? '' : 'one of them: '}${witnessText(witness, form)}`,
+    ];
+  });
 }
 
-const refusalsText = (decisions: readonly (Decision | null)[], { code }: Form): string =>
-  [...new Set(decisions.map((one) => one?.code ?? 'no_route'))]
-    .map((one) => `${errorTable[one].status} ${code(one)}`)
-    .join(', ');
+const maxListed = 6;
 
-const maxPaths = 6;
+const few = (texts: readonly string[]): string =>
+  texts.slice(0, maxListed).join(', ') + (texts.length > maxListed ? ` and ${texts.length - maxListed} more` : '');
 
-function placeText({ listener, methods, paths }: AccessChange, { code }: Form): string {
-  const texts = paths.map(
-    ({ path, not }) =>
-      code(path) + (not.length === 0 || not.length > maxPaths ? '' : ` (not ${not.map(code).join(', ')})`),
-  );
-  const shown =
-    texts.slice(0, maxPaths).join(', ') + (texts.length > maxPaths ? ` and ${texts.length - maxPaths} more` : '');
-  return `${methods.join(' ')} ${shown}${listener === 'internal' ? ' on the internal listener' : ''}`;
-}
+const pathText = ({ path, not }: AccessChange['paths'][number], { code }: Form): string =>
+  code(path) + (not.length === 0 || not.length > maxListed ? '' : ` (not ${not.map(code).join(', ')})`);
 
 function callerText(
-  { caller: { kind, token, issuer, services = [], origins = [] }, conditions, such }: AccessChange,
+  { caller: { kind, token, issuer, not = [], services = [], origins = [] }, conditions, such }: AccessChange,
   { code }: Form,
+  isShort: boolean,
 ): string {
-  const listed = (values: readonly unknown[]) => values.map((value) => code(String(value))).join(', ');
+  const listed: Listed = (values) => values.map((value) => code(String(value))).join(', ');
   const holder =
     token === 'client' ? 'OAuth clients' : token === 'user' ? 'users' : 'tokens of issuers that no file trusts';
-  const whose = issuer === undefined ? holder : `${holder} of ${code(issuer)}`;
+  const except = not.length === 0 ? '' : ` (not ${few(not.map(code))})`;
+  const whose = issuer === undefined ? holder : `${holder} of ${code(issuer)}${except}`;
   const who = {
     anonymous: 'anonymous callers',
     token: whose,
     service: `services ${listed(services)}${token === undefined ? '' : ` for ${whose}`}`,
     page: `pages at ${listed(origins)}`,
   }[kind];
-  const whole = told(conditions).map((condition) => conditionText(condition, listed));
-  const examples = such.length === 0 ? '' : ` (such as ${such.slice(0, maxPaths).map(code).join(', ')})`;
-  return `${who}${whole.length === 0 ? '' : `: ${whole.join('; ')}`}${examples}`;
+  if (isShort) return who;
+  // That a token is accepted, and by itself, goes without saying.
+  const isUsual = ({ is, reads }: Condition) => is === 'not refused' || (reads === 'actor' && is.startsWith('absent'));
+  const told = Map.groupBy(
+    conditions.filter((condition) => !isUsual(condition)),
+    ({ reads, side }) => `${side} ${reads}`,
+  );
+  const texts = Array.from(told.values(), (alike) => conditionText(alike, listed));
+  return `${who}${texts.length === 0 ? '' : `: ${texts.join('; ')}`}${such.length === 0 ? '' : ` (such as ${few(such.map(code))})`}`;
 }
 
-/** Without what goes without saying: that the token is accepted, and by itself. A role is said once. */
-function told(conditions: readonly Condition[]): readonly Condition[] {
-  const isUsual = ({ is, reads }: Condition) => is === 'not refused' || (reads === 'actor' && is.startsWith('absent'));
-  const isSame = (one: Condition, other: Condition) => one.reads === other.reads && one.side === other.side;
-  const isOne = ({ reads }: Condition) => reads === 'role' || reads === 'client';
-  const ones = conditions.filter((condition) => isOne(condition) && condition.is === 'any');
-  const others = conditions.filter((condition) => isOne(condition) && condition.is === 'none');
-  return conditions.flatMap((condition): readonly Condition[] => {
-    if (isUsual(condition) || (others.includes(condition) && ones.some((one) => isSame(one, condition)))) return [];
-    if (!ones.includes(condition)) return [condition];
-    const excluded = new Set(others.filter((other) => isSame(other, condition)).flatMap(({ values }) => values));
-    return [{ ...condition, values: condition.values.filter((value) => !excluded.has(value)) }];
-  });
-}
+type Listed = (values: readonly unknown[]) => string;
 
 const phrases: Readonly<Record<Condition['is'], string>> = {
   any: 'is one of',
@@ -147,36 +136,46 @@ const phrases: Readonly<Record<Condition['is'], string>> = {
   'not refused': 'is not refused with',
 };
 
-function conditionText({ side, reads, is, values }: Condition, listed: (values: readonly unknown[]) => string): string {
-  const what = reads.startsWith('claim:')
-    ? `claim ${listed([reads.slice('claim:'.length)])}`
-    : reads === 'binding'
-      ? 'binding to a key'
-      : reads;
-  const when = side === 'before' || side === 'after' ? ` ${side}` : '';
-  if (reads === 'tenant')
-    return `tenant${when} is ${is === 'any' ? 'that' : 'not that'} of the path (${listed(values)})`;
-  if (is === 'refused')
-    return `token${when} is refused with ${listed(values.slice(0, 1))}${values.length > 1 ? ` because of ${listed(values.slice(1))}` : ''}`;
-  return `${what}${when} ${phrases[is]}${values.length === 0 ? '' : ` ${listed(values)}`}`;
+/** @param alike All conditions on what one side reads. */
+function conditionText(alike: readonly Condition[], listed: Listed): string {
+  const { side, reads } = alike[0] as Condition;
+  const when = side === 'both' ? '' : ` ${side}`;
+  const name = reads.startsWith('claim:') ? `claim ${listed([reads.slice('claim:'.length)])}` : reads;
+  const texts = simplified(alike).map(({ is, values: [first, ...more] }) => {
+    if (reads === 'tenant') return `is ${is === 'any' ? '' : 'not '}that of the path (${listed([first])})`;
+    if (is === 'refused')
+      return `${phrases[is]} ${listed([first])}${more.length > 0 ? ` because of ${listed(more)}` : ''}`;
+    return `${phrases[is]}${first === undefined ? '' : ` ${listed([first, ...more])}`}`;
+  });
+  return `${reads === 'binding' ? 'binding to a key' : name}${when} ${texts.join(' and ')}`;
 }
 
-const decisionsText = ({ before, after }: AccessChange, form: Form): string =>
-  `before ${decisionText(before, form)}; after ${decisionText(after, form)}`;
-
-function decisionText(decision: Decision | null, { code }: Form): string {
-  if (decision === null) return 'unknown';
-  const { route, code: refusal, caller } = decision;
-  const by = route === null ? '' : ` by route ${code(route)}`;
-  if (refusal !== null) return `refused${by} (${errorTable[refusal].status} ${code(refusal)})`;
-  return caller === 'page' ? 'answered by the gateway' : `allowed${by} as ${caller}`;
+/** Leaves out values that another condition excludes. A role and a client have one value. */
+function simplified(alike: readonly Condition[]): readonly Condition[] {
+  const valuesOf = (is: Condition['is']) => new Set(alike.flatMap((one) => (one.is === is ? one.values : [])));
+  const [none, all] = [valuesOf('none'), valuesOf('all')];
+  const isSingle = ['role', 'client'].includes(alike[0]?.reads ?? '') && alike.some(({ is }) => is === 'any');
+  return alike.flatMap((one): readonly Condition[] => {
+    if (isSingle && one.is === 'none') return [];
+    const excluded = one.is === 'any' ? none : one.is === 'not all' ? all : undefined;
+    return [{ ...one, values: one.values.filter((value) => excluded?.has(value) !== true) }];
+  });
 }
 
-const maxShown = 200;
+/** @param decisions The same one, by several routes. */
+function decisionText([first = null, ...more]: readonly (Decision | null)[], { code }: Form): string {
+  if (first === null) return 'unknown';
+  const routes = new Set([first, ...more].flatMap((one) => one?.route ?? []));
+  const by = routes.size === 0 ? '' : ` by route ${few(Array.from(routes, code))}`;
+  if (first.code !== null) return `refused${by} (${errorTable[first.code].status} ${code(first.code)})`;
+  return first.caller === 'page' ? 'answered by the gateway' : `allowed${by} as ${first.caller}`;
+}
+
+const maxShownCharacters = 200;
 
 function settingItem({ class: name, key, before, after, witness }: SettingChange, form: Form): readonly string[] {
   const shown = (value: unknown) =>
-    value === null ? 'nothing' : form.code((JSON.stringify(value) ?? '').slice(0, maxShown));
+    value === null ? 'nothing' : form.code((JSON.stringify(value) ?? '').slice(0, maxShownCharacters));
   const change = before === null && after === null ? 'another value' : `${shown(before)} becomes ${shown(after)}`;
   return [`${name}: ${form.code(key)}`, change, ...(witness === null ? [] : [witnessText(witness, form)])];
 }

@@ -130,12 +130,17 @@ export function contains(
   const [was, is] = [before.read(request.payload), after.read(request.payload)];
   const kind = (is ?? was)?.claims.kind ?? (request.payload === undefined ? undefined : 'untrusted');
   if (caller.token !== kind) return false;
-  if (kind !== undefined && kind !== 'untrusted' && caller.issuer !== request.payload?.iss) return false;
+  if (kind !== undefined && kind !== 'untrusted' && !isFrom(caller, String(request.payload?.iss))) return false;
   // Each side keeps only the scopes and claims that its own rules compare.
   const either = was && is && { ...is, kept: [was.claims, is.claims] };
   const readBy = { before: was, after: is, both: either ?? is ?? was };
   return conditions.every((condition) => holds(condition, readBy[condition.side], request));
 }
+
+const isFrom = ({ issuer = '', not = [] }: AccessChange['caller'], iss: string): boolean => {
+  const [start = '', end] = issuer.split(/\{\w+\}/);
+  return end === undefined ? iss === issuer : iss.startsWith(start) && iss.endsWith(end) && !not.includes(iss);
+};
 
 function matches(pattern: string, path: string, how: 'whole' | 'prefix' = 'whole'): boolean {
   const [wanted, given] = [pattern.split('/'), path.split('/')];
@@ -167,7 +172,7 @@ function holds(
       : reads === 'tenant'
         ? [claims.tenantId && `segment ${path.split('/').indexOf(claims.tenantId)}`]
         : reads === 'client'
-          ? party(claims.clientId, read.issuer.issuer)
+          ? party(claims.clientId, claims.issuer)
           : reads === 'actor'
             ? actor
             : reads === 'scopes'
@@ -219,6 +224,9 @@ export async function tryPair(seed: number, requests: number) {
     // A service acts only for callers whose tokens a gateway has read.
     const isKnown = servings.some((serving) => serving.read(request.payload) !== undefined);
     if (request.service !== undefined && request.payload !== undefined && !isKnown) continue;
+    // Whether a token is valid is not compared.
+    const isUnmet = ({ code }: Read['findings'][number]) => code === 'token_requirement_unmet';
+    if (servings.some((serving) => serving.read(request.payload)?.findings.some(isUnmet))) continue;
     const [was, is] = (await Promise.all(servings.map((serving) => serving.decide(request)))) as [Decision, Decision];
     const inside = changes.filter((change) => contains(change, request, servings));
     if (inside.some(({ effect }) => effect === 'unknown')) continue;

@@ -28,7 +28,7 @@ export const pools = {
   segments: ['a', 'b', 'c', 'acme', 'globex'],
   roles: ['admin', 'agent', 'user', 'guest'],
   groups: ['g1', 'g2', 'g3', 'g4'],
-  tenants: ['acme', 'globex', 'initech'],
+  tenants: ['acme', 'globex', 'initech', 'p-acme'],
   scopes: ['s.read', 's.write', 's.admin', 's.more'],
   clients: ['web', 'batch', 'mobile'],
   actors: ['bot', 'helper'],
@@ -36,7 +36,8 @@ export const pools = {
   levels: [1, 2, true, 'one'],
   services: ['billing', 'search', 'mailer'],
   origins: ['https://app.test', 'https://other-app.test'],
-  issuers: ['https://one.test', 'https://two.test/realms/x', 'https://three.test'],
+  issuers: ['https://one.test', 'https://two.test/realms/x', 'https://three.test/acme', 'https://three.test/globex'],
+  environments: ['prod', 'test'],
   methods: ['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'HEAD'],
 } as const;
 
@@ -63,15 +64,30 @@ const mapped = (random: Random, from: unknown, keys: readonly string[], values: 
   ...(random.chance(0.4) && { otherwise: random.pick(values) }),
 });
 
+/** A template names the tenant, in one of its issuers at least. */
+const templateOf = (random: Random) => ({
+  issuer: 'https://three.test/{tid}',
+  template: { tid: random.chance(0.6) ? 'any' : random.some(['acme', 'globex', 'zeta']) },
+});
+
+const requirementOf = (random: Random) => ({ env: random.pick<unknown>(['present', ...pools.environments]) });
+
+const prefixesOf = (random: Random) => ({
+  ...(random.chance(0.25) && { tenantPrefix: 'p-' }),
+  ...(random.chance(0.25) && { userPrefix: 'u-' }),
+  ...(random.chance(0.25) && { require: [requirementOf(random)] }),
+});
+
 const issuerOf = (random: Random, issuer: string) => ({
-  issuer,
+  ...(issuer.startsWith('https://three.') ? templateOf(random) : { issuer }),
+  ...prefixesOf(random),
   audience: 'api',
   jwks: './keys.json',
   sameSubjects: true,
   claims: {
     userId: 'sub',
     role: roleSource(random),
-    tenantId: tenantSource(random),
+    tenantId: issuer.startsWith('https://three.') && random.chance(0.7) ? { fromIssuer: 'tid' } : tenantSource(random),
     ...(random.chance(0.3) && { scope: 'scp' }),
   },
   roles: random.some(pools.roles, 2),
@@ -185,6 +201,11 @@ export function changedPolicy(random: Random, policy: Json): Json {
       () => {
         copy.issuers[0] = issuerOf(random, pools.issuers[0]);
       },
+      () => {
+        const at = copy.issuers.length - 1;
+        copy.issuers[at] = issuerOf(random, pools.issuers[at] ?? '');
+      },
+      () => void Object.assign(copy.issuers.at(-1) as Json, prefixesOf(random)),
       () => void Object.assign(copy.issuers[0] as Json, { roles: random.some(pools.roles, 2) }),
       () => void (copy.issuers.length > 1 && copy.issuers.pop()),
       () => {
@@ -206,7 +227,7 @@ export type RandomRequest = Readonly<{
 
 export function randomRequest(random: Random): RandomRequest {
   const segments = Array.from({ length: 1 + random.below(4) }, () =>
-    random.pick([...pools.segments, 'initech', 'z', 'zz']),
+    random.pick([...pools.segments, 'initech', 'p-acme', 'zeta', 'z', 'zz']),
   );
   if (random.chance(0.1)) segments.push('');
   const isInternal = random.chance(0.25);
@@ -239,7 +260,15 @@ function payloadOf(random: Random): Json {
   const isMachine = client !== undefined && random.chance(0.35);
   const own = (share: number, part: () => Json) => (random.chance(share) ? part() : {});
   return {
-    iss: random.pick([...pools.issuers, pools.issuers[0], 'https://unknown.test']),
+    iss: random.pick([
+      ...pools.issuers,
+      pools.issuers[0],
+      'https://three.test/p-acme',
+      'https://three.test/zeta',
+      'https://three.test/yotta',
+      'https://unknown.test',
+    ]),
+    env: random.pick(pools.environments),
     sub: isMachine ? client : 'u1',
     ...(client !== undefined && { client_id: client }),
     ...own(0.9, () => ({

@@ -1,6 +1,6 @@
-import type { ClaimPath, Issuer, Route, Scalar } from '../config/config.ts';
+import type { AllowedParty, ClaimPath, Issuer, Route, Scalar } from '../config/config.ts';
 import { freshFor } from './path-shapes.ts';
-import { type CallerKind, claimsReadBy, keyOf, mappedFrom } from './token-reading.ts';
+import { type CallerKind, claimsReadBy, keyOf } from './token-reading.ts';
 
 /** Thrown where an exact comparison would need too many examples. */
 export class Incomparable extends Error {}
@@ -58,34 +58,29 @@ function comparedWith(key: string, readers: readonly Reader[], kind: CallerKind,
   const ranked: (readonly string[])[] = [];
   const alternatives: (readonly Scalar[])[] = [];
   const sets: (readonly string[])[] = [];
-  for (const {
-    issuer,
-    route: { allow },
-  } of readers) {
-    const { role, tenant, scope, client } = claimsReadBy(issuer, kind);
+  for (const { issuer, route } of readers) {
+    const { roles, clients = 'any', scopes = 'any', claims = {} } = route.allow;
+    const read = claimsReadBy(issuer, kind);
     const isAt = (path: ClaimPath | undefined) => path !== undefined && keyOf(path) === key;
-    const [roles, tenantIds] = [mappedFrom(issuer, kind, 'role'), mappedFrom(issuer, kind, 'tenantId')];
-    if (isAt(role)) {
-      if (roles !== undefined) ranked.push(roles);
-      else alternatives.push(allow.roles ?? [], [...(issuer.roles ?? [])]);
+    if (isAt(read.role)) {
+      if (read.roles !== undefined) ranked.push(read.roles);
+      else alternatives.push(roles ?? [], [...(issuer.roles ?? [])]);
     }
-    if (isAt(tenant)) {
-      if (tenantIds !== undefined) ranked.push(tenantIds);
-      const { tenantPrefix } = issuer;
-      const wanted = [...(issuer.tenants ?? []), ...tenants].filter((one) => one.startsWith(tenantPrefix));
-      ranked.push(wanted.map((one) => one.slice(tenantPrefix.length)));
-    }
-    if (isAt(scope) && allow.scopes !== undefined && allow.scopes !== 'any') sets.push(allow.scopes);
-    if (isAt(client)) {
-      const parties = allow.clients === undefined || allow.clients === 'any' ? [] : allow.clients;
-      const isOwn = (iss: string | undefined) =>
-        iss === undefined || iss === issuer.issuer || issuer.template !== undefined;
-      alternatives.push(
-        parties.flatMap(({ name, issuer: iss }) => (isOwn(iss) ? [name] : [])),
-        issuer.clients ?? [],
+    if (isAt(read.tenant)) {
+      const { tenantPrefix: prefix } = issuer;
+      const wanted = [...(issuer.tenants ?? []), ...tenants].filter((one) => one.startsWith(prefix));
+      ranked.push(
+        read.tenantIds ?? [],
+        wanted.map((one) => one.slice(prefix.length)),
       );
     }
-    if (Object.hasOwn(allow.claims ?? {}, key)) alternatives.push(allow.claims?.[key] ?? []);
+    if (isAt(read.scope) && scopes !== 'any') sets.push(scopes);
+    if (isAt(read.client)) {
+      const isOwn = ({ issuer: iss = issuer.issuer }: AllowedParty) => iss === issuer.issuer || issuer.template;
+      const parties = clients === 'any' ? [] : clients.filter(isOwn).map(({ name }) => name);
+      alternatives.push(parties, issuer.clients ?? []);
+    }
+    if (Object.hasOwn(claims, key)) alternatives.push(claims[key] ?? []);
   }
   return { ranked, alternatives, sets };
 }

@@ -1,6 +1,15 @@
 import { expect, test } from '@jest/globals';
 import { referenceTable } from '../config/schema/json-schema.ts';
-import { classOf, keyClasses } from './key-classes.ts';
+import { type KeyClass, keyClasses, keys } from './key-classes.ts';
+
+/** @returns The class of a key in the form of docs/gateway-yaml.md, such as `routes[].limits[].per`. */
+function classOf(key: string): KeyClass | undefined {
+  for (const [known, name] of keyClasses) {
+    const isWhole = keys[name].includes(`${known}.*`);
+    if (key === known || (isWhole && /^[.[]/.test(key.slice(known.length)) && key.startsWith(known))) return name;
+  }
+  return undefined;
+}
 
 const inSchema = Array.from(referenceTable().matchAll(/^\| `([^`]+)`/gm), ([, key = '']) => key);
 const isParent = (key: string) => inSchema.some((other) => other.startsWith(`${key}.`) || other.startsWith(`${key}[]`));

@@ -4,7 +4,7 @@ export type KeyClass = 'policy' | 'trust' | 'services' | 'operations';
  * Every key of gateway.yaml, by what it decides: who may do what; whom the gateway trusts; what services receive; and
  * how it runs. A key that ends with `.*` stands for everything inside. Those with `secret` in their name are not shown.
  */
-const keys: Readonly<Record<KeyClass, string>> = {
+export const keys: Readonly<Record<KeyClass, string>> = {
   policy: `
     issuers[].issuer issuers[].template.* issuers[].clients issuers[].claims.role.* issuers[].claims.tenantId.*
     issuers[].claims.scope issuers[].claims.client issuers[].tenantPrefix issuers[].machines.* issuers[].tenants
@@ -35,12 +35,3 @@ export const keyClasses: ReadonlyMap<string, KeyClass> = new Map(
     Array.from(keys[name].matchAll(/([^ \n]+?)(?:\.\*)?(?=[ \n]|$)/g), ([, key = '']) => [key, name] as const),
   ),
 );
-
-/** @returns The class of a key in the form of docs/gateway-yaml.md, such as `routes[].limits[].per`. */
-export function classOf(key: string): KeyClass | undefined {
-  for (const [known, name] of keyClasses) {
-    const isWhole = keys[name].includes(`${known}.*`);
-    if (key === known || (isWhole && /^[.[]/.test(key.slice(known.length)) && key.startsWith(known))) return name;
-  }
-  return undefined;
-}

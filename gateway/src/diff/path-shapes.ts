@@ -1,7 +1,7 @@
 import { ConfigError } from '@countersign/process-kit';
 import type { GatewayConfig, Route } from '../config/config.ts';
 import { ownPatterns } from '../config/own-paths.ts';
-import { foldPattern, parsePattern, prefixParts, rewritePattern, type Segment } from '../config/path-pattern.ts';
+import { foldPattern, intersectionOf, parsePattern, rewritePattern, type Segment } from '../config/path-pattern.ts';
 import { routesOn } from '../routing/route-table.ts';
 
 export type Listener = keyof typeof ownPatterns;
@@ -17,7 +17,7 @@ export type PathShape = Readonly<{
 }>;
 
 type Node = { literals: Map<string, Node>; param: Node | undefined; hasRest: boolean; isChanged: boolean };
-type Placed = Readonly<{ route: Route; key: string; sent: readonly Segment[] }>;
+type Placed = Readonly<{ route: Route; segments: readonly Segment[] }>;
 type State = Readonly<{ nodes: readonly Node[]; isChanged: boolean }>;
 
 const maxShapes = 200_000;
@@ -36,27 +36,25 @@ export function changedShapes(
   keyOf: (route: Route, side: number) => string,
   isChanged = false,
 ): readonly PathShape[] {
-  const root = newNode();
+  const root: Node = { literals: new Map(), param: undefined, hasRest: false, isChanged: false };
   for (const pattern of ownPatterns[listener]) add(root, segmentsOf(pattern), false);
   const sides = configs.map((config, side) =>
-    routesOn(listener, config).map((route) => placed(route, keyOf(route, side))),
+    routesOn(listener, config).map((route) => ({ route, key: keyOf(route, side), segments: segmentsOf(route.path) })),
   );
   const keys = sides.map((routes) => new Set(routes.map(({ key }) => key)));
   const upstreams = sides.map((routes) => Map.groupBy(routes, ({ route }) => route.upstream.name));
-  const keysOf = (side: number, upstream: string) =>
-    upstreams[side]
-      ?.get(upstream)
-      ?.map(({ key }) => key)
+  const keysOf = (all: readonly { key: string }[] = []) =>
+    all
+      .map(({ key }) => key)
       .sort()
       .join();
   for (const [side, routes] of sides.entries()) {
-    for (const { route, key } of routes) {
-      const segments = segmentsOf(route.path);
+    for (const { key, segments } of routes) {
       const isOwn = keys[1 - side]?.has(key) !== true;
       for (const pattern of [segments, foldPattern(segments)]) add(root, pattern, isOwn);
     }
     for (const [name, ofUpstream] of upstreams[side] ?? []) {
-      const isOther = keysOf(0, name) !== keysOf(1, name);
+      const isOther = keysOf(ofUpstream) !== keysOf(upstreams[1 - side]?.get(name));
       for (const pattern of askedFor(ofUpstream)) add(root, pattern, isOther);
     }
   }
@@ -67,39 +65,23 @@ export function changedShapes(
 
 const segmentsOf = (pattern: string): readonly Segment[] => parsePattern(pattern) as readonly Segment[];
 
-const placed = (route: Route, key: string): Placed => ({
-  route,
-  key,
-  sent: foldPattern(rewritePattern(segmentsOf(route.path), route.rewrite)),
-});
-
 /** The patterns of all requests for which an upstream receives the path of one of its routes. */
 function askedFor(routes: readonly Placed[]): readonly (readonly Segment[])[] {
-  const rewrites = new Map(routes.map(({ route: { rewrite } }) => [JSON.stringify(rewrite), rewrite]));
-  const used = [...rewrites.values()];
-  if (used.every((rewrite) => rewrite === undefined)) return [];
-  return used.flatMap((rewrite) =>
-    routes.flatMap(({ sent }) => [beforeRewrite(sent, rewrite)].filter((one) => one !== undefined)),
-  );
+  const rewrites = [...new Map(routes.map(({ route: { rewrite } }) => [JSON.stringify(rewrite), rewrite])).values()];
+  if (rewrites.every((rewrite) => rewrite === undefined)) return [];
+  return routes.flatMap(({ route, segments }) => {
+    const sent = foldPattern(rewritePattern(segments, route.rewrite));
+    return rewrites.flatMap((rewrite) => [beforeRewrite(sent, rewrite)].filter((one) => one !== undefined));
+  });
 }
 
 /** Undefined if no rewritten path has this pattern. */
 function beforeRewrite(sent: readonly Segment[], rewrite: Route['rewrite']): readonly Segment[] | undefined {
   if (rewrite === undefined) return sent;
-  const from = prefixParts(rewrite.from).map((text): Segment => ({ kind: 'literal', text }));
-  const to = foldPattern(prefixParts(rewrite.to).map((text): Segment => ({ kind: 'literal', text })));
-  for (const [at, segment] of to.entries()) {
-    const other = sent[at];
-    if (other?.kind === 'rest') return [...from, other];
-    const isEqual =
-      other?.kind === 'param' ||
-      (other?.kind === 'literal' && segment.kind === 'literal' && other.text === segment.text);
-    if (!isEqual) return undefined;
-  }
-  return [...from, ...sent.slice(to.length)];
+  const { from, to } = rewrite;
+  const both = intersectionOf(sent, foldPattern(rewritePattern([{ kind: 'rest' }], { from: '/', to })));
+  return both && rewritePattern(both, { from: to, to: from });
 }
-
-const newNode = (): Node => ({ literals: new Map(), param: undefined, hasRest: false, isChanged: false });
 
 function add(root: Node, segments: readonly Segment[], isChanged: boolean): void {
   let node = root;
@@ -109,14 +91,11 @@ function add(root: Node, segments: readonly Segment[], isChanged: boolean): void
       node.hasRest = true;
       return;
     }
-    if (segment.kind === 'param') {
-      node.param ??= newNode();
-      node = node.param;
-    } else {
-      const next = node.literals.get(segment.text) ?? newNode();
-      node.literals.set(segment.text, next);
-      node = next;
-    }
+    const next = segment.kind === 'param' ? node.param : node.literals.get(segment.text);
+    const child = next ?? { literals: new Map(), param: undefined, hasRest: false, isChanged: false };
+    if (segment.kind === 'param') node.param = child;
+    else node.literals.set(segment.text, child);
+    node = child;
   }
   node.isChanged ||= isChanged;
 }
@@ -156,9 +135,9 @@ const extended = ({ text, segments, taken }: PathShape, segment: string, free?: 
 
 /** A word that is not in the set, in any spelling. */
 export function freshFor(taken: ReadonlySet<string>, word = 'other'): string {
-  let at = 1;
-  while (taken.has(at === 1 ? word : `${word}-${at}`)) at += 1;
-  return at === 1 ? word : `${word}-${at}`;
+  let fresh = word;
+  for (let at = 2; taken.has(fresh); at += 1) fresh = `${word}-${at}`;
+  return fresh;
 }
 
 /** @param chosen Values for free segments, by their index. */

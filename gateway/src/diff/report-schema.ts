@@ -74,7 +74,7 @@ const setting = z.strictObject({
   effect,
   class: z.enum(['policy', 'trust', 'services', 'operations']),
   key: text,
-  before: z.unknown().describe('Null if there is none, or if it is secret.'),
+  before: z.unknown().describe('Null if there is none.'),
   after: z.unknown(),
   witness: witness.nullable(),
 });

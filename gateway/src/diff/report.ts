@@ -171,12 +171,12 @@ function decisionText([first = null, ...more]: readonly (Decision | null)[], { c
   return first.caller === 'page' ? 'answered by the gateway' : `allowed${by} as ${first.caller}`;
 }
 
-const maxShownCharacters = 200;
+const maxCharacters = 200;
 
 function settingItem({ class: name, key, before, after, witness }: SettingChange, form: Form): readonly string[] {
   const shown = (value: unknown) =>
-    value === null ? 'nothing' : form.code((JSON.stringify(value) ?? '').slice(0, maxShownCharacters));
-  const change = before === null && after === null ? 'another value' : `${shown(before)} becomes ${shown(after)}`;
+    value === null ? 'nothing' : form.code(JSON.stringify(value).slice(0, maxCharacters));
+  const change = `${shown(before)} becomes ${shown(after)}`;
   return [`${name}: ${form.code(key)}`, change, ...(witness === null ? [] : [witnessText(witness, form)])];
 }
 

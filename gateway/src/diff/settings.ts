@@ -17,46 +17,33 @@ export function compareSettings(
   return [...keyClasses].flatMap(([key, name]) => {
     const [old, now] = [valuesAt(before, key), valuesAt(after, key)];
     return [...new Set([...old.keys(), ...now.keys()])].flatMap((place): readonly SettingChange[] => {
-      const [was, is] = [old.get(place), now.get(place)];
-      if (isDeepStrictEqual(normal(was, key), normal(is, key)) || isPartOfNew(place, key, name, before, after))
-        return [];
-      const [owner, witness] = witnessFor(place, after.routes.length > 0 ? after : before);
-      if (name === 'policy' && told.has(owner)) return [];
-      const isSecret = /secret/i.test(place) && !/File$/.test(place);
-      const shown = (value: unknown) => (isSecret || value === undefined ? null : withoutSecrets(value));
-      return [
-        {
-          effect: effectOf(name, key, was, is),
-          class: name,
-          key: place,
-          before: shown(was),
-          after: shown(is),
-          witness,
-        },
-      ];
+      const [was, is, owner] = [old.get(place), now.get(place), ownerOf(place)];
+      if (isDeepStrictEqual(normal(was, key), normal(is, key))) return [];
+      if (isPartOfNew(owner, key, name, before, after)) return [];
+      if (name === 'policy' && owner?.kind === 'routes' && told.has(owner.name)) return [];
+      const witness = witnessFor(owner, after.routes.length > 0 ? after : before);
+      const [shownBefore, shownAfter] = [withoutSecrets(was), withoutSecrets(is)];
+      const effect = effectOf(name, key, was, is);
+      return [{ effect, class: name, key: place, before: shownBefore, after: shownAfter, witness }];
     });
   });
 }
 
 /** The values of a key, by their place: `routes[NAME].limits`. Absent values have no place. */
 function valuesAt(document: Document, key: string): ReadonlyMap<string, unknown> {
-  let found = new Map<string, unknown>([['', document]]);
+  let found: (readonly [place: string, value: unknown])[] = [['', document]];
   for (const step of key.split(/\.(?=[a-zA-Z])/)) {
-    const list = step.endsWith('[]');
-    const name = list ? step.slice(0, -2) : step;
-    const next = new Map<string, unknown>();
-    for (const [place, value] of found) {
-      if (!isMap(value)) continue;
-      if (step === 'NAME') for (const [own, item] of Object.entries(value)) next.set(`${place}.${own}`, item);
-      else if (value[name] === undefined) continue;
-      else if (!list) next.set(place === '' ? name : `${place}.${name}`, value[name]);
-      else
-        for (const item of value[name] as readonly Record<string, unknown>[])
-          next.set(`${name}[${item[name === 'routes' ? 'name' : 'issuer']}]`, item);
-    }
-    found = next;
+    const name = step.replace('[]', '');
+    found = found.flatMap(([place, value]): typeof found => {
+      if (!isMap(value)) return [];
+      if (step === 'NAME') return Object.entries(value).map(([own, item]) => [`${place}.${own}`, item]);
+      if (value[name] === undefined) return [];
+      if (name === step) return [[place === '' ? name : `${place}.${name}`, value[name]]];
+      const items = value[name] as readonly Record<string, unknown>[];
+      return items.map((item) => [`${name}[${item[name === 'routes' ? 'name' : 'issuer']}]`, item]);
+    });
   }
-  return found;
+  return new Map(found);
 }
 
 /** Lists of values in one order, unless they are a path to a claim or a ranking. */
@@ -68,20 +55,25 @@ function normal(value: unknown, key: string): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, normal(item, key)]));
 }
 
-/** Whether a key need not be listed, because its route, issuer or upstream is in one file only. */
-function isPartOfNew(place: string, key: string, name: KeyClass, ...files: readonly Document[]): boolean {
-  const [, kind, listed, owner = listed ?? ''] = ofOwner.exec(place) ?? [];
-  if (kind === undefined || key === 'routes[].name' || key === 'issuers[].issuer') return false;
-  const isIn = ({ routes, issuers, upstreams }: Document) =>
-    kind === 'upstreams'
-      ? Object.hasOwn(upstreams, owner)
-      : kind === 'routes'
-        ? routes.some((one) => one.name === owner)
-        : issuers.some(({ issuer }) => issuer === owner);
-  return !files.every(isIn) && (kind === 'routes' || name !== 'trust');
+type Owner = Readonly<{ kind: 'routes' | 'issuers' | 'upstreams'; name: string }>;
+
+/** The route, issuer or upstream that has the key. */
+function ownerOf(place: string): Owner | undefined {
+  const [, kind, listed, name = listed] = /^(routes|issuers|upstreams)(?:\[([^\]]*)\]|\.([^.]+))/.exec(place) ?? [];
+  return name === undefined ? undefined : { kind: kind as Owner['kind'], name };
 }
 
-const ofOwner = /^(routes|issuers|upstreams)(?:\[([^\]]*)\]|\.([^.]+))/;
+/** Whether a key need not be listed, because its route, issuer or upstream is in one file only. */
+function isPartOfNew(owner: Owner | undefined, key: string, name: KeyClass, ...files: readonly Document[]): boolean {
+  if (owner === undefined || key === 'routes[].name' || key === 'issuers[].issuer') return false;
+  const isIn = ({ routes, issuers, upstreams }: Document) =>
+    ({
+      routes: () => routes.some((one) => one.name === owner.name),
+      issuers: () => issuers.some(({ issuer }) => issuer === owner.name),
+      upstreams: () => Object.hasOwn(upstreams, owner.name),
+    })[owner.kind]();
+  return !files.every(isIn) && (owner.kind === 'routes' || name !== 'trust');
+}
 
 /** More trust is wider. What cannot be ordered counts as wider too. */
 function effectOf(name: KeyClass, key: string, was: unknown, is: unknown): Effect {
@@ -97,35 +89,23 @@ function effectOf(name: KeyClass, key: string, was: unknown, is: unknown): Effec
 }
 
 function withoutSecrets(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutSecrets);
-  if (!isMap(value)) return value;
-  const isText = (key: string) => /secret|^next$/i.test(key) && !/File$/.test(key);
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, isText(key) ? '[secret]' : withoutSecrets(item)]),
-  );
+  const isSecret = (key: string) => /secret|^next$/i.test(key) && !/File$/.test(key);
+  const shown = (key: string, item: unknown) => (isSecret(key) && item !== undefined ? '[secret]' : item);
+  return JSON.parse(JSON.stringify(value, shown) ?? 'null');
 }
 
-/** The route that a key concerns, if it does, and a request that shows it. */
-function witnessFor(
-  place: string,
-  { routes, issuers }: Document,
-): readonly [owner: string | undefined, Witness | null] {
-  const [, kind, listed, named] = ofOwner.exec(place) ?? [];
-  const name = listed ?? named;
-  const isOwn = (route: Document['routes'][number]) =>
-    kind === 'routes'
-      ? route.name === name
-      : kind === 'upstreams'
-        ? route.upstream === name
-        : kind === 'issuers'
-          ? route.auth === 'required'
-          : true;
+/** A request that the key concerns. */
+function witnessFor(owner: Owner | undefined, { routes, issuers }: Document): Witness | null {
+  const isOwn = ({ name, upstream, auth }: Document['routes'][number]) =>
+    owner === undefined ||
+    { routes: name === owner.name, upstreams: upstream === owner.name, issuers: auth === 'required' }[owner.kind];
   const route = routes.find(isOwn);
-  const owner = kind === 'routes' ? name : undefined;
-  if (route === undefined) return [owner, null];
-  const path = route.path.replace(/\/\*\*$/, '').replace(/:\w+/g, 'other') || '/';
-  const iss = issuers.find(({ issuer }) => issuer === name)?.issuer;
-  const asked = iss === undefined || iss.includes('{') ? {} : { payload: JSON.stringify({ iss }) };
-  const service = route.auth === 'service' ? { service: route.callers?.[0] ?? '' } : {};
-  return [owner, { method: route.methods[0] ?? 'GET', path, ...asked, ...service }];
+  if (route === undefined) return null;
+  const iss = owner?.kind === 'issuers' && issuers.some(({ issuer }) => issuer === owner.name) ? owner.name : '{';
+  return {
+    method: route.methods[0] ?? 'GET',
+    path: route.path.replace(/\/\*\*$/, '').replace(/:\w+/g, 'other') || '/',
+    ...(!iss.includes('{') && { payload: JSON.stringify({ iss }) }),
+    ...(route.auth === 'service' && { service: route.callers?.[0] ?? '' }),
+  };
 }

@@ -27,17 +27,24 @@ export const tokenCodes: readonly Code[] = [
   'tenant_missing',
 ];
 
-const sourceOf = ({ claims, machines }: Issuer, kind: CallerKind, key: 'role' | 'tenantId'): ValueSource | undefined =>
-  kind === 'user' ? claims[key] : machines[key];
-
 const pathOf = (source: ValueSource | undefined): ClaimPath | undefined =>
   source !== undefined && 'path' in source ? source.path : undefined;
 
+/** The values that decide what a source reads: those of its map. Undefined if every value is taken as it is. */
+const mappedFrom = (source: ValueSource | undefined): readonly string[] | undefined =>
+  source?.kind === 'mapped' ? source.map.map(([from]) => from) : undefined;
+
 /** Where an issuer's tokens have what the rules read. Undefined if no claim matters, such as for a constant role. */
-export function claimsReadBy(issuer: Issuer, kind: CallerKind) {
-  const role = pathOf(sourceOf(issuer, kind, 'role'));
-  const tenant = pathOf(sourceOf(issuer, kind, 'tenantId'));
-  return { role, tenant, scope: issuer.claims.scope, client: issuer.claims.client.slice(0, 1) };
+export function claimsReadBy({ claims, machines }: Issuer, kind: CallerKind) {
+  const { role, tenantId } = kind === 'user' ? claims : machines;
+  return {
+    role: pathOf(role),
+    roles: mappedFrom(role),
+    tenant: pathOf(tenantId),
+    tenantIds: mappedFrom(tenantId),
+    scope: claims.scope,
+    client: claims.client.slice(0, 1),
+  };
 }
 
 export const keyOf = (path: ClaimPath): ClaimKey => pathText(path);
@@ -64,12 +71,6 @@ export function pathsOf(input: RuleInput, issuer: Issuer, kind: CallerKind): rea
   }
 }
 
-/** The values that decide what a source reads: those of its map. Undefined if every value is taken as it is. */
-export function mappedFrom(issuer: Issuer, kind: CallerKind, key: 'role' | 'tenantId'): readonly string[] | undefined {
-  const source = sourceOf(issuer, kind, key);
-  return source?.kind === 'mapped' ? source.map.map(([from]) => from) : undefined;
-}
-
 const constant = (value: string) => ({ kind: 'constant' as const, value });
 
 export type Reading = Readonly<{ codes: ReadonlySet<Code>; claims: Claims }>;
@@ -81,12 +82,18 @@ const readers = new WeakMap<Issuer, Map<string, (payload: Payload) => Reading>>(
  * Parts of a token that are read one by one have together the findings of the whole. Routes share what it has read.
  */
 export function readerOf(issuer: Issuer, kind: CallerKind, keys: ReadonlySet<ClaimKey>): (payload: Payload) => Reading {
-  const known = readers.get(issuer) ?? new Map<string, (payload: Payload) => Reading>();
-  readers.set(issuer, known);
-  const name = JSON.stringify([kind, ...keys]);
-  const reader = known.get(name) ?? compileReader(issuer, kind, keys);
-  known.set(name, reader);
-  return reader;
+  const known = remembered(readers, issuer, () => new Map());
+  return remembered(known, JSON.stringify([kind, ...keys]), () => compileReader(issuer, kind, keys));
+}
+
+function remembered<Key, Value>(
+  known: Readonly<{ get(key: Key): Value | undefined; set(key: Key, value: Value): unknown }>,
+  key: Key,
+  make: () => Value,
+): Value {
+  const value = known.get(key) ?? make();
+  known.set(key, value);
+  return value;
 }
 
 function compileReader(issuer: Issuer, kind: CallerKind, keys: ReadonlySet<ClaimKey>) {
@@ -123,17 +130,12 @@ function compileReader(issuer: Issuer, kind: CallerKind, keys: ReadonlySet<Claim
     },
   });
   const known = new Map<string, Reading>();
-  return (payload: Payload): Reading => {
-    const text = JSON.stringify(payload);
-    const whole = { aud: 'example', jti: 'JTI', iat: 0, exp: 60, ...payload };
-    const find = () => {
+  return (payload: Payload): Reading =>
+    remembered(known, JSON.stringify(payload), () => {
+      const whole = { aud: 'example', jti: 'JTI', iat: 0, exp: 60, ...payload };
       const { findings, claims: found } = read({ typ: 'at+jwt' }, whole, 0);
       return { codes: new Set(findings.map(({ code }) => code)), claims: found };
-    };
-    const reading = known.get(text) ?? find();
-    known.set(text, reading);
-    return reading;
-  };
+    });
 }
 
 /** The claims that every token of this kind has: a client's token names the client as its subject. */

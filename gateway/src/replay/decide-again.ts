@@ -1,8 +1,8 @@
 import type { GatewayConfig, Issuer, Scalar, ValueSource } from '../config/config.ts';
-import { AppError } from '../errors.ts';
+import { createEngine, orRefusal, type Target } from '../diff/engine.ts';
 import { maxLoggedPathLength } from '../pipeline/request-record.ts';
 import type { Grant, PolicyCaller } from '../routing/policy.ts';
-import { createRouteTable, parseRequestTarget, routesOn } from '../routing/route-table.ts';
+import { parseRequestTarget } from '../routing/route-table.ts';
 import { findIssuer } from '../tokens/claim-mapping/find-issuer.ts';
 import { mappingOf } from '../tokens/logged-caller.ts';
 import { type Decision, decisionOf, type LoggedCaller, type LogLine } from './log-line.ts';
@@ -33,31 +33,21 @@ const outcomes = { same: { is: 'same' }, token: { is: 'token' }, undecided: { is
 
 /** Creates the replay of a configuration. It uses the route tables and rules that serve requests. */
 export function createDecideAgain(config: GatewayConfig): (line: LogLine) => Outcome {
-  const tables = {
-    public: createRouteTable('public', routesOn('public', config)),
-    internal: createRouteTable('internal', routesOn('internal', config)),
-  };
+  const { match } = createEngine(config);
   const issuers = new Map(config.issuers.map((issuer) => [issuer.issuer, { config: issuer }]));
 
-  function matchAgain({ listener, method, path, upgrade }: LogLine) {
-    if (path.length >= maxLoggedPathLength) lack(`the path after ${maxLoggedPathLength} characters`);
-    try {
-      const matched = tables[listener ?? 'public'].match(method, parseRequestTarget(path).path);
-      return upgrade === true && !matched.route.websocket ? { ...matched, code: 'upgrade_not_allowed' } : matched;
-    } catch (error) {
-      if (error instanceof AppError) return { route: undefined, code: error.code as string };
-      throw error;
-    }
-  }
-
   function decide(line: LogLine, before: Decision): Decision | 'token' {
+    const { listener = 'public', method, path, upgrade = false } = line;
     // No configuration changes these.
     if (before.code === 'uri_too_long' || line.detail?.part === 'query') return before;
-    const matched = matchAgain(line);
+    if (path.length >= maxLoggedPathLength) lack(`the path after ${maxLoggedPathLength} characters`);
+    const target: Target = orRefusal(() =>
+      match(listener, upgrade ? 'WebSocket' : method, parseRequestTarget(path).path),
+    );
     // An earlier version did not say whether the path or the query was at fault.
-    if (before.code === 'invalid_target' && matched.route !== undefined) lack('the part of the URL that was at fault');
-    if ('code' in matched) return { route: matched.route?.name, code: matched.code, kind: undefined };
-    const { route, policy, params } = matched;
+    if (before.code === 'invalid_target' && target.route !== undefined) lack('the part of the URL that was at fault');
+    if (target.code !== undefined) return { route: target.route?.name, code: target.code, kind: undefined };
+    const { route, policy, params } = target;
     const as = (code: string | undefined, kind?: Decision['kind']) => ({ route: route.name, code, kind });
     // A public route ignores tokens.
     if (route.auth === 'public') return as(undefined, 'anonymous');

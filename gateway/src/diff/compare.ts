@@ -85,7 +85,7 @@ function compareListener(listener: Listener, engines: Engines, nowMs: number, cl
     (listener === 'public' ? [undefined] : groupsOf(services, targets))
       .flatMap((names) => tokens.flatMap((token) => findIn(targets, token, names, shape)))
       .filter((found) => isPossible(found, engines, pathOf(shape, found.segments), listener, method, nowMs))
-      .map((found) => [idOf(JSON.stringify([found, named(found, [])], withoutExamples)), found] as const);
+      .map((found) => [idOf(JSON.stringify(found, withoutExamples)), found] as const);
   for (const shape of changedShapes(listener, configs, textOf)) {
     for (const method of methods) {
       const targets = engines.map((engine) => engine.match(listener, method, pathOf(shape)));

@@ -57,40 +57,45 @@ export function linesOf(
   return [...lines, rest, ...notCompared];
 }
 
-/** Changes that differ only in their routes share an item, and refusals that stay refusals those of one kind of caller. */
+/** Refusals that stay refusals share an item for each place. Items that differ only in their routes share one, too. */
 function accessItems(changes: readonly AccessChange[], form: Form): readonly (readonly string[])[] {
-  const items = changes.map((change) => {
-    const { listener, methods, before, after, why } = change;
-    const isRefusal = (before?.code ?? null) !== null && (after?.code ?? null) !== null;
-    const who = `${isRefusal ? 'still refused: ' : ''}${callerText(change, form, isRefusal)}`;
-    const meanings = [before, after].map((one) => one && [one.code, one.caller, one.route === null]);
-    return { change, who, key: JSON.stringify([listener, methods, who, why, meanings]) };
-  });
-  return Array.from(Map.groupBy(items, ({ key }) => key).values(), (all) => {
-    const alike = all.map(({ change }) => change);
-    const { methods, listener, why, witness } = alike[0] as AccessChange;
-    const paths = alike.flatMap((change) => change.paths).map((path) => pathText(path, form));
-    const decisions = (['before', 'after'] as const).map(
-      (side) =>
-        `${side} ${decisionText(
-          alike.map((change) => change[side]),
-          form,
-        )}`,
+  const isRefusal = ({ before, after }: AccessChange) =>
+    (before?.code ?? null) !== null && (after?.code ?? null) !== null;
+  const placeOf = ({ listener, methods, paths }: AccessChange) => JSON.stringify([listener, methods, paths]);
+  const refusals = Map.groupBy(changes.filter(isRefusal), placeOf);
+  const units = [...changes.filter((change) => !isRefusal(change)).map((change) => [change]), ...refusals.values()];
+  const whoIn = (unit: readonly AccessChange[]) => unit.map((change) => callerText(change, form, isRefusal(change)));
+  // What is said of both, without what names a route.
+  const keyOf = (unit: readonly AccessChange[]) =>
+    JSON.stringify([whoIn(unit), unit], (key, value) =>
+      /^(?:route|paths|such|conditions|witness)$/.test(key) ? value === null : value,
     );
-    const isOne = methods.length === 1 && paths.length === 1;
+  return Array.from(Map.groupBy(units, keyOf).values(), (all) => {
+    const [alike, who] = [all.flat(), new Set(whoIn(all[0] ?? []))];
+    const [first] = alike as [AccessChange];
+    const paths = new Set(alike.flatMap((change) => change.paths).map((path) => pathText(path, form)));
+    const text = (side: 'before' | 'after') =>
+      `${side} ${decisionText(
+        alike.map((change) => change[side]),
+        form,
+      )}`;
+    const isOne = first.methods.length === 1 && paths.size === 1;
     return [
-      `${methods.join(' ')} ${few([...new Set(paths)])}${listener === 'internal' ? ' on the internal listener' : ''}`,
-      all[0]?.who ?? '',
-      why === null ? decisions.join('; ') : `not compared: ${form.code(why)}`,
-      `${isOne ? '' : 'one of them: '}${witnessText(witness, form)}`,
+      `${first.methods.join(' ')} ${few(paths)}${first.listener === 'internal' ? ' on the internal listener' : ''}`,
+      `${isRefusal(first) ? 'still refused: ' : ''}${[...who].join(', ')}`,
+      first.why === null ? `${text('before')}; ${text('after')}` : `not compared: ${form.code(first.why)}`,
+      `${isOne ? '' : 'one of them: '}${witnessText(first.witness, form)}`,
     ];
   });
 }
 
 const maxListed = 6;
 
-const few = (texts: readonly string[]): string =>
-  texts.slice(0, maxListed).join(', ') + (texts.length > maxListed ? ` and ${texts.length - maxListed} more` : '');
+function few(all: Iterable<string>): string {
+  const texts = [...all];
+  const more = texts.length > maxListed ? ` and ${texts.length - maxListed} more` : '';
+  return texts.slice(0, maxListed).join(', ') + more;
+}
 
 const pathText = ({ path, not }: AccessChange['paths'][number], { code }: Form): string =>
   code(path) + (not.length === 0 || not.length > maxListed ? '' : ` (not ${not.map(code).join(', ')})`);
@@ -145,7 +150,9 @@ function conditionText(alike: readonly Condition[], listed: Listed): string {
     if (reads === 'tenant') return `is ${is === 'any' ? '' : 'not '}that of the path (${listed([first])})`;
     if (is === 'refused')
       return `${phrases[is]} ${listed([first])}${more.length > 0 ? ` because of ${listed(more)}` : ''}`;
-    return `${phrases[is]}${first === undefined ? '' : ` ${listed([first, ...more])}`}`;
+    const phrase =
+      more.length > 0 ? phrases[is] : phrases[is].replace('none of', 'not').replace(/ (?:one|all) of$/, '');
+    return `${phrase}${first === undefined ? '' : ` ${listed([first, ...more])}`}`;
   });
   return `${reads === 'binding' ? 'binding to a key' : name}${when} ${texts.join(' and ')}`;
 }
@@ -155,19 +162,23 @@ function simplified(alike: readonly Condition[]): readonly Condition[] {
   const valuesOf = (is: Condition['is']) => new Set(alike.flatMap((one) => (one.is === is ? one.values : [])));
   const [none, all] = [valuesOf('none'), valuesOf('all')];
   const isSingle = ['role', 'client'].includes(alike[0]?.reads ?? '') && alike.some(({ is }) => is === 'any');
-  return alike.flatMap((one): readonly Condition[] => {
+  const noneLast = alike.toSorted((a, b) => Number(a.is === 'none') - Number(b.is === 'none'));
+  return noneLast.flatMap((one): readonly Condition[] => {
     if (isSingle && one.is === 'none') return [];
     const excluded = one.is === 'any' ? none : one.is === 'not all' ? all : undefined;
     return [{ ...one, values: one.values.filter((value) => excluded?.has(value) !== true) }];
   });
 }
 
-/** @param decisions The same one, by several routes. */
-function decisionText([first = null, ...more]: readonly (Decision | null)[], { code }: Form): string {
+/** @param decisions The same one by several routes, or refusals. */
+function decisionText(decisions: readonly (Decision | null)[], { code }: Form): string {
+  const [first = null] = decisions;
   if (first === null) return 'unknown';
-  const routes = new Set([first, ...more].flatMap((one) => one?.route ?? []));
+  const routes = new Set(decisions.flatMap((one) => one?.route ?? []));
   const by = routes.size === 0 ? '' : ` by route ${few(Array.from(routes, code))}`;
-  if (first.code !== null) return `refused${by} (${errorTable[first.code].status} ${code(first.code)})`;
+  const refusals = new Set(decisions.flatMap((one) => one?.code ?? []));
+  if (refusals.size > 0)
+    return `refused${by} (${Array.from(refusals, (one) => `${errorTable[one].status} ${code(one)}`).join(', ')})`;
   return first.caller === 'page' ? 'answered by the gateway' : `allowed${by} as ${first.caller}`;
 }
 

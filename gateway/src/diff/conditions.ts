@@ -1,6 +1,6 @@
-import type { AllowedParty, Route, Scalar } from '../config/config.ts';
+import type { Route } from '../config/config.ts';
 import type { Code } from '../errors.ts';
-import { partyText, type Rule, type RuleInput } from '../routing/policy.ts';
+import type { Rule, RuleInput } from '../routing/policy.ts';
 import type { Condition } from './report-schema.ts';
 
 /** By what a rule reads: its name, and what is true of a caller that passes and of one that fails. */
@@ -25,7 +25,7 @@ export function conditionsOn(
   claims: readonly string[],
   rule: Rule | undefined,
   code: Code,
-  { allow, path }: Route,
+  { path }: Route,
   side: Condition['side'],
 ): Readonly<Record<'passing' | 'failing', Condition>> {
   const pair = (reads: string, passing: Condition['is'], failing: Condition['is'], values: Condition['values']) => ({
@@ -33,20 +33,10 @@ export function conditionsOn(
     failing: { side, reads, is: failing, values },
   });
   if (rule === undefined) return pair('token', 'not refused', 'refused', [code, ...claims]);
+  const { reads, listed } = rule;
   // Without `allow.actors`, an actor is refused before a client is.
-  if (rule.reads === 'caller' && code === 'client_not_allowed') return pair('actor', 'present', 'absent', []);
-  if (rule.reads === 'tenant')
-    return pair('tenant', 'any', 'none', [`segment ${path.split('/').indexOf(allow.tenant ?? '')}`]);
-  const [reads, passing, failing] = forms[rule.reads] ?? [rule.reads, 'any', 'none'];
-  const { [rule.reads]: listed } = { ...allow, ...claimsIn(allow) } as Record<string, unknown>;
-  const values = Array.isArray(listed) ? (listed as readonly (Scalar | AllowedParty)[]) : [];
-  return pair(
-    reads,
-    passing,
-    failing,
-    values.map((one) => (typeof one === 'object' ? partyText(one) : one)),
-  );
+  if (reads === 'caller' && code === 'client_not_allowed') return pair('actor', 'present', 'absent', []);
+  const [name, passing, failing] = forms[reads] ?? [reads, 'any', 'none'];
+  const segment = `segment ${path.split('/').indexOf(String(listed[0]))}`;
+  return pair(name, passing, failing, reads === 'tenant' ? [segment] : listed);
 }
-
-const claimsIn = ({ claims = {} }: Route['allow']) =>
-  Object.fromEntries(Object.entries(claims).map(([name, values]) => [`claim:${name}`, values]));

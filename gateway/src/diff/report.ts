@@ -40,7 +40,8 @@ export function linesOf(
 ): readonly string[] {
   const section = (title: string, items: readonly (readonly string[])[]) =>
     items.length === 0 ? [] : [form.heading(title), ...items.flatMap(form.item), ...form.end];
-  const isReading = (change: SettingChange) => change.class === 'policy' && change.effect === 'changed';
+  const isReading = (change: SettingChange) =>
+    change.class === 'policy' && change.key.startsWith('issuers[') && change.effect === 'changed';
   const [reading, others] = [settings.filter(isReading), settings.filter((change) => !isReading(change))];
   const items = (changes: readonly SettingChange[]) => changes.map((change) => settingItem(change, form));
   const lines = [

@@ -48,6 +48,8 @@ export type Rule = Readonly<{
   text: string;
   /** Nothing else changes the result, so `countersign diff` compares each input by itself. */
   reads: RuleInput;
+  /** The values that the configuration lists for it. */
+  listed: readonly Scalar[];
   /** @returns The refusal's code. Undefined if the rule passes. Called for every request. */
   refusal(caller: PolicyCaller, params: Params): RuleCode | undefined;
   /** Explains the result to operators. Called for refusals, `countersign test` and `countersign explain`. */
@@ -116,6 +118,7 @@ function unaskedFor(
 const authRule = (auth: Exclude<Route['auth'], 'service'>, allow: Allow): Rule => ({
   text: `auth: ${auth}`,
   reads: 'caller',
+  listed: [],
   refusal(caller) {
     if (caller.kind === 'anonymous') return auth === 'required' ? 'token_missing' : undefined;
     return unaskedFor(claimsOf(caller), allow)?.code;
@@ -126,6 +129,7 @@ const authRule = (auth: Exclude<Route['auth'], 'service'>, allow: Allow): Rule =
 const callersRule = (callers: ReadonlySet<string>, allow: Allow): Rule => ({
   text: `callers: ${[...callers].join(', ')}`,
   reads: 'caller',
+  listed: [],
   refusal(caller) {
     if (caller.kind !== 'service') return 'caller_missing';
     if (!callers.has(caller.serviceId)) return 'caller_not_allowed';
@@ -142,6 +146,7 @@ const callersRule = (callers: ReadonlySet<string>, allow: Allow): Rule => ({
 const bindingRule: Rule = {
   text: 'senderConstrained: required',
   reads: 'binding',
+  listed: [],
   refusal: (caller) => ('bound' in caller && !caller.bound ? 'token_unbound' : undefined),
   why(caller) {
     if (!('bound' in caller)) return 'there is no token';
@@ -150,14 +155,15 @@ const bindingRule: Rule = {
 };
 
 const claimsRule = (
-  reads: RuleInput,
-  text: string,
+  reads: Exclude<RuleInput, 'caller' | 'binding'>,
+  listed: readonly Scalar[],
   code: RuleCode,
   passes: (claims: Grant | undefined, params: Params) => boolean,
   why: (claims: Grant | undefined, params: Params) => string,
 ): Rule => ({
-  text,
+  text: `allow.${reads.replace('claim:', 'claims.')}: ${listed.join(reads === 'scopes' ? ' ' : ', ')}`,
   reads,
+  listed,
   refusal: (caller, params) => (passes(claimsOf(caller), params) ? undefined : code),
   why: (caller, params) => why(claimsOf(caller), params),
 });
@@ -166,7 +172,7 @@ function actorsRule(actors: readonly AllowedParty[]): Rule {
   const allows = compileParties(actors);
   return claimsRule(
     'actors',
-    `allow.actors: ${actors.map(partyText).join(', ')}`,
+    actors.map(partyText),
     'actor_not_allowed',
     (claims) => claims?.act === undefined || allows(claims.act.sub, claims.act.iss, claims.issuer),
     (claims) =>
@@ -180,7 +186,7 @@ function clientsRule(clients: 'any' | readonly AllowedParty[]): Rule {
   const allows = clients === 'any' ? () => true : compileParties(clients);
   return claimsRule(
     'clients',
-    `allow.clients: ${clients === 'any' ? 'any' : clients.map(partyText).join(', ')}`,
+    clients === 'any' ? [clients] : clients.map(partyText),
     'client_not_allowed',
     (claims) => {
       if (claims?.clientId === undefined) return claims !== undefined && clients === 'any';
@@ -195,7 +201,7 @@ function clientsRule(clients: 'any' | readonly AllowedParty[]): Rule {
 }
 
 /** OAuth clients at two issuers may have the same name. The default issuer is the token's issuer. */
-export const partyText = ({ name, issuer }: AllowedParty): string => (issuer ? `${name} of ${issuer}` : name);
+const partyText = ({ name, issuer }: AllowedParty): string => (issuer ? `${name} of ${issuer}` : name);
 
 /** @returns A function of the name, the issuer that assigned it, and the token's issuer. */
 function compileParties(parties: readonly AllowedParty[]): (name: string, issuer: string, own: string) => boolean {
@@ -215,7 +221,7 @@ function scopesRule(scopes: readonly string[]): Rule {
   const missingOf = (claims: Grant | undefined) => scopes.find((scope) => claims?.scope.includes(scope) !== true);
   return claimsRule(
     'scopes',
-    `allow.scopes: ${scopes.join(' ')}`,
+    scopes,
     'insufficient_scope',
     (claims) => missingOf(claims) === undefined,
     (claims) => {
@@ -228,7 +234,7 @@ function scopesRule(scopes: readonly string[]): Rule {
 const roleRule = (roles: ReadonlySet<string>): Rule =>
   claimsRule(
     'roles',
-    `allow.roles: ${[...roles].join(', ')}`,
+    [...roles],
     'insufficient_role',
     (claims) => claims?.role !== undefined && roles.has(claims.role),
     (claims) => (claims?.role === undefined ? 'the caller has no role' : `the caller's role is ${claims.role}`),
@@ -237,7 +243,7 @@ const roleRule = (roles: ReadonlySet<string>): Rule =>
 const tenantRule = (param: string): Rule =>
   claimsRule(
     'tenant',
-    `allow.tenant: :${param}`,
+    [`:${param}`],
     'tenant_mismatch',
     (claims, params) => claims?.tenantId !== undefined && params[param] === claims.tenantId,
     (claims, params) => {
@@ -250,7 +256,7 @@ const tenantRule = (param: string): Rule =>
 const claimRule = (claim: string, accepted: ReadonlySet<Scalar>): Rule =>
   claimsRule(
     `claim:${claim}`,
-    `allow.claims.${claim}: ${[...accepted].join(', ')}`,
+    [...accepted],
     'claim_not_allowed',
     (claims) => claims?.kept.get(claim)?.some((value) => accepted.has(value)) === true,
     (claims) => {

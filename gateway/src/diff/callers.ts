@@ -19,25 +19,25 @@ import {
   payloadOf,
   type Reading,
   readerOf,
+  remembered,
   tokenCodes,
   whyIncomparable,
 } from './token-reading.ts';
 
-/** Callers that are compared together: anonymous ones, a service, or all users or OAuth clients of one issuer. */
-export type Population = Readonly<{
-  service?: string | undefined;
-  /** The issuer before and after, undefined where it is not trusted. `isAlike`: both read the token in one way. */
-  token?:
-    | Readonly<{
-        iss: string;
-        /** The template for whose other values `iss` stands, and those that it does not stand for. */
-        others?: Readonly<{ issuer: string; not: readonly string[] }>;
-        kind: CallerKind;
-        issuers: readonly (Issuer | undefined)[];
-        isAlike: boolean;
-      }>
-    | undefined;
+/** All users or OAuth clients of one issuer. */
+export type Token = Readonly<{
+  iss: string;
+  /** The template for whose other values `iss` stands, and those that it does not stand for. */
+  others?: Readonly<{ issuer: string; not: readonly string[] }>;
+  kind: CallerKind;
+  /** Before and after. Undefined where it is not trusted. */
+  issuers: readonly (Issuer | undefined)[];
+  /** Whether both read the token in one way. */
+  isAlike: boolean;
 }>;
+
+/** Callers that are compared together. Without both, they are anonymous. */
+export type Population = Readonly<{ service?: string | undefined; token?: Token | undefined }>;
 
 /** A region, and a request of one of its callers. `segments` replaces free segments of the path, by their index. */
 export type Difference = Omit<Region, 'box' | 'parts'> &
@@ -59,7 +59,7 @@ type Example = Readonly<{
   found: readonly Found[];
 }>;
 
-type Found = Readonly<{ codes: ReadonlySet<Code>; claims: Claims; verdicts: readonly (Code | undefined)[] }>;
+type Found = Readonly<{ codes: ReadonlySet<Code>; claims: Claims; verdicts: ReadonlyMap<RuleInput, Code | undefined> }>;
 
 /**
  * Finds the callers for whom two targets decide differently.
@@ -78,7 +78,7 @@ export function compareCallers(
     return issuer === undefined ? [] : [{ ...target, side, issuer }];
   });
   const parts =
-    token === undefined ? [] : partsOf(judged, token.kind).map((paths) => examine(paths, judged, population, shape));
+    token === undefined ? [] : partsOf(judged, token.kind).map((paths) => partOf(paths, judged, token, service, shape));
   const [before, after] = targets.map((target): Steps => {
     const at = judged.findIndex(({ policy }) => policy === target.policy);
     return at === -1 ? { checks: [], last: constant(target, population) } : stepsOf(judged, at, population, parts);
@@ -95,7 +95,7 @@ export function compareCallers(
   });
 }
 
-function tokenOf(values: Example['values'], { iss, kind, issuers }: NonNullable<Population['token']>) {
+function tokenOf(values: Example['values'], { iss, kind, issuers }: Token) {
   const known = issuers.find((issuer) => issuer !== undefined);
   return completed(payloadOf(values), iss, kind, known === undefined ? [] : claimsReadBy(known, kind).client);
 }
@@ -135,14 +135,16 @@ function partsOf(judged: readonly Judged[], kind: CallerKind): readonly (readonl
   return [[], ...parts.map((part) => [...part.values()])];
 }
 
-/** Reads examples of one part of a token on both sides. Of examples with the same results, it keeps the first. */
-function examine(
+const known = new WeakMap<Token, Map<string, Part>>();
+
+/** Routes with the same rules about one part of a token share its examples. */
+function partOf(
   paths: readonly ClaimPath[],
   judged: readonly Judged[],
-  { token, service }: Population,
+  token: Token,
+  service: string | undefined,
   shape: PathShape,
 ): Part {
-  if (token === undefined) return { paths, examples: [] };
   const keys = new Set(paths.map(keyOf));
   const isHere = (reads: RuleInput, issuer: Issuer) => {
     const [first] = pathsOf(reads, issuer, token.kind);
@@ -151,14 +153,36 @@ function examine(
   const judges = judged.map((one) => ({
     ...one,
     read: readerOf(one.issuer, token.kind, keys),
-    rules: one.policy.map((rule) => (isHere(rule.reads, one.issuer) ? rule : undefined)),
+    rules: one.policy.filter(({ reads }) => isHere(reads, one.issuer)),
   }));
-  const own = keyOf(pathParameters);
-  const tenants = keys.has(own) ? judged.flatMap((one) => tenantSegment(one) ?? []) : [];
+  const tenants = keys.has(keyOf(pathParameters)) ? judged.flatMap((one) => tenantSegment(one) ?? []) : [];
+  const key = JSON.stringify([
+    [service, ...keys],
+    judges.map(({ side, rules, route: { allow } }) => [
+      [side, allow.clients === undefined],
+      rules.map(({ text, listed }) => [text, listed]),
+    ]),
+    tenants.map((at) => [at, shape.segments[at], [...(shape.taken[at] ?? [])]]),
+  ]);
+  const ofToken = remembered(known, token, () => new Map());
+  return remembered(ofToken, key, () => examine(paths, judges, tenants, token, service, shape));
+}
+
+type Judge = Judged & Readonly<{ read: ReturnType<typeof readerOf>; rules: readonly Rule[] }>;
+
+/** Reads examples of one part of a token on both sides. Of examples with the same results, it keeps the first. */
+function examine(
+  paths: readonly ClaimPath[],
+  judges: readonly Judge[],
+  tenants: readonly number[],
+  token: Token,
+  service: string | undefined,
+  shape: PathShape,
+): Part {
   const fixed = tenants.flatMap((at) => (shape.taken[at] === undefined ? [shape.segments[at] ?? ''] : []));
   const choices = paths
-    .filter((path) => keyOf(path) !== own)
-    .map((path) => [path, examplesOf(path, judged, token.kind, fixed)] as const);
+    .filter((path) => path !== pathParameters)
+    .map((path) => [path, examplesOf(path, judges, token.kind, fixed)] as const);
   const examples = new Map<string, Example>();
   for (const values of productOf(choices)) {
     const payload = tokenOf(values, token);
@@ -173,9 +197,10 @@ function examine(
           service === undefined
             ? { kind: claims.kind, ...principal, bound: claims.jkt !== undefined }
             : { kind: 'service', serviceId: service, principal };
-        return { codes, claims, verdicts: one.rules.map((rule) => rule?.refusal(caller, params)) };
+        const verdicts = one.rules.map(({ reads, refusal }) => [reads, refusal(caller, params)] as const);
+        return { codes, claims, verdicts: new Map(verdicts) };
       });
-      const result = JSON.stringify(found.map(({ codes, verdicts }) => [...codes, verdicts]));
+      const result = JSON.stringify(found.map(({ codes, verdicts }) => [...codes, [...verdicts]]));
       const example = examples.get(result) ?? { values, segments, found, alike: new Set<string>() };
       examples.set(result, example);
       const [[path, value] = [[], undefined], ...others] = values;
@@ -241,9 +266,9 @@ function stepsOf(judged: readonly Judged[], at: number, { token, service }: Popu
   };
   for (const code of tokenCodes) add(code, undefined, ({ codes }) => codes.has(code));
   const found = parts.flatMap(({ examples }) => examples.map((example) => example.found[at]));
-  for (const [index, rule] of policy.entries())
-    for (const code of new Set(found.flatMap((one) => one?.verdicts[index] ?? [])))
-      add(code, rule, ({ verdicts }) => verdicts[index] === code);
+  for (const rule of policy)
+    for (const code of new Set(found.flatMap((one) => one?.verdicts.get(rule.reads) ?? [])))
+      add(code, rule, ({ verdicts }) => verdicts.get(rule.reads) === code);
   const caller = service === undefined ? (token?.kind ?? null) : 'service';
   return { checks, last: { route: route.name, code: null, caller } };
 }

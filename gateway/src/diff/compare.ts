@@ -1,59 +1,53 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { GatewayConfig, Issuer, Route } from '../config/config.ts';
 import { issuerOf } from '../explain/callers.ts';
-import { compareCallers, type Difference, type Population, tenantSegment } from './callers.ts';
+import { compareCallers, type Difference, type Token, tenantSegment } from './callers.ts';
 import { Incomparable } from './claim-examples.ts';
 import { type Asked, createEngine, type Engine, type Target } from './engine.ts';
 import { changedShapes, exceptionsOf, freshFor, type Listener, type PathShape, pathOf } from './path-shapes.ts';
 import { type AccessChange, type Decision, type Effect, methods, type Witness } from './report-schema.ts';
-import { readingOf } from './token-reading.ts';
+import { readingOf, remembered } from './token-reading.ts';
 
-type Token = NonNullable<Population['token']>;
 type Engines = readonly [Engine, Engine];
 type ChangedMethod = AccessChange['methods'][number];
-type At = Readonly<{ listener: Listener; shape: PathShape; method: ChangedMethod }>;
 
 /** A change without its places. `before` and `after` are null if it could not be compared. */
 type Found = Pick<AccessChange, 'caller' | 'conditions' | 'such' | 'before' | 'after' | 'why'> &
   Pick<Difference, 'asked' | 'segments'>;
 
-/** Where a change was found: one path shape, and the methods. */
-type Place = Readonly<{ methods: ChangedMethod[]; witness: Witness }> & AccessChange['paths'][number];
+/** A change at one place. Changes with the same key are one class. */
+type Seen = Readonly<{ key: string; found: Found; listener: Listener; shape: PathShape; method: ChangedMethod }>;
 
 /** Finds every request that one configuration decides differently from the other, as classes with a witness each. */
 export function compareAccess(before: GatewayConfig, after: GatewayConfig, nowMs: number): readonly AccessChange[] {
   const engines: Engines = [createEngine(before), createEngine(after)];
-  const classes = new Classes();
-  for (const listener of ['public', 'internal'] as const) compareListener(listener, engines, nowMs, classes);
-  comparePreflights(engines, nowMs, classes);
-  return classes.list();
+  const seen = [
+    ...changesOn('public', engines, nowMs),
+    ...changesOn('internal', engines, nowMs),
+    ...changedPreflights(engines, nowMs),
+  ];
+  return [...Map.groupBy(seen, ({ key }) => key).values()].flatMap((all) => {
+    const places = Map.groupBy(all, ({ shape }) => shape);
+    return Array.from(Map.groupBy(places.values(), (place) => methodsIn(place).join()).values(), classOf);
+  });
 }
 
-/** The changes by their meaning, so that each names all of its places. */
-class Classes {
-  readonly #found = new Map<string, Readonly<{ found: Found; listener: Listener; places: Map<string, Place> }>>();
+const methodsIn = (place: readonly Seen[]) => place.map(({ method }) => method);
 
-  add(key: string, found: Found, { listener, shape, method }: At): void {
-    const entry = this.#found.get(key) ?? { found, listener, places: new Map() };
-    this.#found.set(key, entry);
-    const place = entry.places.get(shape.text);
-    const { asked, segments, caller } = found;
-    if (place !== undefined) place.methods.push(method);
-    else {
-      const witness = witnessOf(method, pathOf(shape, segments), asked, caller.origins?.[0]);
-      entry.places.set(shape.text, { path: shape.text, not: exceptionsOf(shape), methods: [method], witness });
-    }
-  }
-
-  list(): readonly AccessChange[] {
-    return [...this.#found.values()].flatMap(({ found: { asked: _, segments: __, ...change }, listener, places }) =>
-      Array.from(Map.groupBy(places.values(), (place) => place.methods.join()).values(), (all) => {
-        const { methods: own, witness } = all[0] as Place;
-        const paths = all.map(({ path, not }) => ({ path, not }));
-        return { ...change, effect: effectOf(change), listener, paths, methods: own, witness };
-      }),
-    );
-  }
+/** @param places Those with the same methods. */
+function classOf(places: readonly (readonly Seen[])[]): AccessChange {
+  const [{ found, listener, shape, method }] = places[0] as readonly [Seen];
+  const { asked, segments, ...change } = found;
+  return {
+    ...change,
+    effect: effectOf(change),
+    listener,
+    paths: places.flatMap(([one]) =>
+      one === undefined ? [] : [{ path: one.shape.text, not: exceptionsOf(one.shape) }],
+    ),
+    methods: methodsIn(places[0] ?? []),
+    witness: witnessOf(method, pathOf(shape, segments), asked, change.caller.origins?.[0]),
+  };
 }
 
 function effectOf({ before, after }: Pick<Found, 'before' | 'after'>): Effect {
@@ -62,7 +56,7 @@ function effectOf({ before, after }: Pick<Found, 'before' | 'after'>): Effect {
   return after.code === null ? 'wider' : 'narrower';
 }
 
-function compareListener(listener: Listener, engines: Engines, nowMs: number, classes: Classes): void {
+function* changesOn(listener: Listener, engines: Engines, nowMs: number): Generator<Seen> {
   const configs = engines.map(({ config }) => config);
   const services = [...new Set(configs.flatMap((config) => [...config.services.keys()]))];
   const tokens = tokensOf(configs, listener);
@@ -74,11 +68,7 @@ function compareListener(listener: Listener, engines: Engines, nowMs: number, cl
   );
   const textOf = (route: Route) => texts.get(route) ?? '';
   const ids = new Map<unknown, number>();
-  const idOf = (one: unknown) => {
-    const id = ids.get(one) ?? ids.size;
-    ids.set(one, id);
-    return id;
-  };
+  const idOf = (one: unknown) => remembered(ids, one, () => ids.size);
   // Thousands of routes have a few policies, so callers are compared once for each pair of policies.
   const known = new Map<string, readonly (readonly [id: number, found: Found])[]>();
   const compare = (targets: readonly Target[], shape: PathShape, method: string) =>
@@ -98,10 +88,8 @@ function compareListener(listener: Listener, engines: Engines, nowMs: number, cl
         places,
         names[0] === names[1],
       ]);
-      const all = known.get(key) ?? compare(targets, shape, method);
-      known.set(key, all);
-      for (const [id, found] of all)
-        classes.add(JSON.stringify([listener, id, names]), named(found, names), { listener, shape, method });
+      for (const [id, found] of remembered(known, key, () => compare(targets, shape, method)))
+        yield { key: JSON.stringify([listener, id, names]), found: named(found, names), listener, shape, method };
     }
   }
 }
@@ -132,7 +120,7 @@ function isPossible(
 }
 
 /** Preflight requests, which no route receives if `cors` is set. */
-function comparePreflights(engines: Engines, nowMs: number, classes: Classes): void {
+function* changedPreflights(engines: Engines, nowMs: number): Generator<Seen> {
   const configs = engines.map(({ config }) => config);
   const lists = configs.map(({ cors }) => cors?.origins ?? []);
   const origins = [...new Set(lists.flat())];
@@ -148,7 +136,7 @@ function comparePreflights(engines: Engines, nowMs: number, classes: Classes): v
       ) as [Decision, Decision];
       if (isDeepStrictEqual(before, after)) continue;
       const found = { ...unexplained, before, after, caller: { kind: 'page', origins: group } as const };
-      classes.add(JSON.stringify([before, after, group]), found, { listener: 'public', shape, method: 'preflight' });
+      yield { key: JSON.stringify(found), found, listener: 'public', shape, method: 'preflight' };
     }
   }
 }
@@ -171,7 +159,7 @@ function tenantPlace(target: Target, shape: PathShape): unknown {
 const untrusted = 'https://untrusted.invalid';
 
 /** No token, and the users and OAuth clients of every issuer that one of the files trusts, and of no issuer. */
-function tokensOf(configs: readonly GatewayConfig[], listener: Listener): readonly Population['token'][] {
+function tokensOf(configs: readonly GatewayConfig[], listener: Listener): readonly (Token | undefined)[] {
   const tokens = issesOf(configs).flatMap((one) => {
     const issuers = configs.map((config) => issuerOf(config.issuers, one.iss));
     const isAlike = new Set(issuers.map((issuer) => issuer && readingOf(issuer))).size === 1;
@@ -214,7 +202,7 @@ const groupsOf = (services: readonly string[], targets: readonly Target[]): read
 
 function findIn(
   targets: readonly Target[],
-  token: Population['token'],
+  token: Token | undefined,
   services: readonly string[] | undefined,
   shape: PathShape,
 ): readonly Found[] {

@@ -86,7 +86,7 @@ export function readerOf(issuer: Issuer, kind: CallerKind, keys: ReadonlySet<Cla
   return remembered(known, JSON.stringify([kind, ...keys]), () => compileReader(issuer, kind, keys));
 }
 
-function remembered<Key, Value>(
+export function remembered<Key, Value>(
   known: Readonly<{ get(key: Key): Value | undefined; set(key: Key, value: Value): unknown }>,
   key: Key,
   make: () => Value,

@@ -4,7 +4,6 @@ import { type Code, errorTable } from '../errors.ts';
 
 /** `WebSocket` is a GET that asks for an upgrade. */
 export const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'WebSocket'] as const;
-export type Method = (typeof methods)[number];
 
 const text = z.string();
 

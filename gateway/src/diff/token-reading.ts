@@ -52,23 +52,17 @@ export const keyOf = (path: ClaimPath): ClaimKey => pathText(path);
 /** The claims that a rule reads. */
 export function pathsOf(input: RuleInput, issuer: Issuer, kind: CallerKind): readonly ClaimPath[] {
   const { role, tenant, scope, client } = claimsReadBy(issuer, kind);
-  switch (input) {
-    case 'caller':
-    case 'actors':
-      return [['act']];
-    case 'binding':
-      return [['cnf']];
-    case 'clients':
-      return [client];
-    case 'scopes':
-      return [scope];
-    case 'roles':
-      return role === undefined ? [] : [role];
-    case 'tenant':
-      return [...(tenant === undefined ? [] : [tenant]), pathParameters];
-    default:
-      return [[input.slice('claim:'.length)]];
-  }
+  const known: Partial<Record<RuleInput, readonly (ClaimPath | undefined)[]>> = {
+    caller: [['act']],
+    binding: [['cnf']],
+    actors: [['act']],
+    clients: [client],
+    scopes: [scope],
+    roles: [role],
+    tenant: [tenant, pathParameters],
+  };
+  const paths = known[input] ?? [[input.slice('claim:'.length)]];
+  return paths.filter((path) => path !== undefined);
 }
 
 const constant = (value: string) => ({ kind: 'constant' as const, value });

@@ -58,8 +58,8 @@ export const importRules: Readonly<Record<string, FolderRules>> = {
       ['reload', 'Opens the resources of a configuration, and replaces it with the next one.'],
       ['decision', 'Answers the auth requests of nginx, Caddy, HAProxy, Traefik and Envoy.'],
       ['listen', 'The public and the internal listener: the Express app, TLS, parse errors, pipelining.'],
-      ['diff', 'Compares two configurations: who gains and who loses access, and which settings differ.'],
       ['replay', 'Decides the requests of a log again, by a changed configuration.'],
+      ['diff', 'Compares two configurations: who gains and who loses access, and which settings differ.'],
       ['explain', 'Says how a request would be handled: for the command line, the API, the pages and policy tests.'],
       [
         'pipeline',

@@ -176,6 +176,38 @@ describe('countersign diff', () => {
     expect(narrower[0]?.after).toEqual({ route: null, code: 'invalid_target', caller: null });
   });
 
+  test('compares the tenants of a template that takes any value, each by its issuer', async () => {
+    const open = base
+      .replace(
+        'test\n',
+        'test/{tid}\n    template: { tid: any }\n    tenants: [acme]\n    claims: { tenantId: { fromIssuer: tid } }\n',
+      )
+      .replace(/ {4}introspection: .*\n/, '');
+    const { access } = await reportOf(open.replace('roles: [admin], scopes', 'roles: [admin, agent], scopes'), open);
+    const wider = access.filter(({ effect }) => effect === 'wider');
+    expect(wider.map(({ caller }) => caller.issuer)).toEqual(['https://idp.example.test/acme']);
+  });
+
+  test('shares one entry for routes with the same change', async () => {
+    const other = base
+      .slice(base.indexOf('  - name: orders'))
+      .replaceAll('orders/:id', 'lists/:id')
+      .replace('name: orders', 'name: lists');
+    const two = base + other;
+    const { out } = await run(
+      'diff',
+      ...files(two.replaceAll('roles: [admin], scopes', 'roles: [admin, agent], scopes'), two),
+    );
+    expect(out).toContain('GET HEAD /v1/orders/*, /v1/lists/*\n');
+    expect(out).toContain('after allowed by routes orders, lists as user\n      one of them: countersign explain GET');
+    expect(out).toContain('still refused: users of https://idp.example.test\n');
+  });
+
+  test('leaves out values that another condition excludes', async () => {
+    const { out } = await run('diff', ...files(base.replace('legal, hr', 'legal, hr, sales')));
+    expect(out).toContain('role is admin; claim department is sales and is none of legal, hr');
+  });
+
   test('a list of what is trusted is narrower only if nothing was added', async () => {
     const audience = (list: string) => base.replace('audience: orders', `audience: [${list}]`);
     const effectOf = async (to: string) =>

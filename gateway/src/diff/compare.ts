@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { GatewayConfig, Issuer, Route } from '../config/config.ts';
+import { intersectionOf, parsePattern, type Segment } from '../config/path-pattern.ts';
 import { issuerOf } from '../explain/callers.ts';
 import { compareCallers, type Difference, type Token, tenantSegment } from './callers.ts';
 import { Incomparable } from './claim-examples.ts';
@@ -178,21 +179,36 @@ function issesOf(configs: readonly GatewayConfig[]): readonly Pick<Token, 'iss' 
     ...actors,
     ...(clients === 'any' ? [] : clients),
   ]);
-  const places = new Set(routes.flatMap((route) => tenantSegment({ route }) ?? []));
-  const inPaths = routes.flatMap(({ path }) => path.split('/').filter((_, at) => places.has(at - 1)));
-  const words = [...issuers.flatMap(({ tenants = [] }) => [...tenants]), ...inPaths];
+  // A word that no issuer may name as a tenant is refused like any other.
+  const isTenant = (word: string) => issuers.some(({ tenants }) => tenants?.has(word) !== false);
+  const beside = open.length === 0 ? [] : besideTenants(routes).filter(isTenant);
+  const words = new Set([...issuers.flatMap(({ tenants = [] }) => [...tenants]), ...beside]);
   const issOf = ({ issuer, template, tenantPrefix: prefix }: Issuer, word: string) =>
     issuer.replace(`{${template?.variable}}`, word.startsWith(prefix) ? word.slice(prefix.length) : word);
   const all = [
     ...[...issuers, ...parties].map(({ issuer = '' }) => issuer),
-    ...open.flatMap((issuer) => words.map((word) => issOf(issuer, word))),
+    ...open.flatMap((issuer) => Array.from(words, (word) => issOf(issuer, word))),
   ];
   const named = [...new Set(all)].filter((iss) => issuerOf(issuers, iss) !== undefined);
   const rest = open.map((issuer) => {
     const not = named.filter((iss) => issuerOf([issuer], iss) !== undefined);
-    return { iss: issOf(issuer, freshFor(new Set(words), 'other-tenant')), others: { issuer: issuer.issuer, not } };
+    return { iss: issOf(issuer, freshFor(words, 'other-tenant')), others: { issuer: issuer.issuer, not } };
   });
   return [...named.map((iss) => ({ iss })), ...new Map(rest.map((one) => [one.iss, one])).values()];
+}
+
+/** The words that routes have where a tenant can stand: no parameter has their value there, but a tenant may. */
+function besideTenants(routes: readonly Route[]): readonly string[] {
+  const patterns = routes.map(({ path }) => parsePattern(path) as readonly Segment[]);
+  return routes.flatMap((route, index) => {
+    const at = tenantSegment({ route });
+    const start = patterns[index]?.slice(0, at) ?? [];
+    return patterns.flatMap((other) => {
+      const segment = at === undefined ? undefined : other[at];
+      if (segment?.kind !== 'literal' || intersectionOf(other.slice(0, at), start) === undefined) return [];
+      return [segment.text, segment.text.toLowerCase()];
+    });
+  });
 }
 
 /** Services that both targets treat alike. */

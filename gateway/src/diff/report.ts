@@ -176,7 +176,7 @@ function decisionText(decisions: readonly (Decision | null)[], { code }: Form): 
   const [first = null] = decisions;
   if (first === null) return 'unknown';
   const routes = new Set(decisions.flatMap((one) => one?.route ?? []));
-  const by = routes.size === 0 ? '' : ` by route ${few(Array.from(routes, code))}`;
+  const by = routes.size === 0 ? '' : ` by route${routes.size > 1 ? 's' : ''} ${few(Array.from(routes, code))}`;
   const refusals = new Set(decisions.flatMap((one) => one?.code ?? []));
   if (refusals.size > 0)
     return `refused${by} (${Array.from(refusals, (one) => `${errorTable[one].status} ${code(one)}`).join(', ')})`;

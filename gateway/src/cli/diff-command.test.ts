@@ -98,6 +98,44 @@ describe('countersign diff', () => {
     });
   });
 
+  test('exits with 0 for a default that is written out, and another name of a parameter', async () => {
+    const other = base
+      .replace('[GET]', '[GET, HEAD]')
+      .replace('orders/:id', 'orders/:order')
+      .replace('    audience', '    algorithms: [RS256, ES256, EdDSA]\n    audience');
+    expect(other).not.toBe(base);
+    expect((await run('diff', ...files(other))).out).toContain('decide alike');
+  });
+
+  test('the order of a role mapping decides about a token with two of its values', async () => {
+    const mapped = (map: string) =>
+      base.replace('    roles: [admin, agent]', `    claims: { role: { from: groups, map: { ${map} } } }`);
+    const [a, b] = ['"g-admin": admin', '"g-agent": agent'];
+    const { access } = await reportOf(mapped(`${b}, ${a}`), mapped(`${a}, ${b}`));
+    const narrower = access.find(({ effect }) => effect === 'narrower');
+    expect(JSON.parse(narrower?.witness.payload ?? '{}').groups.toSorted()).toEqual(['g-admin', 'g-agent']);
+  });
+
+  test('an issuer less is not wider', async () => {
+    const one = base.replace('    roles:', '    tenants: [acme]\n    roles:');
+    const other = `  - issuer: https://old.test
+    audience: orders
+    jwks: https://old.test/jwks.json
+    claims: { tenantId: { constant: old } }
+    roles: [agent]
+`;
+    const two = one.replace('identity:', `${other}identity:`);
+    const { code, out } = await run('diff', ...files(one, two), '--fail-on', 'wider');
+    expect([code, out]).toEqual([0, expect.not.stringContaining('Wider')]);
+  });
+
+  test('names only the actor that gains', async () => {
+    const actors = (names: string) => base.replace('scopes:', `actors: [${names}], scopes:`);
+    const [one, two] = ['bot', 'helper'];
+    const { out } = await run('diff', ...files(actors(`${one}, ${two}`), actors(one)));
+    expect(out).toContain('actor is helper;');
+  });
+
   test.each([
     ['a scope', 'orders.list]', 'orders.write]'],
     ['a scope less', ', orders.list', ''],

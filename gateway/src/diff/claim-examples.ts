@@ -39,15 +39,20 @@ export function examplesOf(
   const distinct = [...new Map(values.toReversed().map((value) => [placeOf(value), value])).values()].toReversed();
   const other = freshFor(new Set(values.map(String)), 'unlisted');
   if (isClient) return [undefined, ...distinct, other];
-  const options = [...ranked, ...alternatives].map((list) =>
-    distinct.filter((value) => list.includes(value as string)).map((value) => [value]),
-  );
+  const optionsIn = (list: readonly Scalar[]) =>
+    distinct.filter((value) => list.includes(value)).map((value) => [value]);
+  // A list that both sides have leads to the same results on both. Of ranked ones, the order matters too.
+  const unique = <List>(lists: readonly List[]) => [
+    ...new Map(lists.map((one) => [JSON.stringify(one), one])).values(),
+  ];
+  const all = [
+    ...unique(ranked).map(optionsIn),
+    ...unique([...alternatives.map(optionsIn), ...sets.map((set) => [set])]),
+  ];
   let lists: readonly (readonly Scalar[])[] = [[]];
-  const all = [...options, ...sets.map((set) => [set])];
-  // A list that both sides have leads to the same results on both.
-  for (const more of new Map(all.map((one) => [JSON.stringify(one), one])).values()) {
+  for (const more of all) {
     const unions = lists.flatMap((list) => [list, ...more.map((option) => [...new Set([...list, ...option])])]);
-    lists = [...new Map(unions.map((list) => [JSON.stringify(list), list])).values()];
+    lists = unique(unions);
     if (lists.length > maxExamples) throw new Incomparable(`too many values of ${key} are compared`);
   }
   return [undefined, ...distinct, other, ...lists];

@@ -119,7 +119,8 @@ function callerText(
   }[kind];
   if (isShort) return who;
   // That a token is accepted, and by itself, goes without saying.
-  const isUsual = ({ is, reads }: Condition) => is === 'not refused' || (reads === 'actor' && is.startsWith('absent'));
+  const hasActor = conditions.some(({ is, reads }) => reads === 'actor' && !is.startsWith('absent'));
+  const isUsual = ({ is, reads }: Condition) => is === 'not refused' || (reads === 'actor' && !hasActor);
   const told = Map.groupBy(
     conditions.filter((condition) => !isUsual(condition)),
     ({ reads, side }) => `${side} ${reads}`,
@@ -158,14 +159,18 @@ function conditionText(alike: readonly Condition[], listed: Listed): string {
   return `${reads === 'binding' ? 'binding to a key' : name}${when} ${texts.join(' and ')}`;
 }
 
-/** Leaves out values that another condition excludes. A role and a client have one value. */
-function simplified(alike: readonly Condition[]): readonly Condition[] {
+/** Leaves out values that another condition excludes. A role, a client and an actor have one value. */
+function simplified(given: readonly Condition[]): readonly Condition[] {
+  const isPresent = given.some(({ is }) => is === 'none' || is === 'present');
+  const alike = isPresent
+    ? given.map((one) => (one.is === 'absent or any' ? { ...one, is: 'any' as const } : one))
+    : given;
   const valuesOf = (is: Condition['is']) => new Set(alike.flatMap((one) => (one.is === is ? one.values : [])));
   const [none, all] = [valuesOf('none'), valuesOf('all')];
-  const isSingle = ['role', 'client'].includes(alike[0]?.reads ?? '') && alike.some(({ is }) => is === 'any');
+  const isSingle = ['role', 'client', 'actor'].includes(alike[0]?.reads ?? '') && alike.some(({ is }) => is === 'any');
   const noneLast = alike.toSorted((a, b) => Number(a.is === 'none') - Number(b.is === 'none'));
   return noneLast.flatMap((one): readonly Condition[] => {
-    if (isSingle && one.is === 'none') return [];
+    if (isSingle && (one.is === 'none' || one.is === 'present')) return [];
     const excluded = one.is === 'any' ? none : one.is === 'not all' ? all : undefined;
     return [{ ...one, values: one.values.filter((value) => excluded?.has(value) !== true) }];
   });

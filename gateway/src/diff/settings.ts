@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { algorithmsOf, typesOf } from '../config/schema/issuers/issuers.ts';
 import type { Document } from '../config/schema/schema.ts';
 import { isMap } from '../config/schema/values/shapes.ts';
 import { type KeyClass, keyClasses } from './key-classes.ts';
@@ -9,10 +10,11 @@ import type { AccessChange, Effect, SettingChange, Witness } from './report-sche
  * which `access` says who gains and who loses.
  */
 export function compareSettings(
-  before: Document,
-  after: Document,
+  oldFile: Document,
+  newFile: Document,
   access: readonly AccessChange[],
 ): readonly SettingChange[] {
+  const [before, after] = [withPresets(oldFile), withPresets(newFile)];
   const told = new Set(access.flatMap((change) => [change.before?.route, change.after?.route]));
   return [...keyClasses].flatMap(([key, name]) => {
     const [old, now] = [valuesAt(before, key), valuesAt(after, key)];
@@ -28,6 +30,11 @@ export function compareSettings(
     });
   });
 }
+
+const withPresets = (document: Document): Document => ({
+  ...document,
+  issuers: document.issuers.map((one) => ({ ...one, algorithms: [...algorithmsOf(one)], types: [...typesOf(one)] })),
+});
 
 /** The values of a key, by their place: `routes[NAME].limits`. Absent values have no place. */
 function valuesAt(document: Document, key: string): ReadonlyMap<string, unknown> {
@@ -46,8 +53,14 @@ function valuesAt(document: Document, key: string): ReadonlyMap<string, unknown>
   return new Map(found);
 }
 
-/** Lists of values in one order, unless they are a path to a claim or a ranking. */
+/**
+ * Lists of values in one order, unless they are a path to a claim or a ranking. GET implies HEAD, and the rules that read
+ * a parameter name it too.
+ */
 function normal(value: unknown, key: string): unknown {
+  if (key === 'routes[].path') return String(value).replaceAll(/:\w+/g, ':');
+  if (key === 'routes[].methods' && Array.isArray(value) && value.includes('GET'))
+    return normal([...new Set([...value, 'HEAD'])], '');
   if (/^issuers\[\]\.(?:claims|machines)/.test(key)) return value;
   if (Array.isArray(value))
     return value.map((item) => normal(item, key)).toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
@@ -72,7 +85,9 @@ function isPartOfNew(owner: Owner | undefined, key: string, name: KeyClass, ...f
       issuers: () => issuers.some(({ issuer }) => issuer === owner.name),
       upstreams: () => Object.hasOwn(upstreams, owner.name),
     })[owner.kind]();
-  return !files.every(isIn) && (owner.kind === 'routes' || name !== 'trust');
+  const [wasIn = false, isInNew = false] = files.map(isIn);
+  if (wasIn === isInNew) return false;
+  return owner.kind === 'routes' || name !== 'trust' || (owner.kind === 'issuers' && !isInNew);
 }
 
 /** More trust is wider. What cannot be ordered counts as wider too. */

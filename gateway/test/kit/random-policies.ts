@@ -206,6 +206,10 @@ export function changedPolicy(random: Random, policy: Json): Json {
         copy.issuers[at] = issuerOf(random, pools.issuers[at] ?? '');
       },
       () => void Object.assign(copy.issuers.at(-1) as Json, prefixesOf(random)),
+      () => {
+        const { role } = (copy.issuers[0] as { claims: { role: { map?: unknown } } }).claims;
+        if (Array.isArray(role.map)) role.map.reverse();
+      },
       () => void Object.assign(copy.issuers[0] as Json, { roles: random.some(pools.roles, 2) }),
       () => void (copy.issuers.length > 1 && copy.issuers.pop()),
       () => {

@@ -146,10 +146,35 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       const visitor = pageVisitor(world);
       const page = await visitor.open(`/verify-email?token=${await linkTo('register', email)}`);
       expect(page.text).toContain(`value="${email}" readonly`);
-      const answer = await visitor.submit(page, { email, password: newPassword });
+      const answer = await visitor.submit(page, { email, name: 'Ann Archer', password: newPassword });
       expect(answer.headers.location).toBe('/login?notice=account_created');
       expect((await visitor.open('/login?notice=account_created')).text).toContain('role="status"');
       expect((await logIn(visitor, email, newPassword)).status).toBe(303);
+    });
+
+    test('logs in only the browser that began the registration', async () => {
+      const email = freshEmail();
+      const [attacker, victim] = [pageVisitor(world), pageVisitor(world)];
+      await attacker.submit(await attacker.open('/register'), { email });
+      await victim.submit(await victim.open('/register'), { email: freshEmail() });
+      const link = `/verify-email?token=${tokenIn(await world.mail.mailTo(email))}`;
+      const values = { email, name: 'Eve', password: newPassword };
+      const followed = await victim.submit(await victim.open(link), values);
+      expect([followed.headers.location, victim.jar.has(refreshCookie)]).toEqual([
+        '/login?notice=account_created',
+        false,
+      ]);
+      const own = freshEmail();
+      const begun = pageVisitor(world);
+      await begun.submit(await begun.open('/register'), { email: own });
+      const page = await begun.open(`/verify-email?token=${tokenIn(await world.mail.mailTo(own))}`);
+      const nameless = await begun.submit(page, { email: own, name: ' ', password: newPassword });
+      expect([codeIn(nameless), nameless.text]).toEqual([
+        'validation_failed',
+        expect.stringContaining('Enter your name'),
+      ]);
+      const answer = await begun.submit(nameless, { email: own, name: 'Ann', password: newPassword });
+      expect([answer.headers.location, begun.jar.has(refreshCookie)]).toEqual(['/app/', true]);
     });
 
     test('changes the password, and ends the sessions', async () => {
@@ -167,7 +192,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       const visitor = pageVisitor(world);
       const page = await visitor.open(`/accept-invitation?token=${await invite(email)}`);
       expect(page.text).toContain('autocomplete="new-password"');
-      const answer = await visitor.submit(page, { email, password: newPassword });
+      const answer = await visitor.submit(page, { email, name: 'Ann Archer', password: newPassword });
       expect([answer.headers.location, visitor.jar.has(refreshCookie)]).toEqual(['/app/', true]);
     });
 
@@ -176,10 +201,10 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       const visitor = pageVisitor(world);
       const page = await visitor.open(`/accept-invitation?token=${await invite(email)}`);
       expect(page.text).toContain('autocomplete="current-password"');
-      const wrong = await visitor.submit(page, { email, password: newPassword });
+      const wrong = await visitor.submit(page, { email, name: 'Ann Archer', password: newPassword });
       expect([wrong.status, codeIn(wrong)]).toEqual([401, 'invalid_credentials']);
       expect(wrong.text).toContain('autocomplete="current-password"');
-      expect((await visitor.submit(wrong, { email, password })).headers.location).toBe('/app/');
+      expect((await visitor.submit(wrong, { email, name: 'Ann Archer', password })).headers.location).toBe('/app/');
     });
 
     test.each([
@@ -365,9 +390,10 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
         const before = await world.hashes();
         const values = path === '/login' ? { email, password: 'not the password' } : { email };
         const { status, headers, text } = await visitor.submit(page, values);
-        const { date: _date, 'x-request-id': _id, 'content-length': _length, ...rest } = headers;
+        const { date: _date, 'x-request-id': _id, 'content-length': _length, 'set-cookie': cookies, ...rest } = headers;
+        const named = (cookies as unknown as string[] | undefined)?.map((line) => line.replace(/=mac\.[^;]+/, ''));
         const shown = text.replaceAll(email, 'EMAIL').replaceAll(/name="form_token" value="[^"]+"/g, '');
-        seen.push({ status, rest, shown, hashes: (await world.hashes()) - before });
+        seen.push({ status, rest, named, shown, hashes: (await world.hashes()) - before });
       }
       expect(seen[0]).toEqual(seen[1]);
     },

@@ -18,7 +18,7 @@ const pages = [
   ...['/login', '/login/tenant', '/login/second-factor', '/logout', '/register', '/forgot-password'],
   ...Object.values(linkPages),
 ].flatMap((path) => [`get ${path}`, `post ${path}`]);
-const assets = ['get /account/account.css', 'get /account/icon.svg'];
+const assets = ['get /account/files/account.css', 'get /account/files/icon.svg'];
 
 /** Routes that are mounted before the identity check and described elsewhere. */
 const open = [

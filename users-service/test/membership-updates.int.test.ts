@@ -77,6 +77,16 @@ describe.each(databases())('membership updates from the auth-service, on %s', (k
     expect((await seen(userId)).email).toBe('5@acme.test');
   });
 
+  test('a name in an update becomes the display name, once', async () => {
+    const userId = newcomer();
+    await sendUpdate({ user_id: userId, sequence: 5, display_name: 'Ann Archer' }).expect(200);
+    expect(await seen(userId)).toMatchObject({ display_name: 'Ann Archer', role: 'agent' });
+    await sendUpdate({ user_id: userId, sequence: 5, display_name: 'Eve' }).expect(200);
+    await sendUpdate({ user_id: userId, sequence: 6 }).expect(200);
+    expect((await seen(userId)).display_name).toBe('Ann Archer');
+    await sendUpdate({ user_id: userId, sequence: 7, display_name: 'two\nlines' }).expect(422);
+  });
+
   test('an update keeps the fields that the person edited', async () => {
     await world
       .call(agent, 'PATCH', '/v1/users/me', { body: { display_name: 'Aggie', phone: '+43 1 234' } })

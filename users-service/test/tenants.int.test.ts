@@ -32,15 +32,16 @@ describe.each(databases())('two tenants with equal user ids on %s', (_kind, data
   const inTenant = (name: Name) => ({ ...agent, tenantId: tenants[name] });
   const internal = async (name: Name, target: string, json?: object, method = 'POST') => {
     called.add(`${method} ${target.replace(agent.userId, ':id')}`);
-    const serviceId = target.endsWith('memberships') ? 'auth-service' : 'complaint-service';
-    const acting = target.endsWith('memberships') || target.endsWith('addresses') ? {} : { user: inTenant(name) };
+    const isOfAuth = target.startsWith('/internal/members');
+    const serviceId = isOfAuth ? 'auth-service' : 'complaint-service';
+    const acting = isOfAuth || target.endsWith('addresses') ? {} : { user: inTenant(name) };
     const claims: IdentityClaims = { kind: 'service', serviceId, ...acting };
     const body = json && JSON.stringify(json);
     const type = body === undefined ? {} : { contentType: 'application/json' };
     const signed = world.sign({ method, target, body, claims, ...type });
     return world
       .send(method, target, { ...signed, ...(body && { 'content-type': 'application/json' }) }, body)
-      .expect(200);
+      .expect(target.endsWith('/name') ? 204 : 200);
   };
   const call = (name: Name, method: string, target: string, body?: object) => {
     called.add(`${method} ${target.replace(agent.userId, ':id').replace(/\?.*/, '')}`);
@@ -76,6 +77,18 @@ describe.each(databases())('two tenants with equal user ids on %s', (_kind, data
       const found = await internal(name, '/internal/users/addresses', { tenant_id: tenants[name], ids });
       expect(found.text).toContain(`${agent.userId}@${name}.test`);
       expect(found.text).not.toContain(name === 'acme' ? 'globex' : 'acme');
+    }
+  });
+
+  test('the account pages read and change names in the tenant that they name', async () => {
+    for (const name of names) {
+      const member = { tenant_id: tenants[name], user_id: complainant.userId };
+      await internal(name, '/internal/members/name', { ...member, display_name: `Chris of ${name}` });
+    }
+    for (const name of names) {
+      const body = { tenant_id: tenants[name], ids: [complainant.userId] };
+      const named = await internal(name, '/internal/members/names', body);
+      expect(named.body.names).toEqual({ [complainant.userId]: `Chris of ${name}` });
     }
   });
 

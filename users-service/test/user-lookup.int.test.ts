@@ -73,6 +73,32 @@ describe.each(databases())('looking up a user for another service, on %s', (_kin
     expect((await names(service(), asked).expect(403)).body.code).toBe('acting_user_required');
   });
 
+  test('staff see the address of a member without a name, and complainants do not', async () => {
+    const nameless = { tenant_id: agent.tenantId, user_id: 'nameless', role: 'agent', status: 'active' } as const;
+    const apply = (trx: Trx) => applyMembershipUpdate(trx, { ...nameless, email: 'nameless@acme.test', sequence: 1 });
+    await inTenant(world.db, agent.tenantId, apply, membershipRole);
+    for (const [who, seen] of [
+      [agent, { nameless: 'nameless@acme.test' }],
+      [complainant, {}],
+    ] as const)
+      expect((await names(service(who), ['nameless']).expect(200)).body).toEqual({ names: seen });
+  });
+
+  test.each(['/internal/members/names', '/internal/members/name'])('only the auth-service calls %s', async (target) => {
+    const body = JSON.stringify({
+      tenant_id: agent.tenantId,
+      ...(target.endsWith('s') ? { ids: [agent.userId] } : { user_id: agent.userId, display_name: 'Eve' }),
+    });
+    const send = (claims: IdentityClaims) => {
+      const signed = world.sign({ method: 'POST', target, body, claims, contentType: 'application/json' });
+      return world.send('POST', target, { ...signed, 'content-type': 'application/json' }, body);
+    };
+    const before = world.transactions();
+    expect((await send(service(admin)).expect(403)).body.code).toBe('not_the_source');
+    expect((await send(asUser(admin)).expect(403)).body.code).toBe('identity_not_allowed');
+    expect(world.transactions()).toBe(before);
+  });
+
   test('returns addresses of active members of the named tenant only to the complaint-service', async () => {
     const target = '/internal/users/addresses';
     const addresses = (claims: IdentityClaims, body: object) => {

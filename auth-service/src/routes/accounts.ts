@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { maxPasswordLength } from '../domain/accounts/passwords.ts';
 import { changePassword, resetPassword } from '../flows/accounts/passwords.ts';
 import { register, requestLink, verifyEmail } from '../flows/accounts/register.ts';
-import { emailAddress, mailedToken, newPassword, secretText } from './fields.ts';
+import { emailAddress, mailedToken, newPassword, personName, secretText } from './fields.ts';
 import { callerOf, route, sessionOf } from './route.ts';
 
 const publicForm = { tag: 'Accounts', callers: ['anonymous', 'user'] } as const;
@@ -29,6 +29,7 @@ export const accountRoutes = [
 
   route('POST /v1/auth/email/verify', {
     ...byLink,
+    body: byLink.body.extend({ name: personName.optional() }),
     operationId: 'verifyEmail',
     summary: 'Confirm an email address and choose a password',
     description: 'Creates the account. Send the token from the email.',

@@ -1,3 +1,4 @@
+import { lineField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { minPasswordLength } from '../domain/accounts/password-policy.ts';
 import { maxPasswordLength } from '../domain/accounts/passwords.ts';
@@ -34,6 +35,9 @@ export const newPassword = secretText(maxPasswordLength).meta({
   description: `${minPasswordLength} to ${maxPasswordLength} characters. Common passwords and the email address are refused.`,
   examples: ['correct horse battery staple'],
 });
+
+/** How other members of a tenant see the person. */
+export const personName = lineField(100).meta({ examples: ['Ann Archer'] });
 
 /** An emailed token. Any text is accepted here, so that a malformed token gets the error `invalid_token`. */
 export const mailedToken = text(256).meta({ examples: ['The token from the link in the email.'] });

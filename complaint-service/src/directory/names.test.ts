@@ -35,8 +35,16 @@ function world(failing = () => false) {
 
 test('requests all uncached names at once, and also caches that a person has no name', async () => {
   const { asked, read, wait } = world();
-  expect(await read('acme', 'ann', 'bob', 'ann', 'nameless')).toEqual({ ann: 'ann of acme', bob: 'bob of acme' });
-  expect(await read('acme', 'bob', 'cat', 'nameless')).toEqual({ bob: 'bob of acme', cat: 'cat of acme' });
+  expect(await read('acme', 'ann', 'bob', 'ann', 'nameless')).toEqual({
+    ann: 'ann of acme',
+    bob: 'bob of acme',
+    nameless: null,
+  });
+  expect(await read('acme', 'bob', 'cat', 'nameless')).toEqual({
+    bob: 'bob of acme',
+    cat: 'cat of acme',
+    nameless: null,
+  });
   expect(asked).toEqual([['ann', 'bob', 'nameless'], ['cat']]);
   wait(60_001);
   await read('acme', 'ann');
@@ -46,7 +54,16 @@ test('requests all uncached names at once, and also caches that a person has no 
 test.each(['constructor', '__proto__', 'toString', 'hasOwnProperty'])('finds no name for the id %s', async (id) => {
   const callService: CallService = async () => Response.json({ names: {} });
   const names = createNames(callService, { logger: capturingLogger().logger });
-  expect([...(await names(caller('acme'), [id]))]).toEqual([]);
+  expect([...(await names(caller('acme'), [id]))]).toEqual([[id, null]]);
+});
+
+test('keeps the names of staff, which may be addresses, from others', async () => {
+  let name = 'ann@acme.test';
+  const callService: CallService = async () => Response.json({ names: { ann: name } });
+  const names = createNames(callService, { logger: capturingLogger().logger });
+  await names(caller('acme'), ['ann']);
+  name = 'Ann';
+  expect([...(await names({ ...caller('acme'), role: 'complainant' }, ['ann']))]).toEqual([['ann', 'Ann']]);
 });
 
 test('never shows a name from another tenant, whatever the ids look like', async () => {

@@ -26,7 +26,7 @@ type Parts = Readonly<{ logger: Logger; nowMs?: () => number }>;
  * has no name. The cache is per tenant, because the same id may be a different person in another tenant.
  */
 export function createNames(callService: CallService, { logger, nowMs = Date.now }: Parts): PeopleDirectory['namesOf'] {
-  const cache = new LRUCache<string, { name: string | undefined }>({
+  const cache = new LRUCache<string, { name: string | null }>({
     max: maxKept,
     ttl: keptMs,
     ttlResolution: 0,
@@ -39,7 +39,7 @@ export function createNames(callService: CallService, { logger, nowMs = Date.now
     try {
       const names = await ask(callService, caller.txnToken, ids);
       if (names === undefined) return;
-      for (const id of ids) cache.set(keyOf(caller.tenantId, id), { name: names.get(id) });
+      for (const id of ids) cache.set(keyOf(caller, id), { name: names.get(id) ?? null });
     } catch (error) {
       pausedUntilMs = nowMs() + pauseMs;
       logger.warn({ err: error }, 'display names are unavailable and will be omitted');
@@ -48,22 +48,25 @@ export function createNames(callService: CallService, { logger, nowMs = Date.now
 
   return async (caller, userIds) => {
     const ids = [...new Set(userIds)].slice(0, maxBatch);
-    const keyed = ids.map((id) => [id, keyOf(caller.tenantId, id)] as const);
+    const keyed = ids.map((id) => [id, keyOf(caller, id)] as const);
     await fetchNames(
       caller,
       keyed.filter(([, key]) => !cache.has(key)).map(([id]) => id),
     );
-    const names = new Map<string, string>();
+    const names = new Map<string, string | null>();
     for (const [id, key] of keyed) {
-      const name = cache.get(key)?.name;
-      if (name !== undefined) names.set(id, name);
+      const kept = cache.get(key);
+      if (kept !== undefined) names.set(id, kept.name);
     }
     return names;
   };
 }
 
-/** Joining the two ids would be ambiguous, because ids may contain any separator. */
-const keyOf = (tenantId: string, userId: string) => JSON.stringify([tenantId, userId]);
+/**
+ * Has the caller's role, because staff get addresses as names. Joining the ids would be ambiguous, because ids may
+ * contain any separator.
+ */
+const keyOf = ({ tenantId, role }: UserIdentity, userId: string) => JSON.stringify([tenantId, role, userId]);
 
 /**
  * @returns Undefined if the error concerns only this caller, for example after a logout. The users-service may still

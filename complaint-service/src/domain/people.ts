@@ -11,11 +11,13 @@ export type PeopleDirectory = Readonly<{
   /** @throws AppError `people_unavailable` if the users-service does not respond. */
   find: (caller: UserIdentity, userId: string) => Promise<Member | undefined>;
   /**
-   * Reads display names by id. Omits people without a name. Returns an empty map if the users-service does not respond.
-   * Never throws.
+   * Reads display names by id. Never throws. A person is missing if the users-service does not respond, and null if the
+   * person has no name.
    */
-  namesOf: (caller: UserIdentity, userIds: readonly string[]) => Promise<ReadonlyMap<string, string>>;
+  namesOf: (caller: UserIdentity, userIds: readonly string[]) => Promise<Names>;
 }>;
+
+export type Names = ReadonlyMap<string, string | null>;
 
 /** The id that replaces an erased person's id. */
 export const erasedId = 'erased';

@@ -4,6 +4,7 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { contentDisposition } from '../domain/attachments/file-name.ts';
 import { maxAttachments, maxFileBytes } from '../domain/attachments/file-types.ts';
+import type { Names } from '../domain/people.ts';
 import { AppError, found } from '../errors.ts';
 import { attachFile, removeAttachment } from '../flows/attachments.ts';
 import { readOf } from '../flows/complaints/get-complaint.ts';
@@ -153,8 +154,8 @@ function closeOf(res: Response): AbortSignal {
   return closed.signal;
 }
 
-const attachmentJson = (row: Attachment, names: ReadonlyMap<string, string>) =>
-  jsonOf(attachment, { ...row, uploader_name: names.get(row.uploader_id) ?? null });
+const attachmentJson = (row: Attachment, names: Names) =>
+  jsonOf(attachment, { ...row, uploader_name: names.get(row.uploader_id) });
 
 /** Keeps a browser from running the file or guessing its type, even when it opens the file directly. */
 function setSafeHeaders(res: Response, found: Attachment, disposition: 'attachment' | 'inline'): void {

@@ -2,6 +2,7 @@ import { save } from '@countersign/database';
 import { assertIfMatch, entityTag, idField, jsonOf, lineField, namedObject, textField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { staffRoles } from '../domain/access.ts';
+import type { Names } from '../domain/people.ts';
 import { addCategory, addTeam, editCategory, editTeam } from '../flows/catalogue.ts';
 import { hasOpenCatalogue, listCategories, listTeams, type TeamWithMembers } from '../store/catalogue.ts';
 import { asUser } from '../store/schema.ts';
@@ -51,10 +52,10 @@ const team = namedObject('Team', {
   members: z.array(z.object({ user_id: z.string(), name: displayName })),
 });
 
-const teamJson = ({ id, name, members }: TeamWithMembers, names: ReadonlyMap<string, string>) => ({
+const teamJson = ({ id, name, members }: TeamWithMembers, names: Names) => ({
   id,
   name,
-  members: members.map((userId) => ({ user_id: userId, name: names.get(userId) ?? null })),
+  members: members.map((userId) => ({ user_id: userId, name: names.get(userId) })),
 });
 
 const openCatalogue = z

@@ -26,15 +26,14 @@ export function testAccountPages(running: () => Running): void {
     const page = await browser.open(link.pathname + link.search);
     expect(page.headers.get('content-security-policy')).toContain("frame-ancestors 'none'");
     expect(page.headers.get('referrer-policy')).toBe('strict-origin');
-    expect((await browser.submit(page, { email, password: chosen })).status).toBe(303);
-
-    const login = await browser.submit(await browser.open('/login'), { email, password: chosen });
-    expect([login.status, login.headers.get('location')]).toEqual([303, '/app/']);
+    const confirmed = await browser.submit(page, { email, name: 'Walrus', password: chosen });
+    expect([confirmed.status, confirmed.headers.get('location')]).toEqual([303, '/app/']);
     const headers = { cookie: browser.cookie(), origin: gateway, 'x-requested-with': 'fetch' };
     const { body } = await call(`${gateway}/v1/auth/refresh`, { body: {}, headers });
     expect(body.user).toMatchObject({ email });
     const token = String(body.access_token);
-    expect((await call(`${gateway}/v1/users/me`, { token })).body.email).toBe(email);
+    const profile = { email, display_name: 'Walrus' };
+    await eventually(async () => expect((await call(`${gateway}/v1/users/me`, { token })).body).toMatchObject(profile));
 
     const form = await browser.open('/logout');
     const foreign = await browser.submit(form, {}, 'https://evil.example');

@@ -1275,8 +1275,8 @@ export interface components {
             /** @description The sanitized file name, with the extension for the detected type. */
             name: string;
             uploader_id: string;
-            /** @description Null if the person has no name, or it is unavailable. */
-            uploader_name: string | null;
+            /** @description Null if the person has no name. Absent while names are unavailable. */
+            uploader_name?: string | null;
             /** @description Of images, in pixels. */
             width: number | null;
         };
@@ -1431,8 +1431,8 @@ export interface components {
         };
         Comment: {
             author_id: string;
-            /** @description Null if the person has no name, or it is unavailable. */
-            author_name: string | null;
+            /** @description Null if the person has no name. Absent while names are unavailable. */
+            author_name?: string | null;
             author_role: string;
             body: string;
             /** Format: uuid */
@@ -1457,22 +1457,22 @@ export interface components {
                 }[];
             };
             assignee_id: string | null;
-            /** @description Null if the person has no name, or it is unavailable. */
-            assignee_name: string | null;
+            /** @description Null if the person has no name. Absent while names are unavailable. */
+            assignee_name?: string | null;
             /** @description The category name. */
             category: string;
             /** Format: uuid */
             category_id: string;
             /** @description Null if an agent filed the complaint for a person without an account. */
             complainant_id: string | null;
-            /** @description Null if the person has no name, or it is unavailable. */
-            complainant_name: string | null;
+            /** @description Null if the person has no name. Absent while names are unavailable. */
+            complainant_name?: string | null;
             contact_preference: components["schemas"]["ContactPreference"];
             /** Format: date-time */
             created_at: string;
             created_by: string;
-            /** @description Null if the person has no name, or it is unavailable. */
-            created_by_name: string | null;
+            /** @description Null if the person has no name. Absent while names are unavailable. */
+            created_by_name?: string | null;
             description: string;
             /** @description For agents and admins; null for complainants. */
             duplicate_of: string | null;
@@ -1646,8 +1646,8 @@ export interface components {
             /** @description `filed`, `edited`, `assigned`, `unassigned` or `moved`. Later releases may add more actions. */
             action: string;
             actor_id: string;
-            /** @description Null if the person has no name, or it is unavailable. */
-            actor_name: string | null;
+            /** @description Null if the person has no name. Absent while names are unavailable. */
+            actor_name?: string | null;
             actor_role: string;
             /** @description For `edited`, the old and new values. */
             changes?: {
@@ -2023,8 +2023,8 @@ export interface components {
             /** Format: uuid */
             id: string;
             members: {
-                /** @description Null if the person has no name, or it is unavailable. */
-                name: string | null;
+                /** @description Null if the person has no name. Absent while names are unavailable. */
+                name?: string | null;
                 user_id: string;
             }[];
             name: string;
@@ -2788,6 +2788,8 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
+                    /** @example Ann Archer */
+                    name?: string;
                     /**
                      * @description 12 to 256 characters. Common passwords and the email address are refused.
                      * @example correct horse battery staple
@@ -2882,6 +2884,8 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
+                    /** @example Ann Archer */
+                    name?: string;
                     /**
                      * @description New users choose a password. Users with an account enter their password, or omit it if they are logged in.
                      * @example correct horse battery staple
@@ -7545,8 +7549,8 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: {
-                            /** @description Null if the person has no name, or it is unavailable. */
-                            name: string | null;
+                            /** @description Null if the person has no name. Absent while names are unavailable. */
+                            name?: string | null;
                             user_id: string;
                         }[];
                     };

@@ -1,11 +1,12 @@
 import type { ServiceIdentity } from '@countersign/identity';
 import { addToLog } from '@countersign/process-kit';
-import { idField, roleField } from '@countersign/service-kit';
+import { idField, lineField, roleField } from '@countersign/service-kit';
 import type { Response } from 'express';
 import { z } from 'zod';
+import { directoryRoles, foldName } from '../domain/profile.ts';
 import { AppError } from '../errors.ts';
-import { applyMembershipUpdate, findAddresses, findMember, findNames } from '../store/members.ts';
-import { inTenant, membershipRole, type Trx } from '../store/schema.ts';
+import { applyMembershipUpdate, changeMember, findAddresses, findMember, findNames } from '../store/members.ts';
+import { actAs, appRole, inTenant, membershipRole } from '../store/schema.ts';
 import { route } from './route.ts';
 
 /** A list of a hundred complaints names up to three people for each. */
@@ -32,7 +33,14 @@ const membershipUpdate = z.strictObject({
   email: z.string().max(254),
   role: roleField,
   status: z.enum(['active', 'disabled']),
+  display_name: lineField(100).optional().describe('The name that the person gave when they joined.'),
 });
+
+function assertSource({ serviceId }: ServiceIdentity): void {
+  if (serviceId !== source) throw new AppError('not_the_source');
+}
+
+const namesById = z.record(z.string(), z.string());
 
 export const internalRoutes = [
   route('GET /internal/users/:id', {
@@ -58,20 +66,61 @@ export const internalRoutes = [
     operationId: 'readNames',
     tag: 'Internal',
     summary: "Read display names of members of the user's tenant",
+    description: 'For agents and administrators, the email address replaces a missing name.',
     callers: ['service'],
     body: z.strictObject({ ids: z.array(idField).max(maxNames) }),
     responses: {
       200: z.object({
-        names: z
-          .record(z.string(), z.string())
-          .describe('Display names by id. Unknown people and people without a name are omitted.'),
+        names: namesById.describe('Display names by id. Unknown people and people without a name are omitted.'),
       }),
     },
     errors: ['acting_user_required'],
   }).handle(async ({ res, identity, body, reply }, { db }) => {
     const tenantId = actingTenant(res, identity);
+    const seesAddresses = directoryRoles.includes(identity.user?.role ?? '');
     const found = await inTenant(db, tenantId, (trx) => findNames(trx, body.ids));
-    reply(200, { names: Object.fromEntries(found.map((member) => [member.user_id, member.display_name])) });
+    const nameOf = ({ display_name, email }: (typeof found)[number]) => display_name ?? (seesAddresses ? email : null);
+    const named = found.flatMap((member) => {
+      const name = nameOf(member);
+      return name === null ? [] : [[member.user_id, name] as const];
+    });
+    reply(200, { names: Object.fromEntries(named) });
+  }),
+
+  // For the account pages, whose requests have no access token: the tenant is in the body.
+  route('POST /internal/members/names', {
+    operationId: 'readMemberNames',
+    tag: 'Internal',
+    summary: 'Read display names of members of a tenant (auth-service only)',
+    callers: ['service'],
+    body: z.strictObject({ tenant_id: idField, ids: z.array(idField).max(maxNames) }),
+    responses: { 200: z.object({ names: namesById }) },
+    errors: ['not_the_source'],
+  }).handle(async ({ res, identity, body, reply }, { db }) => {
+    assertSource(identity);
+    addToLog(res, { service_id: source, tenant_id: body.tenant_id });
+    const found = await inTenant(db, body.tenant_id, (trx) => findNames(trx, body.ids));
+    const named = found.flatMap(({ user_id, display_name }) => (display_name ? [[user_id, display_name]] : []));
+    reply(200, { names: Object.fromEntries(named) });
+  }),
+
+  route('POST /internal/members/name', {
+    operationId: 'renameMember',
+    tag: 'Internal',
+    summary: "Change a member's display name (auth-service only)",
+    callers: ['service'],
+    body: z.strictObject({ tenant_id: idField, user_id: idField, display_name: lineField(100) }),
+    responses: { 204: null },
+    errors: ['not_the_source', 'unknown_user'],
+  }).handle(async ({ res, identity, body, reply }, { db }) => {
+    assertSource(identity);
+    const { tenant_id, user_id, display_name } = body;
+    addToLog(res, { service_id: source, tenant_id, user_id });
+    await inTenant(db, tenant_id, async (trx) => {
+      if ((await findMember(trx, user_id)) === undefined) throw new AppError('unknown_user');
+      await changeMember(trx, user_id, { display_name, folded_name: foldName(display_name) });
+    });
+    reply(204);
   }),
 
   // Emails are sent after the request has ended, so there is no user identity, and the body names the tenant.
@@ -110,11 +159,21 @@ export const internalRoutes = [
     },
     errors: ['not_the_source'],
   }).handle(async ({ res, identity, body, reply }, { db }) => {
-    if (identity.serviceId !== source) throw new AppError('not_the_source');
-    const { event_id, status, ...known } = body;
+    assertSource(identity);
+    const { event_id, status, display_name, ...known } = body;
     const update = { ...known, status: status === 'active' ? ('active' as const) : ('inactive' as const) };
-    const apply = (trx: Trx) => applyMembershipUpdate(trx, update);
-    const applied = await inTenant(db, update.tenant_id, apply, membershipRole);
+    const applied = await inTenant(
+      db,
+      update.tenant_id,
+      async (trx) => {
+        if (!(await applyMembershipUpdate(trx, update))) return false;
+        if (display_name === undefined) return true;
+        await actAs(trx, appRole);
+        await changeMember(trx, update.user_id, { display_name, folded_name: foldName(display_name) });
+        return true;
+      },
+      membershipRole,
+    );
     addToLog(res, { service_id: source, tenant_id: update.tenant_id, user_id: update.user_id, event_id, applied });
     reply(200, { applied });
   }),

@@ -24,17 +24,13 @@ export function findMember(trx: Trx, userId: string): Promise<Member | undefined
   return rowsWith(trx, 'members', { user_id: userId }).selectAll().executeTakeFirst();
 }
 
-/** Reads the display names of these members, if they have one. */
-export async function findNames(
-  trx: Trx,
-  userIds: readonly string[],
-): Promise<Readonly<{ user_id: string; display_name: string }>[]> {
-  const named = trx.selectFrom('members').select('user_id').select(sql<string>`display_name`.as('display_name'));
-  return named
+/** Reads the display names and email addresses of these members. */
+export const findNames = (trx: Trx, userIds: readonly string[]) =>
+  trx
+    .selectFrom('members')
+    .select(['user_id', 'display_name', 'email'])
     .where('user_id', '=', sql<string>`any(${userIds}::text[])`)
-    .where('display_name', 'is not', null)
     .execute();
-}
 
 /** Reads the addresses of active members, if they have one. */
 export async function findAddresses(

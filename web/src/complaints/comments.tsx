@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, type Ref, useRef, useState } from 'react';
 import { commentsQuery, historyQuery } from '../queries.ts';
 import { type Complaint, type Status, useSession } from '../session.ts';
-import { type Texts, useTexts } from '../texts/texts.ts';
+import { nameText, type Texts, useTexts } from '../texts/texts.ts';
 import { TextField } from '../ui/field.tsx';
 import { Form } from '../ui/form.tsx';
 import { ErrorNotice, Time, Waiting } from '../ui/state.tsx';
@@ -34,7 +34,7 @@ function CommentList({ complaintId }: { complaintId: string }) {
       {query.data.map((comment) => (
         <li key={comment.id} className={comment.internal ? 'internal' : undefined}>
           <p className="muted">
-            <b>{comment.author_id === user.id ? texts.you : (comment.author_name ?? texts.unnamed)}</b>{' '}
+            <b>{comment.author_id === user.id ? texts.you : nameText(texts, comment.author_name)}</b>{' '}
             {comment.author_role !== 'complainant' && !comment.internal && (
               <span className="pill">{texts.complaint.staffMark}</span>
             )}
@@ -134,7 +134,7 @@ function Entries({ complaint }: { complaint: Complaint }) {
     <ol className="history stack">
       {query.data.map((entry) => (
         <li key={entry.id}>
-          <b>{entry.actor_id === user.id ? texts.you : (entry.actor_name ?? texts.unnamed)}</b>{' '}
+          <b>{entry.actor_id === user.id ? texts.you : nameText(texts, entry.actor_name)}</b>{' '}
           {sentenceOf(texts, entry, complaint)} <Time of={entry.created_at} />
           {entry.reason !== undefined && <blockquote>{entry.reason}</blockquote>}
         </li>

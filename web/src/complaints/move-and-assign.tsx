@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { agentsQuery } from '../queries.ts';
 import { type Complaint, type Transition, useSession } from '../session.ts';
-import { useTexts } from '../texts/texts.ts';
+import { nameText, useTexts } from '../texts/texts.ts';
 import { Dialog } from '../ui/dialog.tsx';
 import { TextField } from '../ui/field.tsx';
 import { Form } from '../ui/form.tsx';
@@ -131,7 +131,7 @@ export function Assignment({ complaint, assign, mayTake, onAssign }: Props) {
       <h2 id="assignment">{texts.work.assignee}</h2>
       <p>
         {assignee === null && texts.queue.unassigned}
-        {assignee !== null && (assignee === user.id ? texts.you : (name ?? texts.unnamed))}
+        {assignee !== null && (assignee === user.id ? texts.you : nameText(texts, name))}
       </p>
       {complaint.allowed.assign && (
         <p className="row">

@@ -3,7 +3,7 @@ import { getRouteApi, Link } from '@tanstack/react-router';
 import { useEffect, useRef, useState } from 'react';
 import { categoriesQuery, complaintsQuery } from '../queries.ts';
 import type { Complaint } from '../session.ts';
-import { type Texts, useTexts } from '../texts/texts.ts';
+import { nameText, type Texts, useTexts } from '../texts/texts.ts';
 import { PriorityPill, StatusPill, Time, useTitle, Waiting } from '../ui/state.tsx';
 import { type Filters, orders, owners, priorities, queryOf, readFilters, statuses } from './filters.ts';
 import { lastQueue, useShortcuts } from './navigation.ts';
@@ -89,7 +89,7 @@ function Row({ complaint }: { complaint: Complaint }) {
         <PriorityPill priority={priority} />
       </span>
       <span className="muted">{category}</span>
-      <span className="muted">{complaint.assignee_id === null ? texts.queue.none : (assignee ?? texts.unnamed)}</span>
+      <span className="muted">{complaint.assignee_id === null ? texts.queue.none : nameText(texts, assignee)}</span>
       <span className={overdue ? 'error' : 'muted'}>
         {dueAt === null || level.resolved_at !== null ? (
           <Time of={complaint.updated_at} />

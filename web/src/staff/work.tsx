@@ -9,7 +9,7 @@ import { Files } from '../complaints/files.tsx';
 import { AssignDialog, Assignment, MoveButtons, MoveDialog } from '../complaints/move-and-assign.tsx';
 import { complaintQuery } from '../queries.ts';
 import { type Complaint, type Transition, useSession } from '../session.ts';
-import { useTexts } from '../texts/texts.ts';
+import { nameText, useTexts } from '../texts/texts.ts';
 import { PriorityPill, StatusPill, Time, useTitle, Waiting } from '../ui/state.tsx';
 import { lastQueue, neighborOf, useShortcuts } from './navigation.ts';
 
@@ -100,7 +100,8 @@ function Opened({ complaint, etag }: { complaint: Complaint; etag: string }) {
 
 /** Who filed the complaint, and when an answer is due. */
 export function Facts({ complaint }: { complaint: Complaint }) {
-  const { work, queue, unnamed, priority } = useTexts();
+  const texts = useTexts();
+  const { work, queue, priority } = texts;
   const { reporter, service_level: level } = complaint;
   return (
     <section className="card">
@@ -108,7 +109,7 @@ export function Facts({ complaint }: { complaint: Complaint }) {
         <div>
           <dt>{reporter === null ? work.complainant : work.reporter}</dt>
           <dd>
-            {reporter === null ? (complaint.complainant_name ?? unnamed) : reporter.name}
+            {reporter === null ? nameText(texts, complaint.complainant_name) : reporter.name}
             {reporter?.email && <span className="muted">{reporter.email}</span>}
             {reporter?.phone && <span className="muted">{reporter.phone}</span>}
           </dd>

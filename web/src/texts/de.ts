@@ -14,7 +14,8 @@ export const de: Texts = {
   remove: (name) => `${name} entfernen`,
   optional: 'freiwillig',
   blank: 'Bitte schreiben Sie hier etwas.',
-  unnamed: 'Unbekannte Person',
+  unnamed: 'Person ohne Namen',
+  namesUnavailable: 'Namen sind nicht verfügbar',
   you: 'Sie',
   menu: {
     title: 'Ihr Konto',

@@ -13,7 +13,8 @@ export const en = {
   remove: (name: string) => `Remove ${name}`,
   optional: 'optional',
   blank: 'Write something here.',
-  unnamed: 'Unknown person',
+  unnamed: 'Unnamed person',
+  namesUnavailable: 'Names are unavailable',
   you: 'You',
   menu: {
     title: 'Your account',

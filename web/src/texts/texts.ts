@@ -29,6 +29,10 @@ export const useTexts = (): Texts => languages[useStored(language)];
 /** Returns the text for an error code. Shows an unknown code, so that users can report it. */
 export const errorText = (texts: Texts, code: string): string => texts.errors[code] ?? `${texts.errorTitle} (${code})`;
 
+/** @param name From the API: null if the person has no name, and absent while names are unavailable. */
+export const nameText = (texts: Texts, name: string | null | undefined): string =>
+  name === undefined ? texts.namesUnavailable : (name ?? texts.unnamed);
+
 /** The browser's regional variant of the language, for its date format. */
 const localeOf = (of: Language): string => navigator.languages.find((tag) => tag.startsWith(of)) ?? of;
 

@@ -97,6 +97,22 @@ export function knownBrowserIn(
   return (passwordChangedAt) => isSame(version, macOf(key, 'version', email, timeOf(passwordChangedAt)));
 }
 
+/** Marks the browser that began a registration. Confirming the address logs in only this browser. */
+const registeringCookie = '__Host-registering';
+
+export const registeringCookieOf = (email: string, { current }: KeyRing): string =>
+  `${registeringCookie}=${current.id}.${macOf(current.bytes, 'registering', email)}; ${strict}`;
+
+export const clearedRegisteringCookie = `${registeringCookie}=; Max-Age=0; ${strict}`;
+
+/** Whether this browser began the registration of this address. */
+export const beganRegistration = (header: string | undefined, email: string, keys: KeyRing): boolean =>
+  cookieValues(header, registeringCookie).some((value) => {
+    const [id = '', mac = ''] = value.split('.');
+    const key = keys.find(id);
+    return key !== undefined && isSame(mac, macOf(key, 'registering', email));
+  });
+
 const timeOf = (changedAt: Date | undefined): string => String(changedAt?.getTime());
 
 /** Derives a key of its own, so that no other value signed with the ring's key can be a cookie. */

@@ -74,33 +74,41 @@ async function confirmedBy(db: AuthDatabase, token: string): Promise<string> {
  * Uses up a link and creates its account, in one transaction. The link's recipient chooses the password, not the person
  * who registered the address.
  *
+ * @returns The address.
  * @throws AppError `invalid_token`, `validation_failed`, `too_many_attempts`, `login_busy`.
  */
 export async function verifyEmail(
   { db, passwords, throttle, registration }: RegisterParts,
-  given: Readonly<{ token: string; password: string }>,
+  given: Readonly<{ token: string; password: string; name?: string | undefined }>,
   caller: HttpCaller,
-): Promise<void> {
-  const { token } = given;
-  await judge(await throttle.reserveToken(caller.ip), async () => {
+): Promise<string> {
+  const { token, name } = given;
+  return judge(await throttle.reserveToken(caller.ip), async () => {
     const email = await confirmedBy(db, token);
     // Checked before the link is used up, so that a refused password does not require a new email.
     assertGoodPassword(given.password, email);
     const password = await passwords.hash(given.password, turnOf(caller));
     const made = await db.transaction({ role: roles.accounts }, (trx) =>
-      makeAccount(trx, registration, { token, email, password, requestId: caller.requestId }),
+      makeAccount(trx, registration, { token, email, password, name, requestId: caller.requestId }),
     );
     if (!made) throw new AppError('invalid_token');
+    return email;
   });
 }
 
-type Confirmed = Readonly<{ token: string; email: string; password: StoredPassword; requestId: string }>;
+type Confirmed = Readonly<{
+  token: string;
+  email: string;
+  password: StoredPassword;
+  name: string | undefined;
+  requestId: string;
+}>;
 
 /** @returns false if the address already has an account. */
 async function makeAccount(
   trx: Trx,
   { joins }: RegistrationRules,
-  { token, email, password, requestId }: Confirmed,
+  { token, email, password, name, requestId }: Confirmed,
 ): Promise<boolean> {
   const userId = uuidv7();
   await becomeUser(trx, userId);
@@ -117,7 +125,7 @@ async function makeAccount(
   }
   const { role } = joins;
   await enterTenant(trx, tenantId);
-  if (!(await joinTenant(trx, { tenantId, userId, email, role }))) {
+  if (!(await joinTenant(trx, { tenantId, userId, email, role, name }))) {
     throw new Error('a new account already belongs to a tenant');
   }
   const event = { tenantId, userId, requestId };

@@ -41,6 +41,8 @@ export const membershipUpdate = z.object({
   email: z.string(),
   role: z.string(),
   status: z.enum(['active', 'disabled']),
+  /** The name that the person gave when they joined. */
+  display_name: z.string().optional(),
 });
 
 type MembershipState = Omit<z.infer<typeof membershipUpdate>, 'receiver' | 'event_id'>;
@@ -55,9 +57,9 @@ export async function orderMail(trx: Trx, id: string, order: MailOrder): Promise
  * own delivery, so that one service's outage does not delay the other.
  */
 export async function queueMembership(trx: Trx, state: MembershipState): Promise<void> {
-  const fact = { event_id: uuidv7(), ...state };
+  const { display_name, ...fact } = { event_id: uuidv7(), ...state };
   const member = `${fact.tenant_id} ${fact.user_id}`;
-  await addToOutbox(trx, 'membership', `member ${member}`, fact);
+  await addToOutbox(trx, 'membership', `member ${member}`, { ...fact, display_name });
   await addToOutbox(trx, 'membership', `complaints of ${member}`, { ...fact, receiver: 'complaint-service' });
 }
 
@@ -221,10 +223,15 @@ const problem = z.object({ code: z.string() });
 /** Sends a member's state through the gateway, without a user. Receivers ignore duplicates and older versions. */
 export function deliverMembership(callService: CallService): Deliver {
   return async ({ payload }, signal) => {
-    const { receiver, email, ...fact } = membershipUpdate.parse(payload);
+    const { receiver, email, display_name, ...fact } = membershipUpdate.parse(payload);
     const answer =
       receiver === 'users-service'
-        ? await callService({ method: 'POST', path: '/internal/memberships', json: { ...fact, email }, signal })
+        ? await callService({
+            method: 'POST',
+            path: '/internal/memberships',
+            json: { ...fact, email, display_name },
+            signal,
+          })
         : await callService({ method: 'POST', path: '/internal/complaints/memberships', json: fact, signal });
     const body: unknown = await answer.json().catch(() => undefined);
     if (answer.ok) return;

@@ -83,6 +83,8 @@ export async function withdrawInvitation(db: AuthDatabase, admin: Admin, id: str
 type Acceptance = Readonly<{
   token: string;
   password?: string | undefined;
+  /** How other members see the person. */
+  name?: string | undefined;
   session?: InSession | undefined;
   transport: Transport;
 }>;
@@ -114,8 +116,9 @@ export async function readInvitation({ db, throttle }: LoginParts, token: string
  *   `too_many_attempts`, `login_busy`.
  */
 export async function acceptInvitation(parts: LoginParts, given: Acceptance, caller: HttpCaller): Promise<Admission> {
-  const offer = await judge(await parts.throttle.reserveToken(caller.ip), () => readOffer(parts.db, given.token));
-  const { email, tenantId } = offer;
+  const found = await judge(await parts.throttle.reserveToken(caller.ip), () => readOffer(parts.db, given.token));
+  const { email, tenantId } = found;
+  const offer = { ...found, name: given.name };
   const candidate = await findCandidate(parts.db, email);
   const newPassword = candidate.userId === undefined ? (given.password ?? '') : undefined;
   if (newPassword !== undefined) assertGoodPassword(newPassword, email);
@@ -134,7 +137,7 @@ export async function acceptInvitation(parts: LoginParts, given: Acceptance, cal
   });
 }
 
-type Offer = Awaited<ReturnType<typeof readOffer>>;
+type Offer = Awaited<ReturnType<typeof readOffer>> & Pick<Acceptance, 'name'>;
 
 async function readOffer(db: AuthDatabase, token: string) {
   return db.transaction({ role: roles.accounts }, async (trx) => {
@@ -218,13 +221,13 @@ async function joinAsNewcomer(
  *   longer invite people; `already_member`.
  */
 async function join(trx: Trx, offer: Offer, userId: string, requestId: string): Promise<void> {
-  const { invitationId, tenantId, email } = offer;
+  const { invitationId, tenantId, email, name } = offer;
   await assertInviter(trx, offer);
   const accepted = await markAccepted(trx, invitationId, userId);
   if (accepted === undefined) throw new AppError('invitation_gone');
   const { role } = accepted;
   await becomeUser(trx, userId);
-  if (!(await joinTenant(trx, { tenantId, userId, email, role }))) throw new AppError('already_member');
+  if (!(await joinTenant(trx, { tenantId, userId, email, role, name }))) throw new AppError('already_member');
   const event = { tenantId, userId, requestId };
   await recordInTenant(trx, { ...event, action: 'invitation.accepted', detail: { invitation_id: invitationId } });
   await recordInTenant(trx, { ...event, action: 'member.joined', detail: { role, by: 'invitation' } });

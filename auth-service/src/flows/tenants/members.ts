@@ -88,14 +88,13 @@ async function recordChange(
   await endSessions(trx, userId, open, { reason, requestId, also });
 }
 
+type NewMember = Readonly<{ tenantId: string; userId: string; email: string; role: string; name: string | undefined }>;
+
 /** Also queues an update for other services. @returns false if the person is already a member. */
-export async function joinTenant(
-  trx: Trx,
-  { tenantId, userId, email, role }: Readonly<{ tenantId: string; userId: string; email: string; role: string }>,
-): Promise<boolean> {
+export async function joinTenant(trx: Trx, { tenantId, userId, email, role, name }: NewMember): Promise<boolean> {
   const member = { tenant_id: tenantId, user_id: userId, role };
   const sequence = await insertMember(trx, member);
   if (sequence === undefined) return false;
-  await queueMembership(trx, { sequence, ...member, email, status: 'active' });
+  await queueMembership(trx, { sequence, ...member, email, status: 'active', display_name: name });
   return true;
 }

@@ -1,12 +1,15 @@
 import { type Content, type Html, html } from '@countersign/service-kit';
 import type { Request } from 'express';
 import { z } from 'zod';
+import { canonicalEmail } from '../../domain/accounts/account-rules.ts';
 import { linkPages } from '../../domain/mail/mail-messages.ts';
+import { beganRegistration, clearedRegisteringCookie, registeringCookieOf } from '../../domain/sessions/cookies.ts';
 import { AppError } from '../../errors.ts';
 import { readReset, resetPassword } from '../../flows/accounts/passwords.ts';
 import { readVerification, register, requestLink, verifyEmail } from '../../flows/accounts/register.ts';
+import { logIn } from '../../flows/sessions/log-in.ts';
 import { acceptInvitation, readInvitation } from '../../flows/tenants/invitations.ts';
-import { emailAddress, mailedToken, newPassword, text } from '../fields.ts';
+import { emailAddress, mailedToken, newPassword, personName, text } from '../fields.ts';
 import type { RouteParts } from '../route.ts';
 import { field, form, link, type Page, page, submit, type View, wayOn } from './form.ts';
 import { type Continue, loginPath, seeOther } from './login-pages.ts';
@@ -15,6 +18,8 @@ const requestFields = z.strictObject({ email: emailAddress });
 
 /** The form posts the values that the page shows, so that an error page can show them again. */
 const linkFields = z.strictObject({ token: mailedToken, password: newPassword, email: text(254).optional() });
+
+const joinFields = linkFields.extend({ name: personName });
 
 /** The pages for registration, passwords and invitations. */
 export function accountPages(parts: RouteParts, proceed: Continue): readonly Page[] {
@@ -31,6 +36,7 @@ export function accountPages(parts: RouteParts, proceed: Continue): readonly Pag
       },
       async submit({ res, caller }, { email }) {
         await register(parts, email, caller);
+        res.append('set-cookie', registeringCookieOf(canonicalEmail(email), parts.macKeys));
         seeOther(res, `/register?notice=registered`);
       },
     }),
@@ -47,17 +53,26 @@ export function accountPages(parts: RouteParts, proceed: Continue): readonly Pag
     page({
       path: linkPages.email_verification,
       title: (t) => t.verify,
-      fields: linkFields,
+      fields: joinFields,
       form: (view) =>
-        html`<p>${view.t.verifyLead}</p>${passwordForm(view, linkPages.email_verification, view.t.createAccount)}`,
+        html`<p>${view.t.verifyLead}</p>${passwordForm(view, linkPages.email_verification, view.t.createAccount, nameField(view))}`,
       instead: (code, { t }) => (code === 'invalid_token' ? wayOn(link('/register', t.registerAgain)) : undefined),
       async open({ req, caller }) {
         const token = tokenIn(req);
         return { token, email: await readVerification(parts, token, caller) };
       },
-      async submit({ res, caller }, { token, password }) {
-        await verifyEmail(parts, { token, password }, caller);
-        seeOther(res, `${loginPath}?notice=account_created`);
+      async submit(call, { token, password, name }) {
+        const { req, res, caller } = call;
+        const { cookie } = req.headers;
+        const email = await verifyEmail(parts, { token, password, name }, caller);
+        const isOwn = parts.registration.joins !== undefined && beganRegistration(cookie, email, parts.macKeys);
+        res.append('set-cookie', clearedRegisteringCookie);
+        const admission = isOwn
+          ? // The account exists, so a failed login must not show this form again.
+            await logIn(parts, { email, password, transport: 'cookie', cookie }, caller).catch(() => undefined)
+          : undefined;
+        if (admission === undefined) seeOther(res, `${loginPath}?notice=account_created`);
+        else proceed(call, admission);
       },
     }),
     page({
@@ -79,7 +94,7 @@ export function accountPages(parts: RouteParts, proceed: Continue): readonly Pag
     page({
       path: linkPages.invitation,
       title: (t) => t.invitation,
-      fields: linkFields.extend({ tenant: text(256).optional(), account: z.literal('yes').optional() }),
+      fields: joinFields.extend({ tenant: text(256).optional(), account: z.literal('yes').optional() }),
       form: invitationForm,
       fieldOf: { invalid_credentials: 'password' },
       instead: (code, { t }) => {
@@ -92,8 +107,8 @@ export function accountPages(parts: RouteParts, proceed: Continue): readonly Pag
         const { email, tenantName, hasAccount } = await readInvitation(parts, token, caller);
         return { token, email, tenant: tenantName, ...(hasAccount && { account: 'yes' }) };
       },
-      async submit(call, { token, password }) {
-        proceed(call, await acceptInvitation(parts, { token, password, transport: 'cookie' }, call.caller));
+      async submit(call, { token, password, name }) {
+        proceed(call, await acceptInvitation(parts, { token, password, name, transport: 'cookie' }, call.caller));
       },
     }),
   ];
@@ -116,7 +131,7 @@ ${wayOn(link(loginPath, t.toLogIn))}`;
 }
 
 /** Asks for a password, or for a new one if there is no account. Password managers need the address too. */
-function passwordForm(view: View, action: string, label: string): Content {
+function passwordForm(view: View, action: string, label: string, before?: Content): Content {
   const { t, values } = view;
   const shown = Object.entries(values).filter(([name]) => ['token', 'tenant', 'account'].includes(name));
   const password =
@@ -125,13 +140,17 @@ function passwordForm(view: View, action: string, label: string): Content {
       : ({ label: t.password, autocomplete: 'current-password' } as const);
   return form(view, { action, hidden: Object.fromEntries(shown) }, [
     field(view, { name: 'email', label: t.email, type: 'email', autocomplete: 'username', readonly: true }),
+    before,
     field(view, { name: 'password', type: 'password', ...password }),
     submit(label),
   ]);
 }
 
+const nameField = (view: View): Html =>
+  field(view, { name: 'name', label: view.t.name, type: 'text', autocomplete: 'name', hint: view.t.nameHint });
+
 function invitationForm(view: View): Html {
   const { t, values } = view;
   return html`<p>${t.invited(values.tenant ?? '')} ${values.account === undefined ? t.invitedNew : t.invitedKnown}</p>
-${passwordForm(view, linkPages.invitation, t.accept)}`;
+${passwordForm(view, linkPages.invitation, t.accept, nameField(view))}`;
 }

@@ -28,7 +28,7 @@ import type { Texts } from './texts-en.ts';
 
 /** Creates the routes of the account pages, which use the same flows as the API. This module protects the forms. */
 export function accountPageRoutes(parts: RouteParts): Readonly<{ router: Router; formatError: FormatError }> {
-  const assets = pageAssets('/account', { style: new URL('./assets/account.css', import.meta.url) });
+  const assets = pageAssets('/account/files', { style: new URL('./assets/account.css', import.meta.url) });
   const router = createRouter();
 
   /** @param content The content below the heading. */

@@ -6,6 +6,8 @@ export const de: Texts = {
   problem: 'Es gibt ein Problem',
   error: 'Fehler',
   email: 'E-Mail-Adresse',
+  name: 'Ihr Name',
+  nameHint: 'So sehen Sie die anderen Mitglieder Ihrer Organisation.',
   password: 'Passwort',
   newPassword: 'Neues Passwort',
   passwordHint: 'Mindestens 12 Zeichen. Mehrere Wörter ohne Zusammenhang sind eine gute Wahl.',
@@ -49,6 +51,7 @@ export const de: Texts = {
   },
   fields: {
     email: 'Geben Sie eine E-Mail-Adresse ein, zum Beispiel anna@example.com.',
+    name: 'Geben Sie Ihren Namen ein, höchstens 100 Zeichen in einer Zeile.',
     password: 'Geben Sie ein Passwort mit höchstens 256 Zeichen ein.',
     code: 'Geben Sie einen Code mit höchstens 64 Zeichen ein.',
   },

@@ -7,6 +7,8 @@ export const en = {
   problem: 'There is a problem',
   error: 'Error',
   email: 'Email address',
+  name: 'Your name',
+  nameHint: 'How other members of your organization see you.',
   password: 'Password',
   newPassword: 'New password',
   passwordHint: 'At least 12 characters. Several unrelated words work well.',
@@ -50,6 +52,7 @@ export const en = {
   },
   fields: {
     email: 'Enter an email address, such as ann@example.com.',
+    name: 'Enter your name, at most 100 characters on one line.',
     password: 'Enter a password of at most 256 characters.',
     code: 'Enter a code of at most 64 characters.',
   },

@@ -6,7 +6,7 @@ import { changeMember } from '../../flows/tenants/members.ts';
 import { readNewest, type StoredEntry } from '../../store/audit/audit.ts';
 import { listInvitations } from '../../store/tenants/invitations.ts';
 import { roles } from '../../store/transaction.ts';
-import { emailAddress, mailedToken, roleName, secretText, transport } from '../fields.ts';
+import { emailAddress, mailedToken, personName, roleName, secretText, transport } from '../fields.ts';
 import { adminOf, inSessionOf, route } from '../route.ts';
 import { answerLogin, passwordLoginErrors, tokens } from '../sessions/token-answer.ts';
 
@@ -97,6 +97,7 @@ export const tenantRoutes = [
             'New users choose a password. Users with an account enter their password, or omit it if they are logged in.',
           examples: ['correct horse battery staple'],
         }),
+      name: personName.optional(),
       transport,
     }),
     responses: { 200: tokens },

@@ -2,6 +2,7 @@ import type { UserIdentity } from '@countersign/identity';
 import { isStaff, type Reader, type SignedUser } from '../../domain/access.ts';
 import { priorityOf } from '../../domain/complaints/described.ts';
 import { byteOrderMark, type Cell, csvRow } from '../../domain/export/csv.ts';
+import type { Names } from '../../domain/people.ts';
 import { type ListPosition, type Order, positionOf } from '../../domain/search/list-order.ts';
 import { findCategoryNamed } from '../../store/catalogue.ts';
 import { type ComplaintFilter, listComplaints } from '../../store/complaints/complaints.ts';
@@ -52,8 +53,6 @@ function ownFilter(user: SignedUser, mine: boolean | undefined): ComplaintFilter
 const batchSize = 150;
 // The filing time never changes, so a complaint that is edited meanwhile appears once.
 const order = 'newest';
-
-type Names = ReadonlyMap<string, string>;
 
 /** The columns, in order. Programs depend on their names: add new ones at the end. */
 const columns: Readonly<Record<string, (row: Complaint, names: Names) => Cell>> = {

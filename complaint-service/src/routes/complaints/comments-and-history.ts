@@ -2,6 +2,7 @@ import type { UserIdentity } from '@countersign/identity';
 import { jsonOf, namedObject, paginate, textField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { isStaff, mayReadInternal } from '../../domain/access.ts';
+import type { Names } from '../../domain/people.ts';
 import { readOf } from '../../flows/complaints/get-complaint.ts';
 import { commentOnComplaint } from '../../flows/complaints/write.ts';
 import { createOnce } from '../../flows/create-once.ts';
@@ -25,8 +26,7 @@ const comment = namedObject('Comment', {
 
 const shared = { tag: 'Comments', callers: ['user'], params: complaintPath } as const;
 
-const commentJson = (row: Comment, names: ReadonlyMap<string, string>) =>
-  jsonOf(comment, { ...row, author_name: names.get(row.author_id) ?? null });
+const commentJson = (row: Comment, names: Names) => jsonOf(comment, { ...row, author_name: names.get(row.author_id) });
 
 const entry = z
   .looseObject({
@@ -131,17 +131,13 @@ async function readPage<Row extends Readonly<{ id: string }>>(
   return paginate(found, limit, (row) => row.id);
 }
 
-function historyJson(
-  row: HistoryEntry,
-  caller: UserIdentity,
-  names: ReadonlyMap<string, string>,
-): z.output<typeof entry> {
+function historyJson(row: HistoryEntry, caller: UserIdentity, names: Names): z.output<typeof entry> {
   const { duplicate_of, reason, ...detail } = row.detail as Readonly<Record<string, unknown>>;
   return {
     id: row.id,
     complaint_id: row.complaint_id,
     actor_id: row.actor_id,
-    actor_name: names.get(row.actor_id) ?? null,
+    actor_name: names.get(row.actor_id),
     actor_role: row.actor_role,
     action: row.action,
     ...detail,

@@ -7,6 +7,7 @@ import { type Reader, readScope, seesTenant } from '../../domain/access.ts';
 import { contactPreferences, described, priorities } from '../../domain/complaints/described.ts';
 import { overdueMarks } from '../../domain/complaints/service-level.ts';
 import { allowedTo, statuses } from '../../domain/complaints/workflow.ts';
+import type { Names } from '../../domain/people.ts';
 import type { FlowParts } from '../../flows/parts.ts';
 import type { Complaint } from '../../store/tables.ts';
 import { time } from '../route.ts';
@@ -15,7 +16,11 @@ export const status = z.enum(statuses).meta({ id: 'ComplaintStatus' });
 export const priority = z.enum(priorities).meta({ id: 'Priority' });
 export const contactPreference = z.enum(contactPreferences).meta({ id: 'ContactPreference' });
 /** A person's name from the users-service. Null if they have no name or the users-service does not respond. */
-export const displayName = z.string().nullable().describe('Null if the person has no name, or it is unavailable.');
+export const displayName = z
+  .string()
+  .nullable()
+  .optional()
+  .describe('Null if the person has no name. Absent while names are unavailable.');
 
 const location = z.object({
   latitude: z.number().nullable(),
@@ -76,7 +81,7 @@ export const complaint = namedObject('Complaint', {
 type ComplaintJson = z.infer<typeof complaint>;
 
 /** What else appears in a complaint's JSON, besides its row. */
-export type View = Readonly<{ caller: Reader; now: Date; names: ReadonlyMap<string, string> }>;
+export type View = Readonly<{ caller: Reader; now: Date; names: Names }>;
 
 type NameParts = Pick<FlowParts, 'people' | 'now'>;
 
@@ -90,7 +95,8 @@ export const readerOf = (identity: UserIdentity | ClientIdentity): Reader => ({
 async function viewOf({ people, now }: NameParts, caller: Reader, complaints: readonly Complaint[]): Promise<View> {
   const shown = complaints.flatMap((row) => [row.complainant_id, row.created_by, row.assignee_id]);
   const ids = shown.filter((id) => id !== null);
-  return { caller, now: now(), names: caller.kind === 'client' ? new Map() : await people.namesOf(caller, ids) };
+  const names = caller.kind === 'client' ? new Map(ids.map((id) => [id, null])) : await people.namesOf(caller, ids);
+  return { caller, now: now(), names };
 }
 
 export async function complaintsJson(
@@ -103,7 +109,7 @@ export async function complaintsJson(
 }
 
 export function complaintJson(row: Complaint, { caller, now, names }: View): ComplaintJson {
-  const nameOf = (id: string | null) => (id === null ? null : (names.get(id) ?? null));
+  const nameOf = (id: string | null) => (id === null ? null : names.get(id));
   return jsonOf(complaint, {
     ...row,
     ...described(row),

@@ -129,6 +129,6 @@ export const workRoutes = [
   }).handle(async ({ identity, params, reply }, parts) => {
     const ids = await readOf(parts.db, identity, params.id, (trx) => listWatchers(trx, params.id));
     const names = await parts.people.namesOf(identity, ids);
-    reply(200, { items: ids.map((id) => ({ user_id: id, name: names.get(id) ?? null })) });
+    reply(200, { items: ids.map((id) => ({ user_id: id, name: names.get(id) })) });
   }),
 ];

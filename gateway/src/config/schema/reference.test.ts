@@ -52,9 +52,10 @@ describe('infra/gateway.yaml', () => {
     // Everything below these paths is for users: `web` serves only files there, and an account page answers unknown
     // paths below its own. A wildcard higher up could match anything.
     expect(paths.filter((path) => path.endsWith('**'))).toEqual([
-      ...['register', 'verify-email', 'forgot-password', 'reset-password', 'login', 'logout', 'accept-invitation'].map(
+      ...['forgot-password', 'reset-password', 'register', 'verify-email', 'login', 'logout'].map(
         (page) => `/${page}/**`,
       ),
+      ...['accept-invitation', 'account'].map((page) => `/${page}/**`),
       '/app/**',
       '/v1/webhooks/**',
     ]);

@@ -72,6 +72,12 @@ describe('the decision endpoint in the dialect of nginx', () => {
     expect(moved.headers['x-countersign-target']).toBe('/v1/things/1');
   });
 
+  test('a refusal is never a page, because the proxy reads its headers', async () => {
+    const navigation = { Accept: 'text/html', 'Sec-Fetch-Mode': 'navigate' };
+    const { headers, code } = await ask({ ...navigation, Authorization: undefined });
+    expect([headers['content-type'], code]).toEqual(['application/problem+json', 'token_missing']);
+  });
+
   test.each([
     ['no token', { Authorization: undefined }, 401, 'token_missing'],
     ['another role', { 'X-Countersign-Target': '/v1/admin' }, 403, 'insufficient_role'],

@@ -26,7 +26,7 @@ export const keys: Readonly<Record<KeyClass, string>> = {
     version redis instances journal issuers[].name identity.keys identity.keyFiles upstreams.NAME.timeouts.*
     upstreams.NAME.minRate upstreams.NAME.balance upstreams.NAME.health.* upstreams.NAME.retry.*
     upstreams.NAME.breaker.* httpClient routes[].limits.* routes[].body.maxBytes cors.maxAge websockets.* uploads.*
-    telemetry.* tests.*`,
+    errors.* telemetry.* tests.*`,
 };
 
 /** The keys without their final `.*`, and the class of each. */

@@ -10,7 +10,7 @@ import type { HeldBody } from '../limits/body-memory.ts';
 import { Exchange, type RawRequest } from '../pipeline/exchange.ts';
 import type { Forward, Pipeline } from '../pipeline/pipeline.ts';
 import { type LogRequest, maxLoggedPathLength, RequestRecord } from '../pipeline/request-record.ts';
-import { respond } from '../pipeline/respond.ts';
+import { type FormatRefusal, respond } from '../pipeline/respond.ts';
 import { clientRequestIdIn } from '../pipeline/sanitize.ts';
 import type { FindEventEndpoint } from './event-endpoints.ts';
 import { bareApp, mayAskForDocument, publishedRouter } from './express-app.ts';
@@ -58,6 +58,8 @@ export type HandlerOptions = Readonly<{
   holdBody(address: string): HeldBody;
   /** What to do with a request that matches no route: refuse it, or pass it to the application's next handler. */
   unmatched: 'refuse' | 'next';
+  /** Default: problem documents. */
+  format?: FormatRefusal | undefined;
 }>;
 
 /** The request properties that a record needs, over HTTP/1.1 or HTTP/2. */
@@ -70,7 +72,7 @@ export type Handlers = Readonly<ReturnType<typeof createRequestHandler>>;
 
 /** Opens records, runs the pipeline, responds to errors, and logs each request when it is over. */
 export function createRequestHandler(options: HandlerOptions) {
-  const { pipeline, forward, logRequest, health, inFlight, holdBody, unmatched } = options;
+  const { pipeline, forward, logRequest, health, inFlight, holdBody, unmatched, format } = options;
 
   function openRecord(request: Opened, response: Answered): RequestRecord {
     const record = recordOf(request);
@@ -97,7 +99,7 @@ export function createRequestHandler(options: HandlerOptions) {
       else response.writeHead(decided.status, decided.headers).end(decided.body);
     } catch (error) {
       if (unmatched === 'refuse' || !(error instanceof AppError && error.code === 'no_route')) {
-        respond.http(error, record, request, response);
+        respond.http(error, record, request, response, format);
         return;
       }
       record.isPassedOn = true;
@@ -143,7 +145,7 @@ export function createRequestHandler(options: HandlerOptions) {
     },
     /** Responds to a request that no stage sees. */
     refuse(error: unknown, request: IncomingMessage, response: ServerResponse): void {
-      respond.http(error, begin(request, response), request, response);
+      respond.http(error, begin(request, response), request, response, format);
     },
     /** Ends a request whose body is malformed. */
     refuseBody(error: AppError, response: GatewayResponse, socket: Duplex): void {

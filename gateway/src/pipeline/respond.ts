@@ -29,13 +29,22 @@ export function responseFor(thrown: unknown, record: RequestRecord): Answer {
   };
 }
 
+/** Changes how a refusal looks, for example into a page. */
+export type FormatRefusal = (refusal: Answer, request: IncomingMessage) => Answer;
+
 /** The only place that turns an error into an HTTP response. */
 export const respond = {
   /** Responds to a request that has no response yet. If a response has started, closes the connection instead. */
-  http(thrown: unknown, record: RequestRecord, request: IncomingMessage, response: ServerResponse): void {
+  http(
+    thrown: unknown,
+    record: RequestRecord,
+    request: IncomingMessage,
+    response: ServerResponse,
+    format: FormatRefusal = (refusal) => refusal,
+  ): void {
     // The client disconnected, or the body was malformed and the response has already been written to the socket.
     if (record.isLogged || record.status !== undefined) return;
-    const { status, headers, body } = responseFor(thrown, record);
+    const { status, headers, body } = format(responseFor(thrown, record), request);
     if (response.headersSent || response.destroyed) {
       response.destroy();
       return;

@@ -17,6 +17,7 @@ import { createAuthenticateService } from '../pipeline/authenticate-service.ts';
 import { createClaimSocket, createClaimUpload } from '../pipeline/claim-slot.ts';
 import { createClientAddress } from '../pipeline/client-address.ts';
 import { configuredStages } from '../pipeline/configured-stages.ts';
+import { pageFor } from '../pipeline/error-page.ts';
 import { createIdentityTokens } from '../pipeline/identity-token.ts';
 import { compileLimits, createLimit } from '../pipeline/limit.ts';
 import { createPipeline, type Forward, type Stages } from '../pipeline/pipeline.ts';
@@ -255,7 +256,12 @@ export class Snapshot {
         }).sign,
       });
     return {
-      public: createRequestHandler({ ...common, pipeline: pipelineOf('public', { authenticate, sign }), unmatched }),
+      public: createRequestHandler({
+        ...common,
+        pipeline: pipelineOf('public', { authenticate, sign }),
+        unmatched,
+        format: config.errors.pages ? pageFor : undefined,
+      }),
       internal: createRequestHandler({
         ...common,
         pipeline: pipelineOf('internal', { authenticate: authenticateService, sign }),

@@ -155,6 +155,12 @@ export const schema = z
       })
       .prefault({})
       .describe('Header settings for all routes.'),
+    errors: z
+      .strictObject({
+        pages: z.boolean().default(true).describe('Whether a browser that navigates gets a page instead of JSON.'),
+      })
+      .prefault({})
+      .describe("How clients see the gateway's refusals."),
     telemetry,
     tests: z.array(testCase).prefault([]).describe('Tests that `countersign test` runs.'),
   })

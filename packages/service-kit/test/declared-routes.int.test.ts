@@ -305,6 +305,14 @@ describe('a declared route', () => {
     expect([response.status, response.body.code]).toEqual([status, code]);
   });
 
+  test.each([
+    ['a missing field', '{}', 'is required'],
+    ['a field of another type', '{"title":7}', 'must be a string'],
+  ])('says in words what is wrong with %s', async (_what, body, message) => {
+    const response = await call(asUser(admin), 'post', '/v1/books', { body, type: json });
+    expect(response.body.errors).toEqual([{ path: 'title', message }]);
+  });
+
   test.each<[string, z.ZodType]>([
     ['', z.object({ title: z.string() })],
     [' inside another object', z.strictObject({ book: z.object({ title: z.string() }).nullish() })],

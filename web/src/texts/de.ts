@@ -235,7 +235,6 @@ export const de: Texts = {
     send: 'Text oder Formular absenden',
     leave: 'Das Feld verlassen',
   },
-  errorTitle: 'Das hat nicht geklappt',
   errors: {
     offline: 'Keine Verbindung. Prüfen Sie Ihr Netz, und versuchen Sie es noch einmal.',
     unknown: 'Auf dieser Seite ist etwas schiefgegangen. Bitte laden Sie sie neu.',
@@ -243,11 +242,8 @@ export const de: Texts = {
     rate_limited: 'Zu viele Anfragen. Warten Sie eine Minute, und versuchen Sie es noch einmal.',
     too_many_changes:
       'Sie haben zu viele Beschwerden eingereicht oder geändert. Warten Sie eine Minute, und versuchen Sie es noch einmal.',
-    token_missing: 'Ihre Anmeldung ist abgelaufen. Melden Sie sich wieder an.',
     token_expired: 'Ihre Anmeldung ist abgelaufen. Melden Sie sich wieder an.',
-    token_revoked: 'Ihre Anmeldung ist abgelaufen. Melden Sie sich wieder an.',
     insufficient_role: 'Ihre Rolle erlaubt das nicht.',
-    insufficient_scope: 'Ihre Rolle erlaubt das nicht.',
     not_found: 'Diese Beschwerde gibt es nicht, oder Sie dürfen sie nicht sehen.',
     validation_failed: 'Bitte prüfen Sie Ihre Eingaben.',
     invalid_request: 'Der Server hat diese Anfrage nicht verstanden.',
@@ -263,7 +259,6 @@ export const de: Texts = {
     unknown_team: 'Dieses Team gibt es nicht mehr.',
     unknown_comment: 'Diesen Kommentar gibt es nicht mehr.',
     idempotency_key_reused: 'Das wurde schon mit einem anderen Text gesendet. Bitte laden Sie die Seite neu.',
-    people_unavailable: 'Personen können gerade nicht nachgeschlagen werden. Versuchen Sie es gleich noch einmal.',
     unsupported_media_type: 'Diese Art von Datei wird nicht angenommen.',
     unsupported_file_type: 'Nur JPEG, PNG, WebP, PDF und reiner Text werden angenommen.',
     unreadable_image: 'Das Bild ist beschädigt oder zu groß.',
@@ -274,8 +269,5 @@ export const de: Texts = {
     attachments_busy: 'Gerade werden zu viele Fotos verarbeitet. Versuchen Sie es gleich noch einmal.',
     too_many_streams: 'Zu viele Seiten sind offen. Schließen Sie einige davon.',
     internal_error: 'Bei uns ist etwas schiefgegangen. Versuchen Sie es gleich noch einmal.',
-    upstream_unreachable: 'Der Dienst ist gerade nicht erreichbar. Versuchen Sie es gleich noch einmal.',
-    upstream_timeout: 'Der Dienst braucht zu lange für eine Antwort. Versuchen Sie es gleich noch einmal.',
-    upstream_broken: 'Der Dienst ist gerade nicht erreichbar. Versuchen Sie es gleich noch einmal.',
   },
 };

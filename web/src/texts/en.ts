@@ -234,7 +234,6 @@ export const en = {
     send: 'Send the text or the form',
     leave: 'Leave the field',
   },
-  errorTitle: 'That did not work',
   /** By error code, see docs/errors.md. */
   errors: {
     offline: 'No connection. Check your network, then try again.',
@@ -242,11 +241,8 @@ export const en = {
     unavailable: 'The service is not available right now. Try again shortly.',
     rate_limited: 'Too many requests. Wait a minute, then try again.',
     too_many_changes: 'You have filed or edited too many complaints. Wait a minute, then try again.',
-    token_missing: 'Your session has ended. Log in again.',
     token_expired: 'Your session has ended. Log in again.',
-    token_revoked: 'Your session has ended. Log in again.',
     insufficient_role: 'Your role does not allow this action.',
-    insufficient_scope: 'Your role does not allow this action.',
     not_found: 'This complaint does not exist, or you do not have access to it.',
     validation_failed: 'Please check what you have entered.',
     invalid_request: 'The server did not understand this request.',
@@ -261,7 +257,6 @@ export const en = {
     unknown_team: 'This team no longer exists.',
     unknown_comment: 'This comment no longer exists.',
     idempotency_key_reused: 'This was already sent with different text. Reload the page.',
-    people_unavailable: 'People cannot be looked up right now. Try again shortly.',
     unsupported_media_type: 'This kind of file is not accepted.',
     unsupported_file_type: 'Only JPEG, PNG, WebP, PDF and plain text are accepted.',
     unreadable_image: 'The image is damaged or too large.',
@@ -272,9 +267,6 @@ export const en = {
     attachments_busy: 'Too many photos are being processed. Try again shortly.',
     too_many_streams: 'Too many pages are open. Close some of them.',
     internal_error: 'Something went wrong on our side. Try again shortly.',
-    upstream_unreachable: 'The service is not available right now. Try again shortly.',
-    upstream_timeout: 'The service is taking too long to respond. Try again shortly.',
-    upstream_broken: 'The service is not available right now. Try again shortly.',
   } as Readonly<Record<string, string>>,
 };
 

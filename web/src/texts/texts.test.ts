@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { de } from './de.ts';
 import { en } from './en.ts';
+import { errorText, knownErrorText } from './error-texts.ts';
 
 type Schema = Readonly<{ $ref?: string; oneOf?: readonly Schema[] }>;
 type Response = Readonly<{ content?: Readonly<Record<string, { schema: Schema }>> }>;
@@ -15,7 +16,7 @@ const api = JSON.parse(
   components: { schemas: Readonly<Record<string, unknown>> };
 }>;
 
-/** The paths that the pages call. The client's own calls are not included. */
+/** The operations that the pages call, and the client itself. */
 const used = [
   'fileComplaint',
   'listComplaints',
@@ -30,6 +31,9 @@ const used = [
   'listAttachments',
   'downloadAttachment',
   'listCategories',
+  'listUsers',
+  'refresh',
+  'logOut',
 ];
 
 function codesOf(operation: Operation): string[] {
@@ -48,7 +52,23 @@ test.each(used)('every error of %s has a text in every language', (name) => {
     .find(({ operationId }) => operationId === name) as Operation;
   const codes = codesOf(operation);
   expect(codes.length).toBeGreaterThan(0);
-  for (const { errors } of [en, de]) expect(codes.filter((code) => errors[code] === undefined)).toEqual([]);
+  for (const texts of [en, de]) expect(codes.filter((code) => knownErrorText(texts, code) === undefined)).toEqual([]);
+});
+
+/** Codes of listeners and callers that a browser never is. */
+const neverInBrowsers = /^(caller_|call_|txn_token_|event|decision_|console_|use_dpop_nonce|invalid_dpop_proof)/;
+
+test('every error of the gateway that a person can meet has a text in every language', () => {
+  const page = readFileSync(resolve(import.meta.dirname, '../../../docs/errors.md'), 'utf8');
+  const [, section = ''] = page.split('\n## gateway\n');
+  const all = [...(section.split('\n## ')[0] ?? '').matchAll(/^\| \d+ \| `(\w+)`/gm)].map(([, code = '']) => code);
+  const codes = all.filter((code) => !neverInBrowsers.test(code));
+  expect(codes.length).toBeGreaterThan(50);
+  for (const texts of [en, de]) expect(codes.filter((code) => knownErrorText(texts, code) === undefined)).toEqual([]);
+});
+
+test('a code without a text is never shown', () => {
+  for (const texts of [en, de]) expect(errorText(texts, 'new_code')).toBe(texts.errors.unknown);
 });
 
 /** The paths of all texts. */

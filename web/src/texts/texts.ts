@@ -4,30 +4,29 @@ import { en, type Texts } from './en.ts';
 import { timeInWords } from './time-in-words.ts';
 
 export type { Texts } from './en.ts';
+export { errorText } from './error-texts.ts';
 
 export const languages = { en, de } as const;
 export type Language = keyof typeof languages;
 
-const storageKey = 'countersign.language';
-const isLanguage = (text: string | null | undefined): text is Language => text === 'en' || text === 'de';
+/** The account pages use the same cookie. */
+const cookie = '__Host-lang';
+const isLanguage = (text: string | undefined): text is Language => text === 'en' || text === 'de';
 
 /** The chosen language, or the first of the browser's languages that we support. */
 function initialLanguage(): Language {
-  const chosen = localStorage.getItem(storageKey);
+  const chosen = new RegExp(`(?:^|; )${cookie}=(\\w+)`).exec(document.cookie)?.[1];
   return [chosen, ...navigator.languages.map((tag) => tag.slice(0, 2))].find(isLanguage) ?? 'en';
 }
 
 export const language = stored<Language>(initialLanguage());
 language.subscribe(() => {
-  localStorage.setItem(storageKey, language.get());
+  void cookieStore.set({ name: cookie, value: language.get(), expires: Date.now() + 31_536_000_000, sameSite: 'lax' });
   document.documentElement.lang = language.get();
 });
 document.documentElement.lang = language.get();
 
 export const useTexts = (): Texts => languages[useStored(language)];
-
-/** Returns the text for an error code. Shows an unknown code, so that users can report it. */
-export const errorText = (texts: Texts, code: string): string => texts.errors[code] ?? `${texts.errorTitle} (${code})`;
 
 /** @param name From the API: null if the person has no name, and absent while names are unavailable. */
 export const nameText = (texts: Texts, name: string | null | undefined): string =>

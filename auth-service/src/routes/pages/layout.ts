@@ -12,9 +12,9 @@ export type Language = keyof typeof languages;
 const name = '__Host-lang';
 const isLanguage = (text: unknown): text is Language => typeof text === 'string' && Object.hasOwn(languages, text);
 
-/** Remembers the language that the user chose for a year. */
+/** Remembers the language that the user chose for a year. The web client reads and sets this cookie too. */
 export const languageCookie = (language: Language): string =>
-  `${name}=${language}; Max-Age=31536000; Path=/; Secure; HttpOnly; SameSite=Lax`;
+  `${name}=${language}; Max-Age=31536000; Path=/; Secure; SameSite=Lax`;
 
 /** @returns undefined if the URL names no language. */
 export const chosenLanguage = (req: Request): Language | undefined =>

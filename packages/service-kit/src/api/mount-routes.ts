@@ -7,6 +7,14 @@ import type { Call, Endpoint, Route } from './endpoint.ts';
 /** A route accepts no query and no body unless it declares one. */
 const nothing = z.strictObject({});
 
+/** Replaces Zod's messages where they name types of JavaScript instead of what is wrong. */
+const inWords = {
+  error: ({ code, input, expected }: z.core.$ZodRawIssue): string | undefined => {
+    if (code !== 'invalid_type') return undefined;
+    return input === undefined ? 'is required' : `must be ${/^[aeio]/.test(String(expected)) ? 'an' : 'a'} ${expected}`;
+  },
+};
+
 /** Mounts declared routes in order. Each checks the caller, validates the input, then runs the handler. */
 export function mountRoutes<Parts>(routes: readonly Route<Parts>[], parts: Parts): Router {
   const router = createRouter();
@@ -29,8 +37,8 @@ function callOf(endpoint: Endpoint, req: Request, res: Response): Call<Endpoint>
     res,
     identity: req.identity,
     params: paramsOf(endpoint, req),
-    headers: endpoint.headers?.parse(req.headers),
-    query: (endpoint.query ?? nothing).parse(req.query),
+    headers: endpoint.headers?.parse(req.headers, inWords),
+    query: (endpoint.query ?? nothing).parse(req.query, inWords),
     body: bodyOf(endpoint, req),
     reply(status: number, body?: unknown) {
       res.status(status);
@@ -51,8 +59,8 @@ function paramsOf({ params }: Endpoint, req: Request): unknown {
 function bodyOf({ body, encoding, upload }: Endpoint, req: Request): unknown {
   // Handlers read uploads themselves.
   if (upload !== undefined) return undefined;
-  if (body === undefined) return void nothing.parse(jsonBody(req) ?? {});
-  return body.parse(encoding === 'form' ? formBody(req) : jsonBody(req));
+  if (body === undefined) return void nothing.parse(jsonBody(req) ?? {}, inWords);
+  return body.parse(encoding === 'form' ? formBody(req) : jsonBody(req), inWords);
 }
 
 function assertMediaType(req: Request, accepted: string[]): void {

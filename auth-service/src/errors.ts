@@ -1,4 +1,12 @@
-import { caller, capacity, commonErrors, type ErrorTable, AppError as KitError, ours } from '@countersign/process-kit';
+import {
+  caller,
+  capacity,
+  commonErrors,
+  type ErrorTable,
+  entry,
+  AppError as KitError,
+  ours,
+} from '@countersign/process-kit';
 
 /** Every error code of this service, as listed in `docs/errors.md`. */
 export const errors = {
@@ -28,6 +36,7 @@ export const errors = {
   audit_broken: ours(409, 'The audit log was altered: its hash chain does not verify.'),
   two_refresh_tokens: caller(400, 'Send the refresh token in the body or in the cookie, not in both.'),
   form_expired: caller(403, 'This form has expired. Check your entries and submit it again.'),
+  names_unavailable: entry('upstream')(503, 'Names are unavailable right now. Try again shortly.', 2),
   cross_site_refused: caller(403, 'Requests from this site cannot use the session cookie.'),
   // For the token endpoint: RFC 6749 section 5.2 and RFC 8693 section 2.2.2.
   invalid_client: caller(401, 'The OAuth client is unknown or disabled, or its credentials are wrong.'),

@@ -1,7 +1,6 @@
-import { serviceCaller } from '@countersign/identity';
+import type { CallService } from '@countersign/identity';
 import { openMailer } from '@countersign/mail';
 import { type Logger, outboxMetrics, type Registry } from '@countersign/process-kit';
-import { gatewayInternalUrl } from '@countersign/service-kit';
 import { type AuthConfig, linkBaseOf } from './config.ts';
 import { deliverMail, deliverMembership, startCourier } from './flows/mail/deliver.ts';
 import { outboxDepth } from './store/mail/outbox.ts';
@@ -11,13 +10,9 @@ import type { AuthDatabase } from './store/transaction.ts';
 export async function startOutgoing(
   config: AuthConfig,
   { db, logger, metrics }: Readonly<{ db: AuthDatabase; logger: Logger; metrics: Registry }>,
+  callService: CallService,
 ): Promise<() => Promise<void>> {
   const mailer = openMailer(config, logger);
-  const callService = serviceCaller({
-    gatewayUrl: gatewayInternalUrl(config),
-    gatewayName: config.GATEWAY_NAME,
-    key: config.SERVICE_KEY,
-  });
   const courier = startCourier({
     db,
     logger,

@@ -1,4 +1,5 @@
 import { databaseOf, openDatabase } from '@countersign/database';
+import { serviceCaller } from '@countersign/identity';
 import {
   createLogger,
   type Logger,
@@ -7,7 +8,7 @@ import {
   registerScraped,
   startBackgroundLoop,
 } from '@countersign/process-kit';
-import { type BehindGatewayParts, startBehindGateway } from '@countersign/service-kit';
+import { type BehindGatewayParts, gatewayInternalUrl, startBehindGateway } from '@countersign/service-kit';
 import type { Express } from 'express';
 import { Counter } from 'prom-client';
 import { createApp } from './app.ts';
@@ -16,6 +17,7 @@ import { createHashQueue, createPasswords } from './domain/accounts/passwords.ts
 import type { RegistrationRules } from './flows/accounts/register.ts';
 import { seed } from './flows/accounts/seed.ts';
 import { openSigningKeys, type SigningKeys } from './flows/keys/signing-keys.ts';
+import { createNames } from './flows/people/names.ts';
 import { type Feed, openFeed } from './flows/sessions/follow-revocations.ts';
 import { observeRefreshes } from './flows/sessions/refresh.ts';
 import { createThrottle } from './flows/sessions/throttle.ts';
@@ -79,9 +81,15 @@ async function openApp(config: AuthConfig, { redis, checks, onClose, ...parts }:
   await warnOfMissingTenant(db, registration, logger);
   const inDatabase = databaseAttempts(db);
   const attempts = redis === undefined ? inDatabase : withFallback(redisAttempts(redis), inDatabase, logger);
+  const callService = serviceCaller({
+    gatewayUrl: gatewayInternalUrl(config),
+    gatewayName: config.GATEWAY_NAME,
+    key: config.SERVICE_KEY,
+  });
   const app = createApp({
     ...parts,
     passwords,
+    names: createNames(callService, logger),
     throttle: createThrottle(attempts),
     macKeys: config.AUTH_REFRESH_MAC_KEYS,
     observe: observeRefreshes(metrics, logger),
@@ -94,7 +102,7 @@ async function openApp(config: AuthConfig, { redis, checks, onClose, ...parts }:
     registration,
     apiDocument: apiDocumentOf(config),
   });
-  onClose(await startOutgoing(config, parts));
+  onClose(await startOutgoing(config, parts, callService));
   onClose(startHousekeeping(db, signingKeys, logger));
   // Each instance switches keys as soon as any instance changes them.
   const stopFollowing = await db.listen(signingKeysChannel, () => {

@@ -17,6 +17,9 @@ import { openProbed } from './support/probed-database.ts';
 const pages = [
   ...['/login', '/login/tenant', '/login/second-factor', '/logout', '/register', '/forgot-password'],
   ...Object.values(linkPages),
+  ...['', '/password', '/second-factor', '/devices', '/applications', '/organizations', '/log-in'].map(
+    (path) => `/account${path}`,
+  ),
 ].flatMap((path) => [`get ${path}`, `post ${path}`]);
 const assets = ['get /account/files/account.css', 'get /account/files/icon.svg'];
 
@@ -44,6 +47,7 @@ describe('the OpenAPI description of the auth-service', () => {
       pages: { origins: new Set(), afterLogin: '/app/' },
       scopes: [],
       feed,
+      names: { namesOf: async () => undefined, rename: async () => {} },
       identity: (_req, _res, next) => next(),
       registration: { mode: 'open', joins: undefined },
       health: createHealth({}),

@@ -8,6 +8,7 @@ import { AppError, type ErrorCode } from '../errors.ts';
 import type { RegisterParts } from '../flows/accounts/register.ts';
 import type { IssueParts } from '../flows/clients/issue-token.ts';
 import type { SigningKeys } from '../flows/keys/signing-keys.ts';
+import type { Names } from '../flows/people/names.ts';
 import type { SecondStepParts } from '../flows/second-factor/second-factor.ts';
 import type { Feed } from '../flows/sessions/follow-revocations.ts';
 import type { InSession } from '../flows/sessions/log-in.ts';
@@ -22,6 +23,7 @@ export type RouteParts = SecondStepParts &
   IssueParts &
   Readonly<{
     feed: Feed;
+    names: Names;
     signingKeys: SigningKeys;
     issuer: TokenIssuer;
     /** Origins whose pages can use the cookie, as browsers send them: `https://app.example.com`. */

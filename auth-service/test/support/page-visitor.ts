@@ -33,6 +33,11 @@ export function pageVisitor(world: AccountsWorld, ip = freshAddress()) {
       const { action, hidden } = formIn(page);
       return send('POST', action, { values: { ...hidden, ...values }, headers: { origin: pagesOrigin, ...headers } });
     },
+    /** Submits the form of a page that runs this action. */
+    act(page: Response, name: string, values: Sent['values'] = {}, headers: Sent['headers'] = {}): Promise<Response> {
+      const { action, hidden } = formIn(page, name);
+      return send('POST', action, { values: { ...hidden, ...values }, headers: { origin: pagesOrigin, ...headers } });
+    },
     post: (target: string, values: Sent['values'], headers?: Sent['headers']) =>
       send('POST', target, { ...(values && { values }), ...(headers && { headers }) }),
   };
@@ -40,8 +45,16 @@ export function pageVisitor(world: AccountsWorld, ip = freshAddress()) {
 
 export type PageVisitor = ReturnType<typeof pageVisitor>;
 
-/** @throws Error when the page has no form. */
-export function formIn({ text, status }: Response): Readonly<{ action: string; hidden: Record<string, string> }> {
+/**
+ * @param name The action of a form of the account. Default: the page's first form.
+ * @throws Error when the page has no such form.
+ */
+export function formIn(
+  { text: page, status }: Response,
+  name?: string,
+): Readonly<{ action: string; hidden: Record<string, string> }> {
+  const forms = page.match(/<form.*?<\/form>/gs) ?? [];
+  const text = forms.find((form) => name === undefined || form.includes(`name="do" value="${name}"`)) ?? page;
   const [, action] = /<form method="post" action="([^"]+)"/.exec(text) ?? [];
   if (action === undefined) throw new Error(`no form in ${status}: ${text}`);
   const inputs = text.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)">/g);

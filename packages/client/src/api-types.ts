@@ -260,7 +260,7 @@ export interface paths {
         put?: never;
         /**
          * Replace your recovery codes
-         * @description Requires a login within the last five minutes, with the second factor if you have one.
+         * @description Requires a login within the last five minutes, with the second factor if you have one. A change ends your other sessions and is emailed to you.
          */
         post: operations["renewRecoveryCodes"];
         delete?: never;
@@ -280,12 +280,12 @@ export interface paths {
         put?: never;
         /**
          * Start enrolling an authenticator app
-         * @description Requires a login within the last five minutes, with the second factor if you have one.
+         * @description Requires a login within the last five minutes, with the second factor if you have one. A change ends your other sessions and is emailed to you.
          */
         post: operations["enrolTotp"];
         /**
          * Remove your second factor
-         * @description Requires a login within the last five minutes, with the second factor if you have one.
+         * @description Requires a login within the last five minutes, with the second factor if you have one. A change ends your other sessions and is emailed to you.
          */
         delete: operations["removeTotp"];
         options?: never;
@@ -304,7 +304,7 @@ export interface paths {
         put?: never;
         /**
          * Finish enrolling an authenticator app
-         * @description Requires a login within the last five minutes, with the second factor if you have one.
+         * @description Requires a login within the last five minutes, with the second factor if you have one. A change ends your other sessions and is emailed to you.
          */
         post: operations["confirmTotp"];
         delete?: never;

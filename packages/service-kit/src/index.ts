@@ -10,9 +10,9 @@ export { commonConfig } from './gateway/common-config.ts';
 export { assertPrivateKeyFile, callerConfig, gatewayInternalUrl, tracedCaller } from './gateway/nested-calls.ts';
 export { type BehindGateway, type BehindGatewayParts, startBehindGateway } from './gateway/start-behind-gateway.ts';
 export { trustGateway } from './gateway/trust-gateway.ts';
-export { type Content, formValue, type Html, html } from './html/html.ts';
+export { type Content, formValue, Html, html } from './html/html.ts';
 export { pageAssets } from './html/page-assets.ts';
-export { assertFreshLogin, readerTenantOf } from './http/caller-checks.ts';
+export { assertFreshLogin, isFreshLogin, readerTenantOf } from './http/caller-checks.ts';
 export { describeCaller } from './http/caller-log.ts';
 export {
   assertIfMatch,

@@ -19,6 +19,7 @@ export const de: Texts = {
   you: 'Sie',
   menu: {
     title: 'Ihr Konto',
+    members: 'Mitglieder',
     language: 'Sprache',
     logOut: 'Abmelden',
     mine: 'Meine Beschwerden',

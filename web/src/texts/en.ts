@@ -18,6 +18,7 @@ export const en = {
   you: 'You',
   menu: {
     title: 'Your account',
+    members: 'Members',
     language: 'Language',
     logOut: 'Log out',
     mine: 'My complaints',

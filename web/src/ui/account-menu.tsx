@@ -26,6 +26,8 @@ export function AccountMenu() {
           {user.email}
           <span className="muted">{tenant.slug}</span>
         </p>
+        <a href="/account">{texts.menu.title}</a>
+        {tenant.role === 'admin' && <a href="/account/members">{texts.menu.members}</a>}
         <LanguageChoice />
         <button type="button" disabled={leave.isPending} onClick={() => leave.mutate()}>
           {texts.menu.logOut}

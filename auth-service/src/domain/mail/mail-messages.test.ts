@@ -18,13 +18,14 @@ test.each<[string, MailContent, RegExp[]]>([
   for (const each of says) expect(text.replaceAll('\n', ' ')).toMatch(each);
 });
 
-test.each<MailContent>([{ kind: 'account_exists' }, { kind: 'password_changed' }])(
-  'the %j email names the product, and has no link',
-  (content) => {
-    expect(mailText(content).text).toContain('Countersign');
-    expect(mailText(content).text).not.toMatch(/https?:/);
-  },
-);
+test.each<MailContent>([
+  { kind: 'account_exists' },
+  { kind: 'password_changed' },
+  { kind: 'factor_changed', change: 'removed' },
+])('the %j email names the product, and has no link', (content) => {
+  expect(mailText(content).text).toContain('Countersign');
+  expect(mailText(content).text).not.toMatch(/https?:/);
+});
 
 test('puts a tenant name on one line', () => {
   const tenantName = `Acme\r\nBcc: eve@evil.test\u2028\u202e${'x'.repeat(500)}`;

@@ -4,12 +4,24 @@ export const linkPages = {
   invitation: '/accept-invitation',
 } as const;
 
+export type FactorChange = 'enabled' | 'removed' | 'codes_renewed';
+
+const factorChanges: Readonly<Record<FactorChange, readonly [subject: string, sentence: string]>> = {
+  enabled: ['Two-factor authentication is on', 'Your Countersign account now asks for a code at each login.'],
+  removed: ['Two-factor authentication is off', 'Your Countersign account no longer asks for a code at login.'],
+  codes_renewed: [
+    'Your recovery codes were replaced',
+    'Your Countersign account has new recovery codes. The old ones no longer work.',
+  ],
+};
+
 /** The page behind `link` asks before it uses the token, because mail scanners also open links. */
 export type MailContent =
   | Readonly<{ kind: 'verification'; link: string; lifetimeSec: number }>
   | Readonly<{ kind: 'account_exists' }>
   | Readonly<{ kind: 'password_reset'; link: string; lifetimeSec: number }>
   | Readonly<{ kind: 'password_changed' }>
+  | Readonly<{ kind: 'factor_changed'; change: FactorChange }>
   | Readonly<{ kind: 'invitation'; link: string; lifetimeSec: number; tenantName: string; role: string }>;
 
 /** Builds a plain-text message, which cannot run code, load content or hide a link's target. */
@@ -54,6 +66,15 @@ password will not change.
 password on the login page immediately, and tell your organization's administrator.
 `,
       };
+    case 'factor_changed': {
+      const [subject, sentence] = factorChanges[content.change];
+      return {
+        subject,
+        text: `${sentence} Your other sessions have ended. If this was not you, choose a new password on the login
+page immediately, and tell your organization's administrator.
+`,
+      };
+    }
     case 'invitation':
       return {
         subject: `You are invited to ${oneLine(content.tenantName)}`,

@@ -25,10 +25,11 @@ export type EndReason =
   | 'reuse'
   | 'ahead'
   | 'inactive'
-  | 'mfa_enabled'
+  | `mfa_${'enabled' | 'removed' | 'codes_renewed'}`
   | 'user_disabled'
   | 'tenant_disabled'
   | 'operator'
   | 'password_reset'
   | 'password_changed'
-  | 'member_changed';
+  | 'member_changed'
+  | 'admin';

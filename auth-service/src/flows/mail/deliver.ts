@@ -26,6 +26,12 @@ export const mailOrder = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('verification_again'), email: z.string(), requestId: z.string() }),
   z.object({ kind: z.literal('password_reset'), email: z.string(), requestId: z.string() }),
   z.object({ kind: z.literal('password_changed'), email: z.string(), requestId: z.string() }),
+  z.object({
+    kind: z.literal('factor_changed'),
+    email: z.string(),
+    change: z.enum(['enabled', 'removed', 'codes_renewed']),
+    requestId: z.string(),
+  }),
   z.object({ kind: z.literal('invitation'), invitationId: z.string(), requestId: z.string() }),
 ]);
 
@@ -105,6 +111,8 @@ async function prepare(trx: Trx, parts: MailParts, order: MailOrder): Promise<Ou
     }
     case 'password_changed':
       return { to: order.email, content: { kind: 'password_changed' } };
+    case 'factor_changed':
+      return { to: order.email, content: { kind: 'factor_changed', change: order.change } };
     case 'invitation':
       return invitation(trx, parts, order.invitationId);
   }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { rowsWith } from '@countersign/database';
 import { assertFreshLogin } from '@countersign/service-kit';
 import type { KeyRing } from '../../domain/keys/key-ring.ts';
+import type { FactorChange } from '../../domain/mail/mail-messages.ts';
 import * as domain from '../../domain/second-factor/totp.ts';
 import type { Transport } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
@@ -9,7 +10,16 @@ import { lockUser } from '../../store/accounts/accounts.ts';
 import { appendAudit } from '../../store/audit/audit.ts';
 import * as store from '../../store/second-factor/second-factors.ts';
 import { findMfaHolder, lockOwnSessions, takeStep } from '../../store/sessions/sessions.ts';
-import { type AuthDatabase, becomeUser, databaseNow, enterTenant, roles, type Trx } from '../../store/transaction.ts';
+import {
+  type AuthDatabase,
+  actAs,
+  becomeUser,
+  databaseNow,
+  enterTenant,
+  roles,
+  type Trx,
+} from '../../store/transaction.ts';
+import { orderMail } from '../mail/deliver.ts';
 import { type Admission, type AdmitParts, admit, type Proven } from '../sessions/admit.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
 import type { InSession } from '../sessions/log-in.ts';
@@ -33,14 +43,13 @@ export async function enrolTotp({ db, keks }: SecondStepParts, asking: Asking) {
     if (totp?.confirmed_at) throw new AppError('mfa_already_enabled');
     const secret = randomBytes(domain.totpSecretBytes);
     await store.savePendingTotp(trx, domain.sealSecret(secret, userId, keks));
-    const user = await rowsWith(trx, 'users', { id: userId }).select('email_ci').executeTakeFirstOrThrow();
+    const user = await emailOf(trx, userId);
     return { secret: domain.base32(secret), otpauth_uri: domain.totpUri(secret, user.email_ci) };
   });
 }
 
 /**
- * Confirms the secret, so that every login requires a code. Ends the person's other sessions in all tenants, because
- * those logins had no code.
+ * Confirms the secret, so that every login requires a code.
  *
  * @returns Recovery codes, which are shown only once.
  * @throws AppError `fresh_login_required`, `mfa_not_enrolled`, `mfa_already_enabled`, `invalid_code`,
@@ -58,9 +67,7 @@ export async function confirmEnrolment(parts: SecondStepParts, asking: Asking, c
       await store.rememberStep(trx, userId, step);
       await store.confirmTotp(trx, userId);
       const codes = await renewCodes(trx, userId);
-      const others = (await lockOwnSessions(trx, userId)).filter(({ id }) => id !== asking.sessionId);
-      await appendAudit(trx, { ...asking, action: 'mfa.enabled' });
-      await endSessions(trx, userId, others, { requestId: asking.requestId, reason: 'mfa_enabled' });
+      await finishChange(trx, asking, 'enabled');
       return codes;
     }),
   );
@@ -73,21 +80,39 @@ function pendingOf(totp: store.StoredTotp | undefined): store.StoredTotp {
   return totp;
 }
 
-/** Removes the second factor. Sessions continue. @throws AppError `fresh_login_required`, `mfa_not_enrolled`. */
+/**
+ * Audits the change, emails the person, and ends their other sessions in all tenants: whoever has one of those may not
+ * know about the change. Must be the last step of a transaction.
+ */
+async function finishChange(trx: Trx, asking: Asking, change: FactorChange): Promise<void> {
+  const { userId, sessionId, requestId } = asking;
+  const others = (await lockOwnSessions(trx, userId)).filter(({ id }) => id !== sessionId);
+  const { email_ci: email } = await emailOf(trx, userId);
+  await actAs(trx, roles.accounts);
+  await orderMail(trx, userId, { kind: 'factor_changed', change, email, requestId });
+  await actAs(trx, roles.self);
+  await appendAudit(trx, { ...asking, action: `mfa.${change}` });
+  await endSessions(trx, userId, others, { requestId, reason: `mfa_${change}` });
+}
+
+const emailOf = (trx: Trx, userId: string) =>
+  rowsWith(trx, 'users', { id: userId }).select('email_ci').executeTakeFirstOrThrow();
+
+/** Removes the second factor. @throws AppError `fresh_login_required`, `mfa_not_enrolled`. */
 export async function removeTotp({ db }: SecondStepParts, asking: Asking): Promise<void> {
   await changing(db, asking, async (trx, totp) => {
     if (totp === undefined) throw new AppError('mfa_not_enrolled');
     await store.removeSecondFactor(trx, asking.userId);
-    await appendAudit(trx, { ...asking, action: 'mfa.removed' });
+    await finishChange(trx, asking, 'removed');
   });
 }
 
-/** Replaces all recovery codes. Sessions continue. @throws AppError `fresh_login_required`, `mfa_not_enrolled`. */
+/** Replaces all recovery codes. @throws AppError `fresh_login_required`, `mfa_not_enrolled`. */
 export async function renewRecoveryCodes({ db }: SecondStepParts, asking: Asking): Promise<string[]> {
   return changing(db, asking, async (trx, totp) => {
     if (!totp?.confirmed_at) throw new AppError('mfa_not_enrolled');
     const codes = await renewCodes(trx, asking.userId);
-    await appendAudit(trx, { ...asking, action: 'mfa.codes_renewed' });
+    await finishChange(trx, asking, 'codes_renewed');
     return codes;
   });
 }

@@ -12,6 +12,7 @@ import { findSessionUser, type LockedSession, lockSession, rotateSession } from 
 import { type AuthDatabase, becomeUser, roles, type Trx } from '../../store/transaction.ts';
 import { type Grant, grantOf } from './admit.ts';
 import { endSessions, type SessionOwner } from './end-sessions.ts';
+import type { InSession } from './log-in.ts';
 import type { HttpCaller } from './throttle.ts';
 
 /** The outcomes of a refresh. */
@@ -138,6 +139,37 @@ export function observeRefreshes(registry: Registry, logger: Logger): RefreshObs
     // We never issued this counter: a MAC key has leaked, or the database was restored from a backup.
     logger.error({ alarm: 'refresh_token_ahead', ...session }, 'a refresh token has a valid MAC but was never issued');
   };
+}
+
+/** The session of a browser, with the person's role and state at this moment. */
+export type BrowserSession = InSession &
+  Readonly<{ email: string; role: string; slug: string; authTimeSec: number; amr: readonly string[] }>;
+
+/**
+ * Reads the session of a browser that navigates, and so sends only its cookie. The token stays valid.
+ *
+ * @returns undefined if the token cannot be refreshed, is bound to a key, or the person cannot use the tenant.
+ */
+export async function readBrowserSession(
+  { db, macKeys }: RefreshParts,
+  text: string,
+): Promise<BrowserSession | undefined> {
+  const token = decodeRefreshToken(text, macKeys);
+  if (token === undefined) return undefined;
+  const { tenantId, sessionId } = token;
+  return db.transaction({ role: roles.app, tenantId }, async (trx) => {
+    const userId = await findSessionUser(trx, tenantId, sessionId);
+    if (userId === undefined) return undefined;
+    await becomeUser(trx, userId);
+    const holder = await lockHolder(trx, userId, tenantId);
+    const session = await lockSession(trx, token);
+    if (holder?.active !== true || session === undefined || session.jkt !== null) return undefined;
+    const { kind } = decideRefresh({ ...session, holderActive: true }, presentedTo(session, token));
+    if (kind !== 'rotate' && kind !== 'repeat') return undefined;
+    const { email, role, slug } = holder;
+    const authTimeSec = Math.floor(session.authTime.getTime() / 1000);
+    return { userId, tenantId, sessionId, email, role, slug, authTimeSec, amr: session.amr };
+  });
 }
 
 /**

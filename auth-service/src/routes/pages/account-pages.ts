@@ -72,7 +72,7 @@ export function accountPages(parts: RouteParts, proceed: Continue): readonly Pag
             await logIn(parts, { email, password, transport: 'cookie', cookie }, caller).catch(() => undefined)
           : undefined;
         if (admission === undefined) seeOther(res, `${loginPath}?notice=account_created`);
-        else proceed(call, admission);
+        else await proceed(call, admission);
       },
     }),
     page({
@@ -108,7 +108,7 @@ export function accountPages(parts: RouteParts, proceed: Continue): readonly Pag
         return { token, email, tenant: tenantName, ...(hasAccount && { account: 'yes' }) };
       },
       async submit(call, { token, password, name }) {
-        proceed(call, await acceptInvitation(parts, { token, password, name, transport: 'cookie' }, call.caller));
+        await proceed(call, await acceptInvitation(parts, { token, password, name, transport: 'cookie' }, call.caller));
       },
     }),
   ];

@@ -49,25 +49,35 @@ type Document = Readonly<{
   refused: boolean;
   /** This page's URL in another language. */
   inLanguage(language: Language): string;
+  /** Where the product's name leads. */
+  home: string;
+  /** The pages of the account. */
+  nav?: readonly Readonly<{ path: string; label: string; isCurrent: boolean }>[];
   /** The URLs of the style sheet and the icon. */
   assets: Readonly<Record<'style' | 'icon', string>>;
   body: Content;
 }>;
 
 /** Renders the HTML document. */
-export function documentOf({ language, title, refused, inLanguage, assets, body }: Document): string {
+export function documentOf({ language, title, refused, inLanguage, home, nav, assets, body }: Document): string {
   const t = languages[language];
   const others = Object.entries(languages).filter(([code]) => code !== language);
   return html`<!doctype html>
 <html lang="${language}"><head><meta charset="utf-8"><title>${refused && `${t.error}: `}${title} · Countersign</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <link rel="stylesheet" href="${assets.style}"><link rel="icon" type="image/svg+xml" href="${assets.icon}"></head>
-<body><header class="top"><a class="brand" href="/login"><img src="${assets.icon}" alt="" width="20" height="20"> Countersign</a>
+<body><header class="top"><a class="brand" href="${home}"><img src="${assets.icon}" alt="" width="26" height="26"> Countersign</a>
 <nav aria-label="${t.languages}">${others.map(
     ([code, texts]) =>
       html`<a href="${inLanguage(code as Language)}" lang="${code}" hreflang="${code}">${texts.language}</a>`,
   )}</nav></header>
-<main class="card stack"><h1>${title}</h1>
+${
+  nav &&
+  html`<nav class="pages" aria-label="${t.account.title}">${nav.map(
+    ({ path, label, isCurrent }) => html`<a href="${path}" ${isCurrent && html`aria-current="page"`}>${label}</a> `,
+  )}<a href="/logout">${t.logOut}</a></nav>`
+}
+<main class="${nav === undefined ? 'card' : 'wide card'} stack"><h1>${title}</h1>
 ${body}</main></body></html>
 `.render();
 }

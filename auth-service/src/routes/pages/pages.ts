@@ -3,28 +3,16 @@ import { createRouter, type FormatError, formBody, type AppError as KitError } f
 import { type Content, html, pageAssets } from '@countersign/service-kit';
 import type { Request, Router } from 'express';
 import { z } from 'zod';
-import {
-  formTokenOf,
-  isFormToken,
-  newPageSession,
-  pageSessionCookie,
-  pageSessionIn,
-} from '../../domain/sessions/cookies.ts';
-import { AppError } from '../../errors.ts';
+import { adminRole } from '../../domain/accounts/account-rules.ts';
+import { newPageSession, pageSessionCookie, pageSessionIn } from '../../domain/sessions/cookies.ts';
 import { callerOf, type RouteParts } from '../route.ts';
+import { accountPath, accountRouter } from './account/account-router.ts';
+import { ownPages } from './account/own-pages.ts';
 import { accountPages } from './account-pages.ts';
-import { link, type Page, summary, type Values, type View, wayOn } from './form.ts';
-import {
-  chosenLanguage,
-  documentOf,
-  type Language,
-  languageCookie,
-  languageOf,
-  languages,
-  pageHeaders,
-} from './layout.ts';
-import { loginPages, loginPath, noPage, type ShowStep, seeOther } from './login-pages.ts';
-import type { Texts } from './texts-en.ts';
+import { link, type Page, summary, type View, wayOn } from './form.ts';
+import { chosenLanguage, documentOf, type Language, languageCookie, languageOf, pageHeaders } from './layout.ts';
+import { loginPages, loginPath, noAccount, noPage, type ShowStep, seeOther } from './login-pages.ts';
+import { assertForm, errorText, noticeOf, problemsOf, shownAgain, viewOf } from './view.ts';
 
 /** Creates the routes of the account pages, which use the same flows as the API. This module protects the forms. */
 export function accountPageRoutes(parts: RouteParts): Readonly<{ router: Router; formatError: FormatError }> {
@@ -33,14 +21,16 @@ export function accountPageRoutes(parts: RouteParts): Readonly<{ router: Router;
 
   /** @param content The content below the heading. */
   const render = (req: Request, shown: Page, view: View, content: Content, refused = false): string => {
-    const token = view.values.token;
-    const query = (language: Language) => new URLSearchParams({ lang: language, ...(token && { token }) });
+    const { token, to } = view.values;
+    const query = (language: Language) =>
+      new URLSearchParams({ lang: language, ...(token && { token }), ...(to && { to }) });
     const address = shown.stepField === undefined ? shown.path : loginPath;
     return documentOf({
       language: languageOf(req),
       title: shown.title(view.t),
       refused,
       inLanguage: (language) => `${address}?${query(language)}`,
+      home: loginPath,
       assets: assets.urls,
       body: content,
     });
@@ -55,8 +45,23 @@ export function accountPageRoutes(parts: RouteParts): Readonly<{ router: Router;
 
   const { pages: forLogin, proceed } = loginPages(parts, showStep);
   const pages = [...forLogin, ...accountPages(parts, proceed)];
+  const ofAccount = ownPages(parts, proceed);
+  const account = accountRouter(parts, ofAccount, (req, shown, { view, who, body, refused }) =>
+    documentOf({
+      language: languageOf(req),
+      title: shown.title(view.t),
+      refused,
+      inLanguage: (language) => `${shown.path}?lang=${language}`,
+      home: parts.pages.afterLogin,
+      assets: assets.urls,
+      nav: ofAccount
+        .filter(({ isHidden, forAdmins }) => !isHidden && (!forAdmins || who.role === adminRole))
+        .map(({ path, title }) => ({ path, label: title(view.t), isCurrent: path === shown.path })),
+      body,
+    }),
+  );
 
-  router.use(assets.router);
+  router.use(assets.router, account.router);
   const people = requireIdentity('anonymous', 'user');
   for (const each of pages) {
     router.get(each.path, people, async (req, res) => {
@@ -72,12 +77,9 @@ export function accountPageRoutes(parts: RouteParts): Readonly<{ router: Router;
       res.set(pageHeaders).send(render(req, each, filled, [noticeOf(req, view.t), each.form(filled)]));
     });
     router.post(each.path, people, async (req, res) => {
-      if (!parts.pages.origins.has(req.headers.origin ?? '')) throw new AppError('cross_site_refused');
-      const { form_token: token, ...given } = textsIn(formBody(req));
-      const session = pageSessionIn(req.headers.cookie);
-      const step = each.stepField && given[each.stepField];
-      if (session === undefined || !isFormToken(token ?? '', session, each.path, step))
-        throw new AppError('form_expired');
+      const sent = textsIn(formBody(req));
+      const session = assertForm(parts, req, sent, each.path, each.stepField && sent[each.stepField]);
+      const { form_token: _token, ...given } = sent;
       const call = { req, res, caller: callerOf(req, res, req.identity), view: viewOf(req, session) };
       await each.submit(call, each.fields.parse(given));
     });
@@ -86,12 +88,15 @@ export function accountPageRoutes(parts: RouteParts): Readonly<{ router: Router;
   /** Finds the page for an error. Browsers also get a page for paths below a page. Others get a problem document. */
   function pageFor(req: Request, { code }: KitError): Page | undefined {
     const asked = pages.find(({ path }) => path === req.path);
+    if (ofAccount.some(({ path }) => path === req.path)) return noAccount;
     if (asked !== undefined || code !== 'not_found') return asked;
-    const isBelow = pages.some(({ path }) => req.path.startsWith(`${path}/`));
+    const isBelow = [...pages, { path: accountPath }].some(({ path }) => req.path.startsWith(`${path}/`));
     return isBelow && req.accepts(['json', 'html']) === 'html' ? noPage : undefined;
   }
 
   const formatError: FormatError = (error, _entry, req) => {
+    const kept = account.refusedPage(req);
+    if (kept !== undefined) return { body: kept, headers: pageHeaders };
     const asked = pageFor(req, error);
     if (asked === undefined) return undefined;
     const refused = asked.startsOver?.(error.code) ? (pages.find(({ path }) => path === loginPath) ?? asked) : asked;
@@ -101,7 +106,7 @@ export function accountPageRoutes(parts: RouteParts): Readonly<{ router: Router;
     const session = known ?? newPageSession();
     const fresh = viewOf(req, session);
     const { t } = fresh;
-    const view = { ...fresh, values: shownAgain(req), problems: problemsOf(refused, error, t) };
+    const view = { ...fresh, values: shownAgain(req), problems: problemsOf(refused.fieldOf, error, t) };
     const content = isForeign
       ? wayOn(link(loginPath, t.toLogIn))
       : (refused.instead?.(error.code, view) ?? refused.form(view));
@@ -118,41 +123,4 @@ export function accountPageRoutes(parts: RouteParts): Readonly<{ router: Router;
   return { router, formatError };
 }
 
-const viewOf = (req: Request, session: string): View => ({
-  t: languages[languageOf(req)],
-  values: {},
-  problems: new Map(),
-  formToken: (action, step) => formTokenOf(session, action, step),
-});
-
 const textsIn = (body: unknown): Record<string, string> => z.record(z.string(), z.string()).parse(body ?? {});
-
-/** The values of a refused form, without passwords and codes. Empty if the link was refused. */
-function shownAgain(req: Request): Values {
-  const given = Object.entries((req.body ?? {}) as object).filter(([, value]) => typeof value === 'string');
-  const { password: _password, code: _code, form_token: _token, ...shown } = Object.fromEntries(given);
-  return shown as Values;
-}
-
-function noticeOf({ query: { notice } }: Request, { notices }: Texts): Content {
-  const text = typeof notice === 'string' && textOf(notices, notice);
-  return text && html`<p class="notice good" role="status">${text}</p>`;
-}
-
-/** The form's invalid fields, each with a message. */
-function problemsOf(refused: Page, { code, errors = [], detail }: KitError, t: Texts): ReadonlyMap<string, string> {
-  const field = refused.fieldOf?.[code as keyof typeof refused.fieldOf];
-  if (field !== undefined) return new Map([[field, errorText(t, code)]]);
-  const weakness = textOf(t.weaknesses, String(detail?.weakness));
-  return new Map(
-    errors.flatMap(({ path }) => {
-      const text = (path === 'password' ? weakness : undefined) ?? textOf(t.fields, path);
-      return text === undefined ? [] : [[path, text] as const];
-    }),
-  );
-}
-
-const errorText = ({ errors }: Texts, code: string): string => textOf(errors, code) ?? errors.internal_error;
-
-const textOf = (texts: Readonly<Record<string, string>>, key: string): string | undefined =>
-  Object.hasOwn(texts, key) ? texts[key] : undefined;

@@ -13,7 +13,9 @@ const recoveryCodes = z
 
 const afterLogin = {
   tag: 'Second factor',
-  description: 'Requires a login within the last five minutes, with the second factor if you have one.',
+  description:
+    'Requires a login within the last five minutes, with the second factor if you have one. A change ends your other ' +
+    'sessions and is emailed to you.',
   callers: ['user'],
 } as const;
 

@@ -3,13 +3,16 @@ import { AppError } from '@countersign/process-kit';
 
 const freshLoginSec = 5 * 60;
 
+export const isFreshLogin = (authTimeSec: number | undefined, now: Date): boolean =>
+  now.getTime() / 1000 - (authTimeSec ?? 0) <= freshLoginSec;
+
 /**
  * Requires a login within the last five minutes, because a token stolen from a browser is usually older.
  *
  * @throws AppError `fresh_login_required` (RFC 9470 section 3), also if the issuer does not send `auth_time`.
  */
 export function assertFreshLogin(authTimeSec: number | undefined, now: Date): void {
-  if (now.getTime() / 1000 - (authTimeSec ?? 0) <= freshLoginSec) return;
+  if (isFreshLogin(authTimeSec, now)) return;
   const challenge = `Bearer error="insufficient_user_authentication", max_age=${freshLoginSec}`;
   throw new AppError('fresh_login_required', { headers: { 'www-authenticate': challenge } });
 }

@@ -15,7 +15,7 @@ const say = (line: string) => process.stdout.write(`${line}\n`);
 type Demo = { password: string; tenants: { slug: string; members: { email: string; can_log_in?: boolean }[] }[] };
 
 /** The output when everything is ready. The last line shows the address to open. */
-function banner({ ports, home, seedFile }: Settings): string {
+function banner({ ports, home, seedFile, isDemo }: Settings): string {
   const url = `http://127.0.0.1:${ports.GATEWAY_PORT}`;
   const lines: string[] = [];
   if (seedFile !== undefined) {
@@ -28,6 +28,7 @@ function banner({ ports, home, seedFile }: Settings): string {
     lines.push('');
   }
   lines.push(`Console for operators: http://127.0.0.1:${ports.GATEWAY_ADMIN_PORT}/`, `All calls: ${url}/docs`);
+  if (isDemo) lines.push(`Mails: http://127.0.0.1:${ports.WEB_PORT}/mails`);
   lines.push(`Data, keys and logs: ${home}`, 'Ctrl-C stops everything.', '', `Countersign is ready. Open ${url}/`);
   return lines.join('\n');
 }

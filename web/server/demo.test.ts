@@ -37,6 +37,7 @@ const serving = (echoUrl = service.url) =>
         origins,
         echoPort: Number(new URL(echoUrl).port),
         consoleUrl: 'http://127.0.0.1:9091',
+        mailsUrl: 'http://127.0.0.1:8084/mails',
         nowMs: () => nowMs,
       }),
     }),
@@ -99,6 +100,7 @@ describe('the page at /', () => {
     expect([...text.matchAll(/<a href="([^"]+)"/g)].map(([, href]) => href)).toEqual([
       '/app/',
       'http://127.0.0.1:9091',
+      'http://127.0.0.1:8084/mails',
       '/docs',
       '/app/demo/tour.txt',
     ]);

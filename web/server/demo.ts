@@ -37,6 +37,8 @@ type DemoOptions = Readonly<{
   origins: readonly string[];
   echoPort: number;
   consoleUrl: string;
+  /** The page with the emails. */
+  mailsUrl: string;
   /** Milliseconds on a monotonic clock. */
   nowMs(): number;
 }>;
@@ -52,7 +54,7 @@ export function demoProblems(environment: string | undefined, host: string, orig
 }
 
 /** Serves the page at `/` of `npm start`, and sends its forged request. */
-export function demoRoutes({ seedFile, origins, echoPort, consoleUrl, nowMs }: DemoOptions): Router {
+export function demoRoutes({ seedFile, origins, echoPort, consoleUrl, mailsUrl, nowMs }: DemoOptions): Router {
   const target = `http://127.0.0.1:${echoPort}/demo/echo`;
   const file = (name: string) => new URL(`./demo/${name}`, import.meta.url);
   const assets = pageAssets('/app/demo', { style: file('demo.css'), script: file('demo.js') });
@@ -60,6 +62,7 @@ export function demoRoutes({ seedFile, origins, echoPort, consoleUrl, nowMs }: D
     ...assets.urls,
     ...accountsOf(seedFile),
     console: consoleUrl,
+    mails: mailsUrl,
     forged: [`GET ${target}`, ...Object.entries(forgedHeaders).map((header) => header.join(': '))].join('\n'),
   });
   const router = createRouter();

@@ -1,10 +1,11 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import * as kit from '@countersign/process-kit';
 import { createServiceApp } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { z } from 'zod';
 import { demoErrors, demoProblems, demoRoutes } from './demo.ts';
 import { fileRoutes } from './files.ts';
+import { mailErrors, mailRoutes } from './mails.ts';
 
 const schema = z.object({
   HOST: z.string().default('127.0.0.1'),
@@ -19,6 +20,8 @@ const schema = z.object({
   WEB_PUBLIC_ORIGINS: kit.originList.optional(),
   GATEWAY_PORT: kit.port(8080),
   ECHO_PORT: kit.port(8085),
+  /** Where the services write their emails, in `mail`. */
+  COUNTERSIGN_HOME: z.string().default(resolve(import.meta.dirname, '../../.countersign')),
   /** The accounts of the demonstration. */
   SEED_FILE: z.string().default(resolve(import.meta.dirname, '../../infra/run/demo-tenants.json')),
   NODE_ENV: z.string().optional(),
@@ -36,7 +39,9 @@ function demoOf(config: Config): Router {
   const problems = demoProblems(config.NODE_ENV, config.HOST, origins);
   if (problems.length > 0) throw new kit.ConfigError(problems);
   const { SEED_FILE: seedFile, ECHO_PORT: echoPort, WEB_CONSOLE_URL: consoleUrl = 'http://127.0.0.1:9090/' } = config;
-  return demoRoutes({ seedFile, origins, echoPort, consoleUrl, nowMs: () => performance.now() });
+  const mailsUrl = `http://127.0.0.1:${config.WEB_PORT}/mails`;
+  const demo = demoRoutes({ seedFile, origins, echoPort, consoleUrl, mailsUrl, nowMs: () => performance.now() });
+  return demo.use(mailRoutes(join(config.COUNTERSIGN_HOME, 'mail')));
 }
 
 await kit.runProcess('web', async () => {
@@ -50,7 +55,7 @@ await kit.runProcess('web', async () => {
     logger,
     health,
     metrics: kit.createMetrics(),
-    errors: { ...kit.commonErrors, ...demoErrors },
+    errors: { ...kit.commonErrors, ...demoErrors, ...mailErrors },
     // The files are public, so requests are not verified.
     identity: (_req, _res, next) => next(),
     routes,

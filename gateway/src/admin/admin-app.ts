@@ -8,11 +8,12 @@ import {
   requestLog,
   respondWithProblem,
 } from '@countersign/process-kit';
+import { refuseCrossSite } from '@countersign/service-kit';
 import { type RequestHandler, Router } from 'express';
 import { errorTable } from '../errors.ts';
 import type { PublishedAt } from '../keys/published-documents.ts';
 import { bareApp, publishedRouter } from '../listen/express-app.ts';
-import { adminHeaders, adminListener, refuseCrossSite, requirePath, requireWellFormed } from './admin-security.ts';
+import { adminHeaders, adminListener, requirePath, requireWellFormed } from './admin-security.ts';
 import { describeConfig, describeIssuer, describeRoute, describeUpstream } from './describe.ts';
 import type { ConsoleSources } from './sources.ts';
 

@@ -5,6 +5,9 @@ import type { Logger } from '@countersign/process-kit';
 import { createTransport } from 'nodemailer';
 import type { Mailer } from './mailer.ts';
 
+/** Never base64, so that a file stays readable in every language. */
+const textEncoding = 'quoted-printable';
+
 /**
  * Writes emails to `.eml` files and their links to the log, so that no mail server is needed. Anyone who reads the log
  * can use a link, so production refuses to start with this mailer.
@@ -14,7 +17,13 @@ export function fileMailer(options: Readonly<{ directory: string; from: string; 
   const transport = createTransport({ streamTransport: true, buffer: true, newline: 'windows' });
   return {
     async send({ kind, to, subject, text, link }) {
-      const { message } = await transport.sendMail({ from, to: { name: '', address: to }, subject, text });
+      const { message } = await transport.sendMail({
+        from,
+        to: { name: '', address: to },
+        subject,
+        text,
+        textEncoding,
+      });
       await mkdir(directory, { recursive: true, mode: 0o700 });
       const file = join(directory, `${new Date().toISOString().replaceAll(':', '-')}-${kind}-${randomUUID()}.eml`);
       // Writes atomically, so that watchers of the directory never see a partial file.

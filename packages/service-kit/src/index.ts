@@ -23,6 +23,7 @@ export {
   preconditionErrors,
 } from './http/entity-tag.ts';
 export { idField, lineField, roleField, textField } from './http/fields.ts';
+export { refuseCrossSite, requireOwnHost } from './http/local-pages.ts';
 export { paginate, paginationFields, wholeNumberField } from './http/pagination.ts';
 export {
   createServiceApp,

@@ -17,6 +17,7 @@ import { openProbed } from './support/probed-database.ts';
 const pages = [
   ...['/login', '/login/tenant', '/login/second-factor', '/logout', '/register', '/forgot-password'],
   ...Object.values(linkPages),
+  ...['/members', '/invitations', '/audit', '/audit.ndjson'].map((path) => `/account${path}`),
   ...['', '/password', '/second-factor', '/devices', '/applications', '/organizations', '/log-in'].map(
     (path) => `/account${path}`,
   ),

@@ -26,6 +26,7 @@ import {
   endEverySession,
   findSessionUser,
   holdSession,
+  lastLogins,
   lockOwnSessions,
   lockSession,
   readSessionProof,
@@ -38,7 +39,7 @@ import {
   revokeInvitationsBy,
   revokeInvitationsTo,
 } from '../src/store/tenants/invitations.ts';
-import { holdsRole, isMember, lockMemberAndAdmins, updateMember } from '../src/store/tenants/tenants.ts';
+import { holdsRole, isMember, listMembers, lockMemberAndAdmins, updateMember } from '../src/store/tenants/tenants.ts';
 import { actAs, roles, type Trx } from '../src/store/transaction.ts';
 import { openProbed, probedTables } from './support/probed-database.ts';
 
@@ -153,6 +154,8 @@ const byTenant: [what: string, role: string, work: Work][] = [
   ['clients', roles.accounts, (trx, id) => listOAuthClients(trx, id, page)],
   ['the number of delegations', roles.app, (trx, id) => countDelegations(trx, id, 'ann')],
   ['sessions to end', roles.operator, (trx, id) => endEverySession(trx, 'operator', id)],
+  ['members', roles.accounts, (trx, id) => listMembers(trx, id, { after: undefined, limit: 10 })],
+  ['last logins', roles.app, (trx, id) => lastLogins(trx, id, ['ann'])],
   ['own sessions', roles.app, (trx, id) => lockOwnSessions(trx, 'ann', id)],
   ['invitations', roles.accounts, (trx, id) => listInvitations(trx, id, page)],
   ['a new invitation', roles.accounts, (trx, tenant_id) => insertInvitation(trx, { ...invitation, tenant_id }, 60)],

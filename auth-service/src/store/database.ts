@@ -3,7 +3,7 @@ import { accountTables } from './migrations/schema/accounts.ts';
 import { clientTables } from './migrations/schema/clients.ts';
 import { keyAndLogTables } from './migrations/schema/keys-and-logs.ts';
 import { mailTables } from './migrations/schema/mail.ts';
-import { secondFactorTables } from './migrations/schema/second-factors.ts';
+import { secondFactorsOfMembers, secondFactorTables } from './migrations/schema/second-factors.ts';
 import { sessionTables } from './migrations/schema/sessions.ts';
 import { roles } from './transaction.ts';
 
@@ -20,6 +20,7 @@ export const migrations: readonly Migration[] = [
       ...clientTables,
     ],
   },
+  { name: '0002-second-factors-of-members', statements: secondFactorsOfMembers },
 ];
 
 /** Our database settings, except the location. */

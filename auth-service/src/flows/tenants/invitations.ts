@@ -10,6 +10,7 @@ import {
   findOpenInvitation,
   type Invitation,
   insertInvitation,
+  listInvitations,
   acceptInvitation as markAccepted,
   revokeInvitation,
 } from '../../store/tenants/invitations.ts';
@@ -78,6 +79,27 @@ export async function withdrawInvitation(db: AuthDatabase, admin: Admin, id: str
     await recordInTenant(trx, { ...admin, action: 'invitation.revoked', detail });
   });
 }
+
+/** Sends an invitation's email again, with another link. @throws AppError `not_found`, `insufficient_role`, `too_many_attempts`. */
+export async function resendInvitation(
+  { db, throttle }: Readonly<{ db: AuthDatabase; throttle: Throttle }>,
+  admin: Admin,
+  id: string,
+): Promise<void> {
+  const { tenantId, requestId } = admin;
+  const open = await asAdmin(db, admin, (trx) => findOpenInvitation(trx, id));
+  if (open?.tenantId !== tenantId) throw new AppError('not_found');
+  await throttle.reserveInvitation(tenantId, open.email);
+  await asAdmin(db, admin, async (trx) => {
+    await orderMail(trx, id, { kind: 'invitation', invitationId: id, requestId });
+    const detail = { invitation_id: id, email: open.email };
+    await recordInTenant(trx, { ...admin, action: 'invitation.resent', detail });
+  });
+}
+
+/** Lists the tenant's open invitations, newest first. @throws AppError `insufficient_role`. */
+export const readInvitations = (db: AuthDatabase, admin: Admin, page: Parameters<typeof listInvitations>[2]) =>
+  asAdmin(db, admin, (trx) => listInvitations(trx, admin.tenantId, page));
 
 /** `session` is set if the caller is logged in. */
 type Acceptance = Readonly<{

@@ -1,11 +1,13 @@
 import { adminRole } from '../../domain/accounts/account-rules.ts';
 import { decideMemberChange, type MemberState, type WantedChange } from '../../domain/tenants/member-change.ts';
 import { AppError } from '../../errors.ts';
-import { lockOwnSessions } from '../../store/sessions/sessions.ts';
+import { type AuditQuery, readNewest, type StoredEntry } from '../../store/audit/audit.ts';
+import { lastLogins, lockOwnSessions } from '../../store/sessions/sessions.ts';
 import { revokeInvitationsBy } from '../../store/tenants/invitations.ts';
 import {
   holdsRole,
   insertMember,
+  listMembers,
   lockMemberAndAdmins,
   readAccounts,
   updateMember,
@@ -45,15 +47,7 @@ export async function changeMember(
 ): Promise<MemberState & Readonly<{ email: string }>> {
   const { tenantId } = admin;
   return db.transaction({ role: roles.accounts, tenantId }, async (trx) => {
-    const members = await lockMemberAndAdmins(trx, { tenantId, userId, adminRole });
-    const accounts = await readAccounts(trx, [userId, ...members.map((member) => member.userId)]);
-    const known = members.map((member) => ({
-      ...member,
-      accountActive: accounts.get(member.userId)?.active ?? false,
-    }));
-    const decision = decideMemberChange(known, { actor: admin.userId, memberId: userId }, wanted);
-    if (decision.kind === 'refuse') throw new AppError(decision.code);
-    const { email = '', active = false } = accounts.get(userId) ?? {};
+    const { decision, email, active } = await decideUnderLocks(trx, admin, { userId, wanted });
     if (decision.kind === 'same') return { ...decision.member, email };
     const { from, to } = decision;
     const sequence = await updateMember(trx, tenantId, to);
@@ -63,6 +57,20 @@ export async function changeMember(
     await recordChange(trx, admin, { from, to });
     return { ...to, email };
   });
+}
+
+/** @throws AppError `insufficient_role`, `not_found`, `last_admin`. */
+async function decideUnderLocks(
+  trx: Trx,
+  { tenantId, userId: actor }: Admin,
+  { userId, wanted }: Readonly<{ userId: string; wanted: WantedChange }>,
+) {
+  const members = await lockMemberAndAdmins(trx, { tenantId, userId, adminRole });
+  const accounts = await readAccounts(trx, [userId, ...members.map((member) => member.userId)]);
+  const known = members.map((each) => ({ ...each, accountActive: accounts.get(each.userId)?.active ?? false }));
+  const decision = decideMemberChange(known, { actor, memberId: userId }, wanted);
+  if (decision.kind === 'refuse') throw new AppError(decision.code);
+  return { decision, ...(accounts.get(userId) ?? { email: '', active: false }) };
 }
 
 /** Records the changed member as the entry's subject, and the administrator in its detail. */
@@ -87,6 +95,45 @@ async function recordChange(
   const also = { kind: 'member', user_id: userId, tenant_id: tenantId } as const;
   await endSessions(trx, userId, open, { reason, requestId, also });
 }
+
+const membersPerPage = 50;
+
+/** Lists members by address, from the one after `after`. Shows no other tenant's data. @throws AppError `insufficient_role`. */
+export const readMembers = (db: AuthDatabase, admin: Admin, after: string | undefined) =>
+  asAdmin(db, admin, async (trx) => {
+    const found = await listMembers(trx, admin.tenantId, { after, limit: membersPerPage + 1 });
+    await actAs(trx, roles.app);
+    const page = found.slice(0, membersPerPage);
+    const ids = page.map(({ userId }) => userId);
+    const logins = await lastLogins(trx, admin.tenantId, ids);
+    const members = page.map((member) => ({ ...member, lastLogin: logins.get(member.userId) }));
+    return { members, next: found.length > membersPerPage ? ids.at(-1) : undefined };
+  });
+
+/** Ends a member's sessions in the tenant, and revokes their tokens. @throws AppError `insufficient_role`, `not_found`. */
+export function endMemberSessions(db: AuthDatabase, admin: Admin, userId: string): Promise<void> {
+  const { tenantId, requestId, userId: by, sessionId } = admin;
+  return db.transaction({ role: roles.accounts, tenantId }, async (trx) => {
+    await decideUnderLocks(trx, admin, { userId, wanted: {} });
+    await actAs(trx, roles.app);
+    const open = await lockOwnSessions(trx, userId, tenantId);
+    const detail = { by, by_session: sessionId };
+    await recordInTenant(trx, { tenantId, userId, requestId, action: 'member.sessions_ended', detail });
+    const also = { kind: 'member', user_id: userId, tenant_id: tenantId } as const;
+    await endSessions(trx, userId, open, { reason: 'admin', requestId, also });
+  });
+}
+
+/** Reads the addresses of members, by id. @throws AppError `insufficient_role`. */
+export const readAddresses = (db: AuthDatabase, admin: Admin, userIds: readonly string[]) =>
+  asAdmin(db, admin, async (trx) => (userIds.length === 0 ? new Map() : readAccounts(trx, userIds)));
+
+/** Reads the tenant's audit log. @throws AppError `insufficient_role`. */
+export const readAuditLog = (db: AuthDatabase, admin: Admin, query: AuditQuery): Promise<StoredEntry[]> =>
+  asAdmin(db, admin, async (trx) => {
+    await actAs(trx, roles.app);
+    return readNewest(trx, admin.tenantId, query);
+  });
 
 type NewMember = Readonly<{ tenantId: string; userId: string; email: string; role: string; name: string | undefined }>;
 

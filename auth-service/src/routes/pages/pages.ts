@@ -8,6 +8,7 @@ import { newPageSession, pageSessionCookie, pageSessionIn } from '../../domain/s
 import { callerOf, type RouteParts } from '../route.ts';
 import { accountPath, accountRouter } from './account/account-router.ts';
 import { ownPages } from './account/own-pages.ts';
+import { tenantPages } from './account/tenant-pages.ts';
 import { accountPages } from './account-pages.ts';
 import { link, type Page, summary, type View, wayOn } from './form.ts';
 import { chosenLanguage, documentOf, type Language, languageCookie, languageOf, pageHeaders } from './layout.ts';
@@ -45,7 +46,7 @@ export function accountPageRoutes(parts: RouteParts): Readonly<{ router: Router;
 
   const { pages: forLogin, proceed } = loginPages(parts, showStep);
   const pages = [...forLogin, ...accountPages(parts, proceed)];
-  const ofAccount = ownPages(parts, proceed);
+  const ofAccount = [...ownPages(parts, proceed), ...tenantPages(parts)];
   const account = accountRouter(parts, ofAccount, (req, shown, { view, who, body, refused }) =>
     documentOf({
       language: languageOf(req),

@@ -1,11 +1,9 @@
 import { jsonOf, namedObject, paginate, paginationFields, wholeNumberField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { maxPasswordLength } from '../../domain/accounts/passwords.ts';
-import { acceptInvitation, invite, withdrawInvitation } from '../../flows/tenants/invitations.ts';
-import { changeMember } from '../../flows/tenants/members.ts';
-import { readNewest, type StoredEntry } from '../../store/audit/audit.ts';
-import { listInvitations } from '../../store/tenants/invitations.ts';
-import { roles } from '../../store/transaction.ts';
+import { acceptInvitation, invite, readInvitations, withdrawInvitation } from '../../flows/tenants/invitations.ts';
+import { changeMember, readAuditLog } from '../../flows/tenants/members.ts';
+import type { StoredEntry } from '../../store/audit/audit.ts';
 import { emailAddress, mailedToken, personName, roleName, secretText, transport } from '../fields.ts';
 import { adminOf, inSessionOf, route } from '../route.ts';
 import { answerLogin, passwordLoginErrors, tokens } from '../sessions/token-answer.ts';
@@ -61,11 +59,8 @@ export const tenantRoutes = [
     responses: { 200: z.object({ items: z.array(invitation), next_cursor: z.string().nullable() }) },
     errors: ['insufficient_role', 'tenant_mismatch'],
   }).handle(async (call, parts) => {
-    const { tenantId } = adminOf(call);
     const { cursor: before, limit } = call.query;
-    const found = await parts.db.transaction({ role: roles.accounts, tenantId }, (trx) =>
-      listInvitations(trx, tenantId, { before, limit: limit + 1 }),
-    );
+    const found = await readInvitations(parts.db, adminOf(call), { before, limit: limit + 1 });
     const { rows, nextCursor } = paginate(found, limit, ({ id }) => id);
     call.reply(200, { items: rows.map((row) => jsonOf(invitation, row)), next_cursor: nextCursor });
   }),
@@ -141,15 +136,13 @@ export const tenantRoutes = [
     responses: { 200: z.object({ items: z.array(auditEntry), next_cursor: z.string().nullable() }) },
     errors: ['insufficient_role'],
   }).handle(async (call, { db }) => {
-    const { tenantId } = adminOf(call);
     const { cursor: before, limit } = call.query;
-    const found = await db.transaction({ role: roles.app, tenantId }, (trx) =>
-      readNewest(trx, tenantId, { before, limit: limit + 1 }),
-    );
+    const found = await readAuditLog(db, adminOf(call), { before, limit: limit + 1 });
     const { rows, nextCursor } = paginate(found, limit, ({ seq }) => String(seq));
-    call.reply(200, { items: rows.map(toJson), next_cursor: nextCursor });
+    call.reply(200, { items: rows.map(auditJson), next_cursor: nextCursor });
   }),
 ];
 
-const toJson = (entry: StoredEntry) =>
+/** An entry as the API and the export show it. */
+export const auditJson = (entry: StoredEntry) =>
   jsonOf(auditEntry, { ...entry, detail: JSON.parse(entry.detail), hash: Buffer.from(entry.hash).toString('hex') });

@@ -13,8 +13,8 @@ export type AuditAction =
   | 'keys.rewrapped'
   | 'account.created'
   | `password.${'reset_mailed' | 'reset' | 'changed'}`
-  | `invitation.${'created' | 'revoked' | 'accepted'}`
-  | `member.${'joined' | 'changed'}`
+  | `invitation.${'created' | 'resent' | 'revoked' | 'accepted'}`
+  | `member.${'joined' | 'changed' | 'sessions_ended'}`
   | `client.${'created' | 'changed' | 'secret_rotated' | 'secret_ended' | 'deleted' | 'token_issued'}`
   | `delegation.${'granted' | 'used' | 'withdrawn'}`;
 
@@ -82,13 +82,21 @@ export async function readChain(trx: Trx, tenantId: string, after: number | unde
   return query.selectAll().orderBy('seq').limit(1_000).execute();
 }
 
+export type AuditQuery = Readonly<{
+  before: number | undefined;
+  limit: number;
+  /** Only entries about this action and this person, if set. */
+  filter?: Readonly<{ action?: string | undefined; user_id?: string | undefined }>;
+}>;
+
 /** Lists entries of a chain before this number, newest first. */
 export async function readNewest(
   trx: Trx,
   tenantId: string,
-  { before, limit }: Readonly<{ before: number | undefined; limit: number }>,
+  { before, limit, filter = {} }: AuditQuery,
 ): Promise<StoredEntry[]> {
-  let query = rowsWith(trx, 'audit_log', { tenant_id: tenantId });
+  const wanted = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
+  let query = rowsWith(trx, 'audit_log', { ...wanted, tenant_id: tenantId });
   if (before !== undefined) query = query.where('seq', '<', before);
   return query.selectAll().orderBy('seq', 'desc').limit(limit).execute();
 }

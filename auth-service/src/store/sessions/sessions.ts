@@ -47,6 +47,17 @@ export const listOwnSessions = (db: AuthDatabase, userId: string) =>
       .execute(),
   );
 
+/** Returns when these people last logged in to the tenant, as long as those sessions are kept. */
+export async function lastLogins(trx: Trx, tenantId: string, userIds: readonly string[]): Promise<Map<string, Date>> {
+  if (userIds.length === 0) return new Map();
+  const rows = await rowsWith(trx, 'sessions', { tenant_id: tenantId })
+    .select(['user_id', sql<Date>`max(created_at)`.as('at')])
+    .where('user_id', 'in', [...userIds])
+    .groupBy('user_id')
+    .execute();
+  return new Map(rows.map(({ user_id, at }) => [user_id, at]));
+}
+
 export type SessionKey = Readonly<{ tenantId: string; sessionId: string }>;
 
 /** How a person authenticated when the session started. @returns undefined if the session has ended. */

@@ -96,3 +96,22 @@ export async function holdsRole(
   // Disabling the account waits for this lock too.
   return (await readAccounts(trx, [userId])).get(userId)?.active ?? false;
 }
+
+/** Lists a tenant's members by address, with what an administrator sees of their accounts. */
+export function listMembers(
+  trx: Trx,
+  tenantId: string,
+  { after, limit }: Readonly<{ after: string | undefined; limit: number }>,
+) {
+  let query = trx
+    .selectFrom('memberships as m')
+    .innerJoin('users as u', 'u.id', 'm.user_id')
+    .leftJoin('totp as t', 't.user_id', 'm.user_id')
+    .select(['m.user_id as userId', 'm.role', 'm.status', 'u.email_ci as email', 't.confirmed_at as factorSince'])
+    .where('m.tenant_id', '=', tenantId);
+  if (after !== undefined)
+    query = query.where('u.email_ci', '>', (from) =>
+      from.selectFrom('users').select('email_ci').where('id', '=', after),
+    );
+  return query.orderBy('u.email_ci').limit(limit).execute();
+}

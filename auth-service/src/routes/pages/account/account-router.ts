@@ -41,6 +41,7 @@ export type AccountPage = Readonly<{
   forAdmins?: boolean;
   /** Whether the navigation leaves it out. */
   isHidden?: boolean;
+  /** Returns the content, or sends the whole response itself. */
   show(call: AccountCall): Promise<Content> | Content;
   /** By the value of the form's field `do`. */
   actions: Readonly<Record<string, Action>>;
@@ -115,7 +116,10 @@ export function accountRouter(
       if (known === undefined) res.append('set-cookie', pageSessionCookie(session));
       const language = chosenLanguage(req);
       if (language !== undefined) res.append('set-cookie', languageCookie(language));
-      await guarded(page, call, async () => send(page, call, [noticeOf(req, call.view.t), await page.show(call)]));
+      await guarded(page, call, async () => {
+        const body = await page.show(call);
+        if (!res.headersSent) send(page, call, [noticeOf(req, call.view.t), body]);
+      });
     });
     router.post(page.path, people, async (req, res) => {
       const given = z.record(z.string(), z.string()).parse(formBody(req) ?? {});

@@ -1,8 +1,8 @@
-import { currentUser, rowSecurity } from '@countersign/database';
+import { currentTenant, currentUser, rowSecurity } from '@countersign/database';
 import { roles } from '../../transaction.ts';
 import { only } from '../policies.ts';
 
-const { app, self, factors, keys, operator } = roles;
+const { accounts, app, self, factors, keys, operator } = roles;
 const own = only(`user_id = ${currentUser}`);
 
 export const secondFactorTables = [
@@ -42,4 +42,11 @@ export const secondFactorTables = [
   `grant select (user_id), delete on totp, recovery_codes to ${operator}`,
   `create policy ${operator}_reset on totp to ${operator} using (true) with check (false)`,
   `create policy ${operator}_reset on recovery_codes to ${operator} using (true) with check (false)`,
+];
+
+/** Administrators see which members of their tenant have a second factor, and nothing else of it. */
+export const secondFactorsOfMembers = [
+  `grant select (user_id, confirmed_at) on totp to ${accounts}`,
+  `create policy ${accounts}_members on totp for select to ${accounts} using (exists (
+     select from memberships m where m.user_id = totp.user_id and m.tenant_id = ${currentTenant}))`,
 ];

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -15,7 +16,7 @@ const acme = '01936f00-0000-7000-8000-000000000001';
 const chosen = 'a walrus on the gramophone';
 
 /** Chromium reports the status of a refused form as a console error. */
-const isStatus = (text: string) => /^Failed to load resource: .* status of 4\d\d/.test(text);
+const isStatus = (text: string) => /^Failed to load resource: .* status of [45]\d\d/.test(text);
 
 const pictureOf = (scheme: string, width: number, what: string): string =>
   join(process.env.SCREENSHOTS ?? '', `${scheme}-${width}-${what.replaceAll(/\W+/g, '-').slice(0, 60)}.png`);
@@ -142,6 +143,168 @@ describe('the account pages in Chromium', () => {
         });
       },
     );
+  });
+
+  const ofAccount = [
+    '',
+    '/password',
+    '/second-factor',
+    '/devices',
+    '/applications',
+    '/organizations',
+    '/log-in',
+  ].concat(['/members', '/invitations', '/audit']);
+  const mails = () => `http://127.0.0.1:${place.ports.web}/mails`;
+
+  describe.each(sizes)('an administrator at $width by $height', (viewport) => {
+    test.each([
+      ['light', 'en-US'],
+      ['dark', 'de-DE'],
+    ] as const)('%s, %s: axe finds nothing on the pages of the account', async (scheme, locale) => {
+      await onPage({ viewport, colorScheme: scheme, locale, bypassCSP: true }, async (page) => {
+        const check = async (what: string) => {
+          if (process.env.SCREENSHOTS) await page.screenshot({ path: pictureOf(scheme, viewport.width, what) });
+          expect([what, await accessibilityProblems(page), await overflow(page)]).toEqual([what, [], 0]);
+        };
+        await page.goto(`${gateway}/nothing`);
+        await check('the gateway’s page');
+        await enter(page, 'admin@acme.test', password);
+        await page.waitForURL(`${gateway}/app/**`);
+        for (const path of ofAccount) {
+          await page.goto(`${gateway}/account${path}`);
+          await check(`/account${path}`);
+        }
+        await page.goto(`${gateway}/account/second-factor`);
+        await page.locator('main button').click();
+        await page.locator('.code svg').waitFor();
+        await check('the QR code');
+        await page.locator('#code').fill('000000');
+        await page.locator('main button').click();
+        await page.getByRole('alert').waitFor();
+        await check('a refused code');
+      });
+      const context = await browser.newContext({ viewport, colorScheme: scheme, bypassCSP: true });
+      const page = await context.newPage();
+      await page.goto(mails());
+      expect([await accessibilityProblems(page), await overflow(page)]).toEqual([[], 0]);
+      await context.close();
+    });
+  });
+
+  test('people manage an organization with nothing but a browser, and without JavaScript', async () => {
+    const open = async () => {
+      const context = await browser.newContext({ javaScriptEnabled: false });
+      return { context, page: await context.newPage() };
+    };
+    const press = (page: Page, name: string) => page.getByRole('button', { name }).click();
+    /** Follows the link of the newest email to this address, on the page with all emails. */
+    const followMail = async (page: Page, email: string) => {
+      await eventually(async () => {
+        await page.goto(mails());
+        expect(await page.locator('article', { hasText: email }).count()).toBeGreaterThan(0);
+      });
+      const frame = page.locator('article', { hasText: email }).first().locator('iframe');
+      await frame.scrollIntoViewIfNeeded();
+      const link = frame.contentFrame().getByRole('link');
+      const [opened] = await Promise.all([page.context().waitForEvent('page'), link.click()]);
+      await opened.waitForLoadState();
+      return opened;
+    };
+    const [reg, boss] = [await open(), await open()];
+    const email = 'reg@journey.test';
+
+    await reg.page.goto(`${gateway}/register`);
+    await reg.page.getByLabel('Email address').fill(email);
+    await press(reg.page, 'Send the link');
+    const confirm = await followMail(reg.page, email);
+    await confirm.getByLabel('Your name').fill('Reg Istered');
+    await confirm.getByLabel('New password').fill(chosen);
+    await press(confirm, 'Create the account');
+    await confirm.waitForURL(`${gateway}/app/`);
+
+    await enter(boss.page, 'admin@acme.test', password);
+    await eventually(async () => {
+      await boss.page.goto(`${gateway}/account/members`);
+      await boss.page.getByText('Reg Istered').waitFor({ timeout: 1_000 });
+    });
+    await boss.page.goto(`${gateway}/account/invitations`);
+    await boss.page.getByLabel('Email address').fill('guest@journey.test');
+    await press(boss.page, 'Invite');
+    await boss.page.getByRole('status').waitFor();
+    await boss.page
+      .locator('li', { hasText: 'guest@journey.test' })
+      .getByRole('button', { name: 'Send again' })
+      .click();
+
+    const guest = await open();
+    const offer = await followMail(guest.page, 'guest@journey.test');
+    await offer.getByLabel('Your name').fill('Gus Guest');
+    await offer.getByLabel('New password').fill(chosen);
+    await press(offer, 'Accept the invitation');
+    await offer.waitForURL(`${gateway}/app/`);
+
+    const account = confirm;
+    await account.goto(`${gateway}/account/second-factor`);
+    await press(account, 'Set up an authenticator app');
+    const secret = (await account.locator('main code').textContent()) ?? '';
+    await account.locator('#code').fill(totpCode(base32Bytes(secret), totpStep(new Date())));
+    await press(account, 'Turn it on');
+    const kept = await account.locator('.codes li').first().textContent();
+    const second = await open();
+    await enter(second.page, email, chosen);
+    await second.page.locator('#code').fill(kept ?? '');
+    await press(second.page, 'Continue');
+    await second.page.goto(`${gateway}/account/devices`);
+    await press(second.page, 'Log out there');
+    await account.goto(`${gateway}/account`);
+    await account.waitForURL('**/login?to=account');
+
+    const both = await open();
+    await enter(both.page, two, password);
+    await press(both.page, 'Globex');
+    await both.page.goto(`${gateway}/account/organizations`);
+    await press(both.page, 'Switch to Acme');
+    await both.page.getByText('at acme.').waitFor();
+
+    await boss.page.goto(`${gateway}/account/members`);
+    const row = boss.page.locator('li', { hasText: 'Gus Guest' });
+    await row.getByRole('button', { name: 'Remove' }).click();
+    await boss.page.getByRole('status').waitFor();
+    await offer.goto(`${gateway}/account`);
+    await offer.waitForURL('**/login?to=account');
+    await boss.page.goto(`${gateway}/account/audit`);
+    await boss.page.locator('li', { hasText: 'Role or access changed' }).first().waitFor();
+    for (const { context } of [reg, boss, guest, second, both]) await context.close();
+  });
+
+  test.each([
+    ['users-service', '/account', /Names are unavailable right now/],
+    ['auth-service', '/account', /Not available right now/],
+    ['auth-service', '/login', /Not available right now/],
+    ['web', '/app/', /Not available right now/],
+  ])('with the %s out, %s is a page without JSON and without a code', async (service, path, text) => {
+    await onPage({ viewport: sizes[0] }, async (page) => {
+      await enter(page, 'agent@acme.test', password);
+      await page.waitForURL(`${gateway}/app/**`);
+      const [pid = ''] = execFileSync('pgrep', ['-P', String(everything.pid), '-f', service], {
+        encoding: 'utf8',
+      }).split('\n');
+      process.kill(Number(pid), 'SIGSTOP');
+      try {
+        await eventually(async () => {
+          await page.goto(gateway + path, { timeout: 60_000 });
+          await page.getByText(text).waitFor({ timeout: 500 });
+        });
+        expect(await page.locator('body').textContent()).not.toMatch(/[a-z]+_[a-z]+|\{"/);
+      } finally {
+        process.kill(Number(pid), 'SIGCONT');
+      }
+      // Leaves no open circuit behind.
+      await eventually(async () => {
+        await page.goto(gateway + path);
+        expect(await page.getByText(text).count()).toBe(0);
+      });
+    });
   });
 
   test('an error message gets the focus, and its link leads to the field', async () => {

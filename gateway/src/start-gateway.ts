@@ -1,6 +1,6 @@
 import { createMetrics, createServiceServer, drainServer, listen, type Running } from '@countersign/process-kit';
+import { requireOwnHost } from '@countersign/service-kit';
 import { createAdminApp, createStateReader, stateRoutes } from './admin/admin-app.ts';
-import { requireAdminHost } from './admin/admin-security.ts';
 import type { ConsoleData } from './admin/api/admin-api.ts';
 import { apiAndPages, createConsole, createObservations } from './admin/console.ts';
 import type { GatewayConfig } from './config/config.ts';
@@ -87,7 +87,13 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps) {
   const servers = {
     internal: createListener(createListenerApp(reloader, 'internal', published), { times }),
     admin: createServiceServer(
-      createAdminApp({ health, metrics, logger, requireHost: requireAdminHost(config), routers }),
+      createAdminApp({
+        health,
+        metrics,
+        logger,
+        requireHost: requireOwnHost(config.listen.admin.host, config.admin.allowedHosts),
+        routers,
+      }),
     ),
     public: createListener(createListenerApp(reloader, 'public'), {
       // A reload can replace the certificate, but cannot turn TLS on or off.

@@ -1,10 +1,10 @@
 import { get } from 'node:http';
 import { createHealth, createServiceServer, listen } from '@countersign/process-kit';
+import { requireOwnHost } from '@countersign/service-kit';
 import { capturingLogger, rawRequest } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
 import { createAdminApp, stateRoutes } from '../src/admin/admin-app.ts';
-import { requireAdminHost } from '../src/admin/admin-security.ts';
 import { apiAndPages } from '../src/admin/console.ts';
 import { stateOfAny, workersData } from '../src/workers/worker-channel.ts';
 import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
@@ -109,10 +109,7 @@ test('the admin listener of several workers applies the same rule', async () => 
           Date.now,
         ),
       ],
-      requireHost: requireAdminHost({
-        admin: { allowedHosts },
-        listen: { public: address, admin: address, internal: address },
-      }),
+      requireHost: requireOwnHost(address.host, allowedHosts),
     }),
   );
   const port = await listen(server, address, 'admin listener');

@@ -16,33 +16,22 @@ const languages: Readonly<Record<'en' | 'de', Texts>> = {
       403: ['No access', 'You do not have access to this page.'],
       404: ['Page not found', 'There is no page at this address. Check the address.'],
       429: ['Too many requests', 'Wait a minute, then try again.'],
-      500: ['Something went wrong', 'Something went wrong on our side. Try again in a minute.'],
     },
     caller: ['This address does not work in a browser', 'Check the address, and go back to the previous page.'],
-    ours: ['Not available right now', 'A part of this site does not respond. Try again in a minute.'],
+    ours: ['Not available right now', 'A part of this site does not work. Try again in a minute.'],
   },
   de: {
     id: 'Wenn Sie um Hilfe bitten, nennen Sie diese Anfragenummer:',
     byStatus: {
-      401: [
-        'Bitte anmelden',
-        'Diese Seite braucht eine Anmeldung. Öffnen Sie die Anwendung und melden Sie sich dort an.',
-      ],
+      401: ['Bitte anmelden', 'Diese Seite braucht eine Anmeldung. Melden Sie sich in der Anwendung an.'],
       403: ['Kein Zugriff', 'Sie haben keinen Zugriff auf diese Seite.'],
       404: ['Seite nicht gefunden', 'Unter dieser Adresse gibt es keine Seite. Prüfen Sie die Adresse.'],
       429: ['Zu viele Anfragen', 'Warten Sie eine Minute und versuchen Sie es dann noch einmal.'],
-      500: [
-        'Etwas ist schiefgegangen',
-        'Auf unserer Seite ist etwas schiefgegangen. Versuchen Sie es in einer Minute noch einmal.',
-      ],
     },
-    caller: [
-      'Diese Adresse funktioniert im Browser nicht',
-      'Prüfen Sie die Adresse und gehen Sie zur vorigen Seite zurück.',
-    ],
+    caller: ['Diese Adresse geht im Browser nicht', 'Prüfen Sie die Adresse und gehen Sie zur vorigen Seite zurück.'],
     ours: [
       'Gerade nicht erreichbar',
-      'Ein Teil dieser Website antwortet nicht. Versuchen Sie es in einer Minute noch einmal.',
+      'Ein Teil dieser Website geht nicht. Versuchen Sie es in einer Minute noch einmal.',
     ],
   },
 };

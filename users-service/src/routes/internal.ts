@@ -42,6 +42,11 @@ function assertSource({ serviceId }: ServiceIdentity): void {
 
 const namesById = z.record(z.string(), z.string());
 
+type Named = Awaited<ReturnType<typeof findNames>>[number];
+
+const namesOf = (found: readonly Named[], nameOf: (of: Named) => string | null): z.infer<typeof namesById> =>
+  Object.fromEntries(found.map((each) => [each.user_id, nameOf(each) ?? '']).filter(([, name]) => name !== ''));
+
 export const internalRoutes = [
   route('GET /internal/users/:id', {
     operationId: 'lookUpUser',
@@ -79,12 +84,7 @@ export const internalRoutes = [
     const tenantId = actingTenant(res, identity);
     const seesAddresses = directoryRoles.includes(identity.user?.role ?? '');
     const found = await inTenant(db, tenantId, (trx) => findNames(trx, body.ids));
-    const nameOf = ({ display_name, email }: (typeof found)[number]) => display_name ?? (seesAddresses ? email : null);
-    const named = found.flatMap((member) => {
-      const name = nameOf(member);
-      return name === null ? [] : [[member.user_id, name] as const];
-    });
-    reply(200, { names: Object.fromEntries(named) });
+    reply(200, { names: namesOf(found, ({ display_name, email }) => display_name ?? (seesAddresses ? email : null)) });
   }),
 
   // For the account pages, whose requests have no access token: the tenant is in the body.
@@ -100,8 +100,7 @@ export const internalRoutes = [
     assertSource(identity);
     addToLog(res, { service_id: source, tenant_id: body.tenant_id });
     const found = await inTenant(db, body.tenant_id, (trx) => findNames(trx, body.ids));
-    const named = found.flatMap(({ user_id, display_name }) => (display_name ? [[user_id, display_name]] : []));
-    reply(200, { names: Object.fromEntries(named) });
+    reply(200, { names: namesOf(found, ({ display_name }) => display_name) });
   }),
 
   route('POST /internal/members/name', {

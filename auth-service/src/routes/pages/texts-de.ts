@@ -96,7 +96,6 @@ export const de: Texts = {
     endSessions: 'Überall abmelden',
     remove: 'Entfernen',
     restore: 'Wieder zulassen',
-    auditOf: 'Protokoll',
     more: 'Weitere Mitglieder',
     invitations: 'Einladungen',
     invite: 'Einladen',
@@ -205,6 +204,7 @@ export const de: Texts = {
     invalid_token: 'Dieser Link ist ungültig, abgelaufen oder schon benutzt. Fordern Sie einen neuen an.',
     invitation_gone: 'Die Einladung wurde schon benutzt oder zurückgezogen, oder sie ist abgelaufen.',
     login_busy: 'Zu viele Personen melden sich gerade an. Versuchen Sie es gleich noch einmal.',
+    payload_too_large: 'Dieses Formular ist zu lang.',
     registration_off:
       'Die Registrierung ist geschlossen. Bitten Sie eine Administratorin oder einen Administrator um eine Einladung.',
     session_revoked: 'Die Sitzung ist beendet.',
@@ -212,6 +212,7 @@ export const de: Texts = {
     two_refresh_tokens: 'Dieser Browser hat zwei Sitzungen. Löschen Sie die Cookies dieser Website.',
     not_found: 'Unter dieser Adresse gibt es keine Seite.',
     unavailable: 'Der Dienst ist gerade nicht erreichbar. Versuchen Sie es gleich noch einmal.',
+    unsupported_media_type: 'Die Anfrage ist fehlerhaft.',
     validation_failed: 'Einige Angaben sind ungültig.',
   },
 };

@@ -15,7 +15,7 @@ import { listOwnSessions } from '../../../store/sessions/sessions.ts';
 import { newPassword, personName, secondFactorCode, secretText, tenantIdField, text } from '../../fields.ts';
 import type { RouteParts } from '../../route.ts';
 import { field, link, submit, type View, wayOn } from '../form.ts';
-import { type Language, languageCookie, languages } from '../layout.ts';
+import { languages } from '../layout.ts';
 import { type Continue, returnField } from '../login-pages.ts';
 import { type AccountCall, type AccountPage, accountPath, action, actionForm } from './account-router.ts';
 
@@ -67,24 +67,17 @@ export function ownPages(parts: RouteParts, proceed: Continue): readonly Account
       ]);
       const choices = Object.entries(languages).map(
         ([code, { language }]) =>
-          html`<button type="submit" name="language" value="${code}" lang="${code}" ${language === t.language && html`aria-pressed="true"`}>${language}</button> `,
+          html`<a class="button" href="${accountPath}?lang=${code}" lang="${code}">${language}</a> `,
       );
       return html`<p>${t.account.loggedInAs(who.email, who.slug)}</p>
 <section class="stack"><h2>${t.name}</h2>${known === undefined ? html`<p class="notice warn">${t.errors.names_unavailable}</p>` : rename}</section>
-<section class="stack"><h2>${t.languages}</h2>${actionForm(view, accountPath, 'language', html`<p class="row">${choices}</p>`)}</section>`;
+<section class="stack"><h2>${t.languages}</h2><p class="row">${choices}</p></section>`;
     },
     actions: {
       rename: action(z.strictObject({ name: personName }), async ({ who }, { name }) => {
         await parts.names.rename(who.tenantId, who.userId, name);
         return 'saved';
       }),
-      language: action(
-        z.strictObject({ language: z.enum(Object.keys(languages) as [Language, ...Language[]]) }),
-        async ({ res }, { language }) => {
-          res.append('set-cookie', languageCookie(language));
-          return 'saved';
-        },
-      ),
     },
   };
 

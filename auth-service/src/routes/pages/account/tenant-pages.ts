@@ -86,7 +86,7 @@ export function tenantPages(parts: RouteParts): readonly AccountPage[] {
                 act('remove', button(t.members.remove)),
               ]
             : act('restore', button(t.members.restore))
-        }${link(`${paths.audit}?person=${encodeURIComponent(id)}`, t.members.auditOf)}</div>`;
+        }${link(`${paths.audit}?person=${encodeURIComponent(id)}`, t.members.audit)}</div>`;
       });
       return [
         names.notice,

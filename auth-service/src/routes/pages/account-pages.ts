@@ -23,6 +23,8 @@ const joinFields = linkFields.extend({ name: personName });
 
 /** The pages for registration, passwords and invitations. */
 export function accountPages(parts: RouteParts, proceed: Continue): readonly Page[] {
+  // Without a tenant there is nobody to see a name. An invitation asks for it.
+  const joins = parts.registration.joins !== undefined;
   return [
     page({
       path: '/register',
@@ -53,9 +55,9 @@ export function accountPages(parts: RouteParts, proceed: Continue): readonly Pag
     page({
       path: linkPages.email_verification,
       title: (t) => t.verify,
-      fields: joinFields,
+      fields: linkFields.extend({ name: joins ? personName : personName.optional() }),
       form: (view) =>
-        html`<p>${view.t.verifyLead}</p>${passwordForm(view, linkPages.email_verification, view.t.createAccount, nameField(view))}`,
+        html`<p>${view.t.verifyLead}</p>${passwordForm(view, linkPages.email_verification, view.t.createAccount, joins && nameField(view))}`,
       instead: (code, { t }) => (code === 'invalid_token' ? wayOn(link('/register', t.registerAgain)) : undefined),
       async open({ req, caller }) {
         const token = tokenIn(req);
@@ -65,7 +67,7 @@ export function accountPages(parts: RouteParts, proceed: Continue): readonly Pag
         const { req, res, caller } = call;
         const { cookie } = req.headers;
         const email = await verifyEmail(parts, { token, password, name }, caller);
-        const isOwn = parts.registration.joins !== undefined && beganRegistration(cookie, email, parts.macKeys);
+        const isOwn = joins && beganRegistration(cookie, email, parts.macKeys);
         res.append('set-cookie', clearedRegisteringCookie);
         const admission = isOwn
           ? // The account exists, so a failed login must not show this form again.

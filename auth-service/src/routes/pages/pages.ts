@@ -1,8 +1,7 @@
 import { requireIdentity } from '@countersign/identity/express';
-import { createRouter, type FormatError, formBody, type AppError as KitError } from '@countersign/process-kit';
+import { createRouter, type FormatError, type AppError as KitError } from '@countersign/process-kit';
 import { type Content, html, pageAssets } from '@countersign/service-kit';
 import type { Request, Router } from 'express';
-import { z } from 'zod';
 import { adminRole } from '../../domain/accounts/account-rules.ts';
 import { newPageSession, pageSessionCookie, pageSessionIn } from '../../domain/sessions/cookies.ts';
 import { callerOf, type RouteParts } from '../route.ts';
@@ -13,7 +12,7 @@ import { accountPages } from './account-pages.ts';
 import { link, type Page, summary, type View, wayOn } from './form.ts';
 import { chosenLanguage, documentOf, type Language, languageCookie, languageOf, pageHeaders } from './layout.ts';
 import { loginPages, loginPath, noAccount, noPage, type ShowStep, seeOther } from './login-pages.ts';
-import { assertForm, errorText, noticeOf, problemsOf, shownAgain, viewOf } from './view.ts';
+import { errorText, noticeOf, problemsOf, readForm, shownAgain, viewOf } from './view.ts';
 
 /** Creates the routes of the account pages, which use the same flows as the API. This module protects the forms. */
 export function accountPageRoutes(parts: RouteParts): Readonly<{ router: Router; formatError: FormatError }> {
@@ -78,10 +77,9 @@ export function accountPageRoutes(parts: RouteParts): Readonly<{ router: Router;
       res.set(pageHeaders).send(render(req, each, filled, [noticeOf(req, view.t), each.form(filled)]));
     });
     router.post(each.path, people, async (req, res) => {
-      const sent = textsIn(formBody(req));
-      const session = assertForm(parts, req, sent, each.path, each.stepField && sent[each.stepField]);
-      const { form_token: _token, ...given } = sent;
-      const call = { req, res, caller: callerOf(req, res, req.identity), view: viewOf(req, session) };
+      const given = readForm(parts, req, each.path, each.stepField);
+      const view = viewOf(req, pageSessionIn(req.headers.cookie) ?? '');
+      const call = { req, res, caller: callerOf(req, res, req.identity), view };
       await each.submit(call, each.fields.parse(given));
     });
   }
@@ -123,5 +121,3 @@ export function accountPageRoutes(parts: RouteParts): Readonly<{ router: Router;
 
   return { router, formatError };
 }
-
-const textsIn = (body: unknown): Record<string, string> => z.record(z.string(), z.string()).parse(body ?? {});

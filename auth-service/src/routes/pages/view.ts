@@ -1,6 +1,7 @@
-import type { AppError as KitError } from '@countersign/process-kit';
+import { formBody, type AppError as KitError } from '@countersign/process-kit';
 import { type Content, html } from '@countersign/service-kit';
 import type { Request } from 'express';
+import { z } from 'zod';
 import { formTokenOf, isFormToken, pageSessionIn } from '../../domain/sessions/cookies.ts';
 import { AppError } from '../../errors.ts';
 import type { RouteParts } from '../route.ts';
@@ -16,23 +17,18 @@ export const viewOf = (req: Request, session: string): View => ({
 });
 
 /**
- * Checks that our own page in this browser sent a form.
+ * Reads a form that our own page in this browser sent. Checks the origin first.
  *
- * @returns The browser's page session.
+ * @param stepField See `Page`.
  * @throws AppError `cross_site_refused`, `form_expired`.
  */
-export function assertForm(
-  { pages }: RouteParts,
-  req: Request,
-  given: Values,
-  path: string,
-  step?: string | undefined,
-): string {
+export function readForm({ pages }: RouteParts, req: Request, path: string, stepField?: string): Values {
   if (!pages.origins.has(req.headers.origin ?? '')) throw new AppError('cross_site_refused');
+  const { form_token: token = '', ...given } = z.record(z.string(), z.string()).parse(formBody(req) ?? {});
   const session = pageSessionIn(req.headers.cookie);
-  if (session === undefined || !isFormToken(given.form_token ?? '', session, path, step))
+  if (session === undefined || !isFormToken(token, session, path, stepField && given[stepField]))
     throw new AppError('form_expired');
-  return session;
+  return given;
 }
 
 /** The values of a refused form, without passwords and codes. Empty if the link was refused. */

@@ -1,8 +1,8 @@
 import { requireIdentity } from '@countersign/identity/express';
-import { createRouter, formBody, toAppError } from '@countersign/process-kit';
+import { createRouter, toAppError } from '@countersign/process-kit';
 import { type Content, Html, html } from '@countersign/service-kit';
 import type { Request, Response, Router } from 'express';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { adminRole } from '../../../domain/accounts/account-rules.ts';
 import {
   newPageSession,
@@ -18,7 +18,7 @@ import { form, link, type PageCall, summary, type View, wayOn } from '../form.ts
 import { chosenLanguage, languageCookie, pageHeaders } from '../layout.ts';
 import { seeOther } from '../login-pages.ts';
 import type { Texts } from '../texts-en.ts';
-import { assertForm, errorText, noticeOf, problemsOf, shownAgain, viewOf } from '../view.ts';
+import { errorText, noticeOf, problemsOf, readForm, shownAgain, viewOf } from '../view.ts';
 
 /** A request to a page of the account, by the person whose session the browser's cookie names. */
 export type AccountCall = PageCall & Readonly<{ who: BrowserSession }>;
@@ -73,13 +73,15 @@ export function accountRouter(
   const people = requireIdentity('anonymous', 'user');
 
   /** @returns undefined if the browser has no session, and was sent to the login page. */
-  async function enter(req: Request, res: Response, session: string): Promise<AccountCall | undefined> {
-    const [token, another] = refreshCookiesIn(req.headers.cookie);
+  async function enter(req: Request, res: Response): Promise<AccountCall | undefined> {
+    const { cookie } = req.headers;
+    const [token, another] = refreshCookiesIn(cookie);
     const who = token === undefined || another !== undefined ? undefined : await readBrowserSession(parts, token);
-    if (who !== undefined)
-      return { req, res, who, caller: callerOf(req, res, req.identity), view: viewOf(req, session) };
-    seeOther(res, '/login?to=account');
-    return undefined;
+    if (who === undefined) return void seeOther(res, '/login?to=account');
+    const known = pageSessionIn(cookie);
+    const session = known ?? newPageSession();
+    if (known === undefined) res.append('set-cookie', pageSessionCookie(session));
+    return { req, res, who, caller: callerOf(req, res, req.identity), view: viewOf(req, session) };
   }
 
   function send(page: AccountPage, { req, res, who, view }: AccountCall, body: Content): void {
@@ -109,11 +111,8 @@ export function accountRouter(
 
   for (const page of pages) {
     router.get(page.path, people, async (req, res) => {
-      const known = pageSessionIn(req.headers.cookie);
-      const session = known ?? newPageSession();
-      const call = await enter(req, res, session);
+      const call = await enter(req, res);
       if (call === undefined) return;
-      if (known === undefined) res.append('set-cookie', pageSessionCookie(session));
       const language = chosenLanguage(req);
       if (language !== undefined) res.append('set-cookie', languageCookie(language));
       await guarded(page, call, async () => {
@@ -122,12 +121,10 @@ export function accountRouter(
       });
     });
     router.post(page.path, people, async (req, res) => {
-      const given = z.record(z.string(), z.string()).parse(formBody(req) ?? {});
-      const session = assertForm(parts, req, given, page.path);
-      const call = await enter(req, res, session);
+      const call = await enter(req, res);
       if (call === undefined) return;
       await guarded(page, call, async () => {
-        const { form_token: _token, do: name = '', ...values } = given;
+        const { do: name = '', ...values } = readForm(parts, req, page.path);
         const chosen = Object.hasOwn(page.actions, name) ? page.actions[name] : undefined;
         if (chosen === undefined) throw new AppError('invalid_request');
         const outcome = await chosen.run(call, chosen.fields.parse(values));

@@ -1,6 +1,6 @@
 import { createMetrics, createServiceServer, drainServer, listen, type Running } from '@countersign/process-kit';
-import { requireOwnHost } from '@countersign/service-kit';
 import { createAdminApp, createStateReader, stateRoutes } from './admin/admin-app.ts';
+import { requireAdminHost } from './admin/admin-security.ts';
 import type { ConsoleData } from './admin/api/admin-api.ts';
 import { apiAndPages, createConsole, createObservations } from './admin/console.ts';
 import type { GatewayConfig } from './config/config.ts';
@@ -91,7 +91,7 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps) {
         health,
         metrics,
         logger,
-        requireHost: requireOwnHost(config.listen.admin.host, config.admin.allowedHosts),
+        requireHost: requireAdminHost(config),
         routers,
       }),
     ),

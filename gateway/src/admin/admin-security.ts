@@ -1,6 +1,8 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
+import { requireOwnHost } from '@countersign/service-kit';
 import type { Express, RequestHandler } from 'express';
 import helmet from 'helmet';
+import type { GatewayConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 
 /** Pages of the admin listener load only what it serves, and have no inline scripts or styles. */
@@ -22,6 +24,10 @@ export const adminHeaders: RequestHandler = helmet({
   referrerPolicy: { policy: 'same-origin' },
   xFrameOptions: { action: 'deny' },
 });
+
+/** Refuses a request whose `Host` does not name the admin listener. */
+export const requireAdminHost = ({ admin, listen }: Pick<GatewayConfig, 'admin' | 'listen'>): RequestHandler =>
+  requireOwnHost(listen.admin.host, admin.allowedHosts);
 
 const refused = new WeakSet<IncomingMessage>();
 

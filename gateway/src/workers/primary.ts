@@ -1,7 +1,7 @@
 import * as kit from '@countersign/process-kit';
-import { requireOwnHost } from '@countersign/service-kit';
 import { AggregatorRegistry, type MetricValue, Registry } from 'prom-client';
 import { createAdminApp, stateRoutes } from '../admin/admin-app.ts';
+import { requireAdminHost } from '../admin/admin-security.ts';
 import { apiAndPages } from '../admin/console.ts';
 import type { GatewayConfig } from '../config/config.ts';
 import { SupervisedWorker } from './supervised-worker.ts';
@@ -37,7 +37,7 @@ export async function startPrimary(config: GatewayConfig, options: PrimaryOption
       health,
       metrics: createWorkerMetrics(workers),
       logger,
-      requireHost: requireOwnHost(config.listen.admin.host, config.admin.allowedHosts),
+      requireHost: requireAdminHost(config),
       routers: [
         stateRoutes((path) => stateOfAny(serving(), path)),
         ...(config.admin.console ? apiAndPages(workersData(serving), Date.now) : []),

@@ -42,7 +42,7 @@ const textOfPeople = new RegExp(
     'packages/service-kit/src/http/fields.ts', // zod, for fields of JSON and forms.
     'packages/tracing/src/active-trace.ts', // SQL.
     'auth-service/src/(?:config|operator/commands|domain/keys/key-ring|domain/second-factor/totp).ts',
-    'auth-service/src/routes/pages/login-pages.ts',
+    'auth-service/src/routes/pages/(?:login-pages|account/own-pages).ts',
     'complaint-service/src/outgoing/webhook-master.ts',
     'complaint-service/src/domain/(?:attachments/file-types|catalogue/category-name|export/csv|mail).ts',
   ].join('|')})`,

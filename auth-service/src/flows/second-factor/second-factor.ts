@@ -81,8 +81,8 @@ function pendingOf(totp: store.StoredTotp | undefined): store.StoredTotp {
 }
 
 /**
- * Audits the change, emails the person, and ends their other sessions in all tenants: whoever has one of those may not
- * know about the change. Must be the last step of a transaction.
+ * Audits the change, emails the person, and ends their other sessions in all tenants, because a thief may have one of
+ * those. Must be the last step of a transaction.
  */
 async function finishChange(trx: Trx, asking: Asking, change: FactorChange): Promise<void> {
   const { userId, sessionId, requestId } = asking;

@@ -23,7 +23,7 @@ const joinFields = linkFields.extend({ name: personName });
 
 /** The pages for registration, passwords and invitations. */
 export function accountPages(parts: RouteParts, proceed: Continue): readonly Page[] {
-  // Without a tenant there is nobody to see a name. An invitation asks for it.
+  // A name belongs to a membership, so without a tenant only an invitation asks for it.
   const joins = parts.registration.joins !== undefined;
   return [
     page({

@@ -66,7 +66,7 @@ export function loginPages(
     switch (admission.kind) {
       case 'granted': {
         const { refreshToken, refreshExpiresInSec } = admission.grant;
-        // The new cookie replaces the old one, so nobody could use the old session any more.
+        // The new cookie replaces the old one, so the old session would only stay open.
         for (const old of refreshCookiesIn(req.headers.cookie)) {
           const replaced = await readBrowserSession(parts, old);
           if (replaced !== undefined) await logOut(parts.db, replaced, 'this', caller.requestId);

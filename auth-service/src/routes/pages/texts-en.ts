@@ -53,7 +53,7 @@ export const en = {
     currentPassword: 'Current password',
     secondFactor: 'Two-factor authentication',
     factorOn: (left: number) => `On. Each login asks for a code from your app. You have ${left} unused recovery codes.`,
-    factorOff: 'Off. With it, nobody can log in with your password alone.',
+    factorOff: 'Off. With it, your password alone is not enough to log in.',
     setUp: 'Set up an authenticator app',
     startAgain: 'Start again with a new code to scan',
     scan: 'Scan this with your authenticator app.',

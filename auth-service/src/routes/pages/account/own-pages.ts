@@ -21,14 +21,7 @@ import { type AccountCall, type AccountPage, accountPath, action, actionForm } f
 
 const none = z.strictObject({});
 const byId = z.strictObject({ id: z.uuid() });
-const paths = {
-  password: `${accountPath}/password`,
-  factor: `${accountPath}/second-factor`,
-  devices: `${accountPath}/devices`,
-  applications: `${accountPath}/applications`,
-  organizations: `${accountPath}/organizations`,
-  logIn: `${accountPath}/log-in`,
-} as const;
+const factorPath = `${accountPath}/second-factor`;
 
 /** A list with a button for each entry. */
 export const entries = (items: readonly Content[], empty: string): Html =>
@@ -82,11 +75,11 @@ export function ownPages(parts: RouteParts, proceed: Continue): readonly Account
   };
 
   const password: AccountPage = {
-    path: paths.password,
+    path: `${accountPath}/password`,
     title: (t) => t.password,
     fieldOf: { invalid_credentials: 'current_password' },
     show: ({ view }) =>
-      html`<p>${view.t.account.passwordLead}</p>${actionForm(view, paths.password, 'change', [
+      html`<p>${view.t.account.passwordLead}</p>${actionForm(view, password.path, 'change', [
         passwordField(view, 'current_password', view.t.account.currentPassword, 'current-password'),
         passwordField(view, 'new_password', view.t.newPassword, 'new-password', view.t.passwordHint),
         submit(view.t.savePassword),
@@ -103,7 +96,7 @@ export function ownPages(parts: RouteParts, proceed: Continue): readonly Account
   };
 
   const secondFactor: AccountPage = {
-    path: paths.factor,
+    path: factorPath,
     title: (t) => t.account.secondFactor,
     fieldOf: { invalid_code: 'code' },
     async show({ who, view }) {
@@ -111,14 +104,14 @@ export function ownPages(parts: RouteParts, proceed: Continue): readonly Account
       const { totp, recovery_codes_left: left } = await factor.readSecondFactor(parts, who.userId);
       const state = html`<p>${totp ? t.account.factorOn(left) : t.account.factorOff}</p>`;
       if (!isFreshLogin(who.authTimeSec, new Date()) || (totp && !who.amr.includes('otp')))
-        return html`${state}<p>${t.errors.fresh_login_required}</p>${wayOn(link(`${paths.logIn}?to=factor`, t.account.logInAgain))}`;
+        return html`${state}<p>${t.errors.fresh_login_required}</p>${wayOn(link(`${logInAgain.path}?to=factor`, t.account.logInAgain))}`;
       if (view.problems.has('code'))
-        return [confirmForm(view), actionForm(view, paths.factor, 'enrol', button(t.account.startAgain))];
-      if (!totp) return [state, actionForm(view, paths.factor, 'enrol', submit(t.account.setUp))];
+        return [confirmForm(view), actionForm(view, factorPath, 'enrol', button(t.account.startAgain))];
+      if (!totp) return [state, actionForm(view, factorPath, 'enrol', submit(t.account.setUp))];
       return [
         state,
-        actionForm(view, paths.factor, 'renew', button(t.account.newCodes)),
-        actionForm(view, paths.factor, 'remove', button(t.account.removeFactor)),
+        actionForm(view, factorPath, 'renew', button(t.account.newCodes)),
+        actionForm(view, factorPath, 'remove', button(t.account.removeFactor)),
       ];
     },
     actions: {
@@ -142,7 +135,7 @@ export function ownPages(parts: RouteParts, proceed: Continue): readonly Account
   };
 
   const devices: AccountPage = {
-    path: paths.devices,
+    path: `${accountPath}/devices`,
     title: (t) => t.account.devices,
     async show({ who, view }) {
       const { t } = view;
@@ -150,9 +143,9 @@ export function ownPages(parts: RouteParts, proceed: Continue): readonly Account
       const shown = sessions.map(({ id, user_agent, ip, last_used_at }) => {
         const isThis = id === who.sessionId;
         return html`<p><b>${deviceName(user_agent) ?? user_agent ?? t.account.unknownDevice}</b> ${isThis && html`<span class="pill good">${t.account.thisDevice}</span>`}<br>
-<span class="muted">${ip} · ${t.account.lastUsed} ${timeIn(view, last_used_at)}</span></p>${!isThis && actionForm(view, paths.devices, 'end', button(t.account.endDevice), { id })}`;
+<span class="muted">${ip} · ${t.account.lastUsed} ${timeIn(view, last_used_at)}</span></p>${!isThis && actionForm(view, devices.path, 'end', button(t.account.endDevice), { id })}`;
       });
-      const others = sessions.length > 1 && actionForm(view, paths.devices, 'end_others', button(t.account.endOthers));
+      const others = sessions.length > 1 && actionForm(view, devices.path, 'end_others', button(t.account.endOthers));
       return html`<p>${t.account.devicesLead}</p>${entries(shown, t.account.none)}${others}`;
     },
     actions: {
@@ -169,13 +162,13 @@ export function ownPages(parts: RouteParts, proceed: Continue): readonly Account
   };
 
   const applications: AccountPage = {
-    path: paths.applications,
+    path: `${accountPath}/applications`,
     title: (t) => t.account.applications,
     async show({ who, view }) {
       const { t } = view;
       const shown = (await listOwnDelegations(db, who.userId)).map(
         ({ id, client_name, scopes, expires_at }) =>
-          html`<p><b>${client_name}</b><br><span class="muted">${scopes.join(', ')} · ${t.account.until} ${timeIn(view, expires_at)}</span></p>${actionForm(view, paths.applications, 'withdraw', button(t.account.withdraw), { id })}`,
+          html`<p><b>${client_name}</b><br><span class="muted">${scopes.join(', ')} · ${t.account.until} ${timeIn(view, expires_at)}</span></p>${actionForm(view, applications.path, 'withdraw', button(t.account.withdraw), { id })}`,
       );
       return html`<p>${t.account.applicationsLead}</p>${entries(shown, t.account.none)}`;
     },
@@ -188,14 +181,14 @@ export function ownPages(parts: RouteParts, proceed: Continue): readonly Account
   };
 
   const organizations: AccountPage = {
-    path: paths.organizations,
+    path: `${accountPath}/organizations`,
     title: (t) => t.account.organizations,
     async show({ who, view }) {
       const { t } = view;
       const shown = (await findCandidate(db, who.email)).memberships.map(({ tenantId, name }) =>
         tenantId === who.tenantId
           ? html`<p><b>${name}</b> <span class="pill good">${t.account.current}</span></p>`
-          : html`<p><b>${name}</b></p>${actionForm(view, paths.organizations, 'switch', button(t.account.switchTo(name)), { tenant_id: tenantId })}`,
+          : html`<p><b>${name}</b></p>${actionForm(view, organizations.path, 'switch', button(t.account.switchTo(name)), { tenant_id: tenantId })}`,
       );
       return html`<p>${t.account.organizationsLead}</p>${entries(shown, t.account.none)}`;
     },
@@ -209,7 +202,7 @@ export function ownPages(parts: RouteParts, proceed: Continue): readonly Account
   };
 
   const logInAgain: AccountPage = {
-    path: paths.logIn,
+    path: `${accountPath}/log-in`,
     title: (t) => t.account.logInAgain,
     isHidden: true,
     fieldOf: { invalid_credentials: 'password' },
@@ -221,7 +214,7 @@ export function ownPages(parts: RouteParts, proceed: Continue): readonly Account
         { name: 'email', label: t.email, type: 'email', autocomplete: 'username', readonly: true },
       );
       const content = [email, passwordField(view, 'password', t.password, 'current-password'), submit(t.logIn)];
-      return actionForm(view, paths.logIn, 'log_in', content, { to });
+      return actionForm(view, logInAgain.path, 'log_in', content, { to });
     },
     actions: {
       log_in: action(
@@ -243,7 +236,7 @@ const passwordField = (view: View, name: string, label: string, autocomplete: st
   field(view, { name, label, type: 'password', autocomplete, ...(hint !== undefined && { hint }) });
 
 const confirmForm = (view: View): Html =>
-  actionForm(view, paths.factor, 'confirm', [
+  actionForm(view, factorPath, 'confirm', [
     field(view, {
       name: 'code',
       label: view.t.code,
@@ -255,4 +248,4 @@ const confirmForm = (view: View): Html =>
   ]);
 
 const recoveryCodes = ({ t }: View, codes: readonly string[]): Html =>
-  html`<p class="notice good" role="status">${t.account.codesLead}</p><ul class="codes">${codes.map((code) => html`<li><code>${code}</code></li>`)}</ul>${wayOn(link(paths.factor, t.account.codesKept))}`;
+  html`<p class="notice good" role="status">${t.account.codesLead}</p><ul class="codes">${codes.map((code) => html`<li><code>${code}</code></li>`)}</ul>${wayOn(link(factorPath, t.account.codesKept))}`;

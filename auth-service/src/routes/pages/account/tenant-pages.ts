@@ -18,13 +18,6 @@ import type { Texts } from '../texts-en.ts';
 import { type AccountCall, type AccountPage, accountPath, action, actionForm, adminIn } from './account-router.ts';
 import { button, entries, timeIn } from './own-pages.ts';
 
-const paths = {
-  members: `${accountPath}/members`,
-  invitations: `${accountPath}/invitations`,
-  audit: `${accountPath}/audit`,
-  export: `${accountPath}/audit.ndjson`,
-} as const;
-
 const perPage = 50;
 const exportBatch = 1_000;
 const member = z.strictObject({ id: z.string().max(128) });
@@ -57,7 +50,7 @@ export function tenantPages(parts: RouteParts): readonly AccountPage[] {
     });
 
   const members: AccountPage = {
-    path: paths.members,
+    path: `${accountPath}/members`,
     title: (t) => t.members.title,
     forAdmins: true,
     async show(call) {
@@ -76,7 +69,7 @@ export function tenantPages(parts: RouteParts): readonly AccountPage[] {
           factorSince ? t.members.hasFactor : t.members.hasNoFactor,
           lastLogin === undefined ? t.members.noLogin : [t.members.lastLogin, ' ', timeIn(view, lastLogin)],
         ];
-        const act = (name: string, content: Content) => actionForm(view, paths.members, name, content, { id });
+        const act = (name: string, content: Content) => actionForm(view, members.path, name, content, { id });
         return html`<p><b>${names.of(id, email)}</b><br><span class="muted">${email}<br>${facts.map((fact, at) => [at > 0 && ' · ', fact])}</span></p>
 <div class="row">${
           isActive
@@ -86,12 +79,12 @@ export function tenantPages(parts: RouteParts): readonly AccountPage[] {
                 act('remove', button(t.members.remove)),
               ]
             : act('restore', button(t.members.restore))
-        }${link(`${paths.audit}?person=${encodeURIComponent(id)}`, t.members.audit)}</div>`;
+        }${link(`${audit.path}?person=${encodeURIComponent(id)}`, t.members.audit)}</div>`;
       });
       return [
         names.notice,
         entries(shown, t.account.none),
-        next && wayOn(link(`${paths.members}?after=${encodeURIComponent(next)}`, t.members.more)),
+        next && wayOn(link(`${members.path}?after=${encodeURIComponent(next)}`, t.members.more)),
       ];
     },
     actions: {
@@ -109,7 +102,7 @@ export function tenantPages(parts: RouteParts): readonly AccountPage[] {
   };
 
   const invitations: AccountPage = {
-    path: paths.invitations,
+    path: `${accountPath}/invitations`,
     title: (t) => t.members.invitations,
     forAdmins: true,
     fieldOf: { already_member: 'email', already_invited: 'email' },
@@ -118,11 +111,11 @@ export function tenantPages(parts: RouteParts): readonly AccountPage[] {
       const { t } = view;
       const open = await readInvitations(db, adminIn(call), { before: undefined, limit: 100 });
       const shown = open.map(({ id, email, role, expires_at }) => {
-        const act = (name: string, label: string) => actionForm(view, paths.invitations, name, button(label), { id });
+        const act = (name: string, label: string) => actionForm(view, invitations.path, name, button(label), { id });
         return html`<p><b>${email}</b><br><span class="muted">${roleIn(t, role)} · ${t.account.until} ${timeIn(view, expires_at)}</span></p>
 <div class="row">${act('resend', t.members.resend)}${act('withdraw', t.members.withdraw)}</div>`;
       });
-      const form = actionForm(view, paths.invitations, 'invite', [
+      const form = actionForm(view, invitations.path, 'invite', [
         field(view, { name: 'email', label: t.email, type: 'email', autocomplete: 'off' }),
         roleSelect(t, view.values.role ?? 'agent', t.members.role),
         submit(t.members.invite),
@@ -147,7 +140,7 @@ export function tenantPages(parts: RouteParts): readonly AccountPage[] {
   };
 
   const audit: AccountPage = {
-    path: paths.audit,
+    path: `${accountPath}/audit`,
     title: (t) => t.members.audit,
     forAdmins: true,
     async show(call) {
@@ -168,16 +161,16 @@ export function tenantPages(parts: RouteParts): readonly AccountPage[] {
       const options = [['', t.members.everything], ...Object.entries(t.actions)].map(
         ([name, label]) => html`<option value="${name}" ${name === chosen && html`selected`}>${label}</option>`,
       );
-      return html`<form method="get" action="${paths.audit}" class="row"><input type="hidden" name="person" value="${person}">
-<select name="action" aria-label="${t.members.filter}">${options}</select>${button(t.members.filter)}${link(address(paths.export), t.members.export)}</form>
-${names.notice}${entries(shown, t.account.none)}${found.length > perPage && wayOn(link(address(paths.audit, { before: String(page.at(-1)?.seq) }), t.members.older))}`;
+      return html`<form method="get" action="${audit.path}" class="row"><input type="hidden" name="person" value="${person}">
+<select name="action" aria-label="${t.members.filter}">${options}</select>${button(t.members.filter)}${link(address(exported.path), t.members.export)}</form>
+${names.notice}${entries(shown, t.account.none)}${found.length > perPage && wayOn(link(address(audit.path, { before: String(page.at(-1)?.seq) }), t.members.older))}`;
     },
     actions: {},
   };
 
   /** One entry a line (NDJSON), newest first, with the page's filter. */
   const exported: AccountPage = {
-    path: paths.export,
+    path: `${accountPath}/audit.ndjson`,
     title: (t) => t.members.audit,
     forAdmins: true,
     isHidden: true,

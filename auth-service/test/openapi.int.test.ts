@@ -17,11 +17,20 @@ import { openProbed } from './support/probed-database.ts';
 const pages = [
   ...['/login', '/login/tenant', '/login/second-factor', '/logout', '/register', '/forgot-password'],
   ...Object.values(linkPages),
-  ...['/members', '/invitations', '/audit', '/audit.ndjson'].map((path) => `/account${path}`),
-  ...['', '/password', '/second-factor', '/devices', '/applications', '/organizations', '/log-in'].map(
-    (path) => `/account${path}`,
-  ),
-].flatMap((path) => [`get ${path}`, `post ${path}`]);
+  ...[
+    '',
+    '/password',
+    '/second-factor',
+    '/devices',
+    '/applications',
+    '/organizations',
+    '/log-in',
+    '/members',
+    '/invitations',
+  ].map((path) => `/account${path}`),
+]
+  .flatMap((path) => [`get ${path}`, `post ${path}`])
+  .concat('get /account/audit', 'get /account/audit.ndjson');
 const assets = ['get /account/files/account.css', 'get /account/files/icon.svg'];
 
 /** Routes that are mounted before the identity check and described elsewhere. */

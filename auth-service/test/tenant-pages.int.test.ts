@@ -183,6 +183,12 @@ describe.each(databases())('the pages of a tenant on %s', (_, database) => {
     expect((await foreign.open(filtered)).text).not.toContain(bob.email);
   });
 
+  test.each(['/account/audit', '/account/audit.ndjson'])('%s has no form, so a POST finds nothing', async (path) => {
+    const token = formTokenOf(visitor.jar.get('__Host-account') ?? '', path);
+    const answer = await visitor.post(path, { form_token: token, do: '' }, { origin: pagesOrigin });
+    expect([answer.status, answer.type]).toEqual([404, 'text/html']);
+  });
+
   test('exports the entries of this tenant, one a line, with the filter', async () => {
     const linesOf = ({ text, body }: Response): Entry[] =>
       String(text ?? body)

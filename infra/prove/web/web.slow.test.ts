@@ -97,7 +97,7 @@ describe('web/ in Chromium', () => {
     await page.goto(`${origin}/`);
     const links = (await page.evaluate('[...document.links].map(({ href }) => href)')) as string[];
     const answers = await Promise.all(links.map(async (url) => (await fetch(url)).status));
-    expect([links.length, new Set(answers)]).toEqual([4, new Set([200])]);
+    expect([links.length, new Set(answers)]).toEqual([5, new Set([200])]);
     expect(links[1]).toBe(`http://127.0.0.1:${place.ports.admin}/`);
     await page.close();
   });

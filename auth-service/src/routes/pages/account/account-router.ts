@@ -54,6 +54,8 @@ export const actionForm = (view: View, path: string, name: string, content: Cont
 
 export const adminIn = ({ who, caller }: AccountCall): Admin => ({ ...who, requestId: caller.requestId });
 
+const hasForms = ({ actions }: AccountPage): boolean => Object.keys(actions).length > 0;
+
 type Render = (
   req: Request,
   shown: AccountPage,
@@ -98,11 +100,10 @@ export function accountRouter(
       const error = toAppError(thrown);
       const { t } = call.view;
       const view = { ...call.view, values: shownAgain(req), problems: problemsOf(page.fieldOf, error, t) };
-      const isForbidden = error.code === 'insufficient_role';
+      // Without forms there is nothing to try again.
+      const canRetry = hasForms(page) && error.code !== 'insufficient_role';
       const elsewhere = wayOn(link(accountPath, t.account.title));
-      const shown = isForbidden
-        ? elsewhere
-        : await Promise.resolve(page.show({ ...call, view })).catch(() => elsewhere);
+      const shown = canRetry ? await Promise.resolve(page.show({ ...call, view })).catch(() => elsewhere) : elsewhere;
       const body = html`${summary(view, error.code, errorText(t, error.code))}${shown}`;
       refused.set(req, render(req, page, { view, who, body, refused: true }));
       throw error;
@@ -120,6 +121,7 @@ export function accountRouter(
         if (!res.headersSent) send(page, call, [noticeOf(req, call.view.t), body]);
       });
     });
+    if (!hasForms(page)) continue;
     router.post(page.path, people, async (req, res) => {
       const call = await enter(req, res);
       if (call === undefined) return;

@@ -132,6 +132,16 @@ describe.each(databases())('the pages of a tenant on %s', (_, database) => {
     },
   );
 
+  test.each(['members?after=%00', 'audit?person=%00', 'audit?action=%00', 'audit.ndjson?person=%00'])(
+    '/account/%s is ignored, because the database cannot store NUL',
+    async (target) => expect((await visitor.open(`/account/${target}`)).status).toBe(200),
+  );
+
+  test('an id with NUL is refused', async () => {
+    const refused = await act('/account/members', 'remove', { id: 'a\0b' });
+    expect([refused.status, codeIn(refused)]).toEqual([422, 'validation_failed']);
+  });
+
   test('a role that was just lost no longer counts', async () => {
     const [former, bob] = [await world.account('admin'), await world.account('agent')];
     const browser = await enter(former);

@@ -10,7 +10,7 @@ import {
   readMembers,
 } from '../../../flows/tenants/members.ts';
 import type { StoredEntry } from '../../../store/audit/audit.ts';
-import { emailAddress, roleName } from '../../fields.ts';
+import { emailAddress, roleName, text } from '../../fields.ts';
 import type { RouteParts } from '../../route.ts';
 import { auditJson } from '../../tenants/tenants.ts';
 import { field, link, submit, type View, wayOn } from '../form.ts';
@@ -20,12 +20,13 @@ import { button, entries, timeIn } from './own-pages.ts';
 
 const perPage = 50;
 const exportBatch = 1_000;
-const member = z.strictObject({ id: z.string().max(128) });
+const personId = text(128);
+const member = z.strictObject({ id: personId });
 const invitation = z.strictObject({ id: z.uuid() });
 
 const auditQuery = z.object({
-  action: z.string().max(64).optional(),
-  person: z.string().max(128).optional(),
+  action: text(64).optional(),
+  person: personId.optional(),
   before: z.coerce
     .number()
     .int()
@@ -56,7 +57,7 @@ export function tenantPages(parts: RouteParts): readonly AccountPage[] {
     async show(call) {
       const { view, req } = call;
       const { t } = view;
-      const after = z.string().max(128).safeParse(req.query.after).data;
+      const after = personId.safeParse(req.query.after).data;
       const { members: found, next } = await readMembers(db, adminIn(call), after);
       const names = await namesIn(
         call,

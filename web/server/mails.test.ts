@@ -14,13 +14,15 @@ import { mailErrors, mailRoutes } from './mails.ts';
 const logger = createLogger('web', 'silent');
 const home = mkdtempSync(join(tmpdir(), 'countersign-mails-'));
 const link = 'http://127.0.0.1:8080/verify-email?token=a_b-c';
+const mailer = openMailer({ COUNTERSIGN_HOME: home, NODE_ENV: 'test', AUTH_MAIL_FROM: 'Us <us@x.test>' }, logger);
+const send = (subject: string) => {
+  const text = `Öffnen Sie:\n\n${link}\n\n<b>`;
+  return mailer.send({ kind: 'verification', to: 'ann@x.test', subject, text, link }, new AbortController().signal);
+};
 let server: ReturnType<typeof createServer>;
 let url: string;
 beforeAll(async () => {
-  const mailer = openMailer({ COUNTERSIGN_HOME: home, NODE_ENV: 'test', AUTH_MAIL_FROM: 'Us <us@x.test>' }, logger);
-  const { signal } = new AbortController();
-  const text = `Öffnen Sie:\n\n${link}\n\n<b>`;
-  await mailer.send({ kind: 'verification', to: 'ann@x.test', subject: 'Bestätigen & <los>', text, link }, signal);
+  await send('Bestätigen & <los>');
   const app = createServiceApp({
     logger,
     health: createHealth({}),
@@ -52,6 +54,12 @@ test('lists the emails, each in a sandboxed frame', async () => {
     'referrer-policy': 'no-referrer',
     'content-security-policy': expect.stringMatching(/frame-ancestors 'self'; sandbox allow-popups/),
   });
+});
+
+test('shows a subject that is no valid UTF-8', async () => {
+  // Without other characters, the mailer writes a subject as it is.
+  await send('=?utf-8?q?a_b%=FF?=');
+  expect((await request(url).get('/mails')).text).toContain('<h2>a b%\ufffd</h2>');
 });
 
 test.each([

@@ -98,10 +98,10 @@ const decodeWords = (text: string): string =>
     .replaceAll(/=\?utf-8\?([qb])\?([^?]*)\?=/gi, (_all, kind: string, word: string) =>
       kind.toLowerCase() === 'b'
         ? Buffer.from(word, 'base64').toString()
-        : decodeURIComponent(
+        : Buffer.from(
             word
               .replaceAll('_', ' ')
-              .replaceAll('%', '%25')
-              .replaceAll(/=([0-9A-F]{2})/gi, '%$1'),
-          ),
+              .replaceAll(/=([0-9A-F]{2})/gi, (_byte, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
+            'latin1',
+          ).toString(),
     );

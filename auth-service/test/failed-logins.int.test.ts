@@ -51,6 +51,22 @@ describe.each(databases())('refused logins in the audit log on %s', (_, database
     expect(JSON.stringify(await entries())).not.toContain(guess);
   });
 
+  test('writes nothing to the chain of a tenant that removed the person', async () => {
+    const who = await person();
+    const [former, current] = tenants.map(({ id }) => id);
+    await probing(store.db, (trx) =>
+      trx
+        .updateTable('memberships')
+        .set({ status: 'disabled' })
+        .where('user_id', '=', who.userId)
+        .where('tenant_id', '=', String(former))
+        .execute(),
+    );
+    await fail(who.email);
+    const seenBy = async () => (await entries()).filter((entry) => entry.user_id === who.userId);
+    await eventually(async () => expect(await seenBy()).toMatchObject([{ tenant_id: current }]));
+  });
+
   test('writes an unknown email address to the operator’s chain, without the address', async () => {
     const email = freshEmail();
     expect(await fail(email)).toBe('invalid_credentials');

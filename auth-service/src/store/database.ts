@@ -1,5 +1,5 @@
 import type { Migration, OpenOptions } from '@countersign/database';
-import { accountTables } from './migrations/schema/accounts.ts';
+import { accountTables, statusOfOwnMemberships } from './migrations/schema/accounts.ts';
 import { clientTables } from './migrations/schema/clients.ts';
 import { keyAndLogTables } from './migrations/schema/keys-and-logs.ts';
 import { mailTables } from './migrations/schema/mail.ts';
@@ -21,6 +21,7 @@ export const migrations: readonly Migration[] = [
     ],
   },
   { name: '0002-second-factors-of-members', statements: secondFactorsOfMembers },
+  { name: '0003-status-of-own-memberships', statements: statusOfOwnMemberships },
 ];
 
 /** Our database settings, except the location. */

@@ -78,9 +78,9 @@ export async function isMember(trx: Trx, tenantId: string, email: string): Promi
   return row !== undefined;
 }
 
-/** Returns the person's tenants in the order in which audit chains must be locked. */
+/** Returns the tenants that the person has not been removed from, in the order in which audit chains must be locked. */
 export async function tenantsOf(trx: Trx, userId: string): Promise<string[]> {
-  const memberships = rowsWith(trx, 'memberships', { user_id: userId }).select('tenant_id');
+  const memberships = rowsWith(trx, 'memberships', { user_id: userId, status: 'active' }).select('tenant_id');
   const rows = await memberships.orderBy(sql`tenant_id collate "C"`).execute();
   return rows.map((row) => row.tenant_id);
 }

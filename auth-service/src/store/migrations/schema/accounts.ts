@@ -124,6 +124,9 @@ const forOperator = [
   `create policy ${operator}_renumber on memberships to ${operator} ${only('true')}`,
 ];
 
+/** What people do goes to the audit logs of tenants where they still are members. */
+export const statusOfOwnMemberships = [`grant select (status) on memberships to ${self}`];
+
 export const accountTables = [
   ...[tenants, users, credentials, memberships],
   ...[forLogin, forIssuing, forOneself, forAccounts, forCourier, forOperator],

@@ -113,7 +113,12 @@ describe.each(databases())('the pages of a tenant on %s', (_, database) => {
     async (name) => {
       const [here, there] = [await world.account('agent'), await world.account('agent', [globex])];
       const foreign = await enter(await world.account('admin', [globex]));
-      const member = await enter(await world.account('agent'));
+      const bob = await world.account('agent');
+      const member = await enter(bob);
+      const session = (await openSessions(bob))
+        .map(({ id }) => id)
+        .sort()
+        .at(-1);
       const role = name === 'change_role' ? { role: 'admin' } : {};
       const attempts = [
         [await act('/account/members', name, { id: there.userId, ...role }), 'not_found'],
@@ -121,7 +126,7 @@ describe.each(databases())('the pages of a tenant on %s', (_, database) => {
       ] as const;
       for (const [refused, code] of attempts) expect([refused.status, codeIn(refused)]).toEqual([404, code]);
       // The key of the form token is the member's own cookie, so the member can make one for any page.
-      const token = formTokenOf(member.jar.get('__Host-account') ?? '', '/account/members');
+      const token = formTokenOf(member.jar.get('__Host-account') ?? '', '/account/members', session);
       const values = { form_token: token, do: name, id: here.userId, ...role };
       const forged = await member.post('/account/members', values, { origin: pagesOrigin });
       expect([forged.status, codeIn(forged)]).toEqual([403, 'insufficient_role']);
@@ -152,6 +157,27 @@ describe.each(databases())('the pages of a tenant on %s', (_, database) => {
     const refused = await browser.act(page, 'remove', { id: bob.userId });
     expect([refused.status, codeIn(refused)]).toEqual([403, 'insufficient_role']);
     expect((await membership(bob)).status).toBe('active');
+  });
+
+  test('a page of one tenant changes nothing in another after a switch in another tab', async () => {
+    const both = [world.acme, globex];
+    const [boss, bob] = [await world.account('admin', both), await world.account('agent', both)];
+    const [browser, tab] = [pageVisitor(world), pageVisitor(world)];
+    for (const [each, { id }] of [
+      [browser, world.acme],
+      [tab, globex],
+    ] as const) {
+      const choice = await each.submit(await each.open('/login'), { email: boss.email, password });
+      expect((await each.submit(choice, { tenant_id: id })).status).toBe(303);
+    }
+    const page = await browser.open('/account/members');
+    browser.jar.set('__Host-rt', tab.jar.get('__Host-rt') ?? '');
+    const refused = await browser.act(page, 'remove', { id: bob.userId });
+    expect([refused.status, codeIn(refused)]).toEqual([403, 'form_expired']);
+    const still = await probing(world.store.db, (trx) =>
+      trx.selectFrom('memberships').select('status').where('user_id', '=', bob.userId).execute(),
+    );
+    expect(still).toEqual([{ status: 'active' }, { status: 'active' }]);
   });
 
   test('invites, sends again and takes back', async () => {

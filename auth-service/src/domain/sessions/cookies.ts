@@ -46,7 +46,8 @@ export function pageSessionIn(header: string | undefined): string | undefined {
  * Returns a form's token. The cookie is the key, so the server stores nothing.
  *
  * @param action The path that the form posts to.
- * @param step The login token in the form, if any, which can then be used only in this browser.
+ * @param step The login token in the form, if any, which can then be used only in this browser. Forms of the account
+ *   have the id of their session instead.
  */
 export const formTokenOf = (session: string, action: string, step = ''): string =>
   createHmac('sha256', session)

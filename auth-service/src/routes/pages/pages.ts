@@ -77,7 +77,7 @@ export function accountPageRoutes(parts: RouteParts): Readonly<{ router: Router;
       res.set(pageHeaders).send(render(req, each, filled, [noticeOf(req, view.t), each.form(filled)]));
     });
     router.post(each.path, people, async (req, res) => {
-      const given = readForm(parts, req, each.path, each.stepField);
+      const given = readForm(parts, req, each.path, each);
       const view = viewOf(req, pageSessionIn(req.headers.cookie) ?? '');
       const call = { req, res, caller: callerOf(req, res, req.identity), view };
       await each.submit(call, each.fields.parse(given));

@@ -9,25 +9,32 @@ import type { Page, Values, View } from './form.ts';
 import { languageOf, languages } from './layout.ts';
 import type { Texts } from './texts-en.ts';
 
-export const viewOf = (req: Request, session: string): View => ({
+/** @param login The id of the login session whose pages have the forms, if any. */
+export const viewOf = (req: Request, session: string, login?: string): View => ({
   t: languages[languageOf(req)],
   values: {},
   problems: new Map(),
-  formToken: (action, step) => formTokenOf(session, action, step),
+  formToken: (action, step = login) => formTokenOf(session, action, step),
 });
 
 /**
  * Reads a form that our own page in this browser sent. Checks the origin first.
  *
- * @param stepField See `Page`.
+ * @param bound.stepField See `Page`.
+ * @param bound.login See `viewOf`. After a login or a switch in another tab, the form must not act in the new session.
  * @throws AppError `cross_site_refused`, `form_expired`.
  */
-export function readForm({ pages }: RouteParts, req: Request, path: string, stepField?: string): Values {
+export function readForm(
+  { pages }: RouteParts,
+  req: Request,
+  path: string,
+  { stepField, login }: Readonly<{ stepField?: string | undefined; login?: string }>,
+): Values {
   if (!pages.origins.has(req.headers.origin ?? '')) throw new AppError('cross_site_refused');
   const { form_token: token = '', ...given } = z.record(z.string(), z.string()).parse(formBody(req) ?? {});
   const session = pageSessionIn(req.headers.cookie);
-  if (session === undefined || !isFormToken(token, session, path, stepField && given[stepField]))
-    throw new AppError('form_expired');
+  const step = stepField === undefined ? login : given[stepField];
+  if (session === undefined || !isFormToken(token, session, path, step)) throw new AppError('form_expired');
   return given;
 }
 

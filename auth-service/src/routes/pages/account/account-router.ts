@@ -83,7 +83,7 @@ export function accountRouter(
     const known = pageSessionIn(cookie);
     const session = known ?? newPageSession();
     if (known === undefined) res.append('set-cookie', pageSessionCookie(session));
-    return { req, res, who, caller: callerOf(req, res, req.identity), view: viewOf(req, session) };
+    return { req, res, who, caller: callerOf(req, res, req.identity), view: viewOf(req, session, who.sessionId) };
   }
 
   function send(page: AccountPage, { req, res, who, view }: AccountCall, body: Content): void {
@@ -126,7 +126,7 @@ export function accountRouter(
       const call = await enter(req, res);
       if (call === undefined) return;
       await guarded(page, call, async () => {
-        const { do: name = '', ...values } = readForm(parts, req, page.path);
+        const { do: name = '', ...values } = readForm(parts, req, page.path, { login: call.who.sessionId });
         const chosen = Object.hasOwn(page.actions, name) ? page.actions[name] : undefined;
         if (chosen === undefined) throw new AppError('invalid_request');
         const outcome = await chosen.run(call, chosen.fields.parse(values));

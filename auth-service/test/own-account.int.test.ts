@@ -104,6 +104,12 @@ describe.each(databases())('your account on %s', (_, database) => {
     isUsersServiceDown = false;
   });
 
+  test('the audit log shows the address too, because anyone can take the name of another', async () => {
+    const boss = await world.account('admin');
+    const { text } = await (await enter(boss)).open(`/account/audit?person=${boss.userId}`);
+    expect(text).toContain(`Name &lt;of&gt; ${boss.userId} (${boss.email})`);
+  });
+
   test('keeps the chosen language', async () => {
     const visitor = await enter(await world.account('agent'));
     expect((await visitor.open('/account')).text).toContain('href="/account?lang=de" lang="de">Deutsch</a>');

@@ -71,7 +71,7 @@ export function tenantPages(parts: RouteParts): readonly AccountPage[] {
           lastLogin === undefined ? t.members.noLogin : [t.members.lastLogin, ' ', timeIn(view, lastLogin)],
         ];
         const act = (name: string, content: Content) => actionForm(view, members.path, name, content, { id });
-        return html`<p><b>${names.of(id, email)}</b><br><span class="muted">${email}<br>${facts.map((fact, at) => [at > 0 && ' · ', fact])}</span></p>
+        return html`<p><b>${names.of(id)}</b><br><span class="muted">${email}<br>${facts.map((fact, at) => [at > 0 && ' · ', fact])}</span></p>
 <div class="row">${
           isActive
             ? [
@@ -155,7 +155,7 @@ export function tenantPages(parts: RouteParts): readonly AccountPage[] {
         [entry.user_id, detail.by].filter((id) => typeof id === 'string'),
       );
       const names = await namesIn(call, ids);
-      const shown = about.map(({ entry, detail }) => auditEntry(view, entry, detail, names.of));
+      const shown = about.map(({ entry, detail }) => auditEntry(view, entry, detail, names.both));
       const { action: chosen = '', user_id: person = '' } = query.filter;
       const address = (path: string, more = {}) =>
         `${path}?${new URLSearchParams({ action: chosen, person, ...more })}`;
@@ -204,11 +204,16 @@ ${names.notice}${entries(shown, t.account.none)}${found.length > perPage && wayO
     const admin = adminIn(call);
     const ids = [...new Set(userIds)];
     const known = await parts.names.namesOf(who.tenantId, ids);
-    const missing = ids.filter((id) => known?.get(id) === undefined);
-    const accounts = await readAddresses(db, admin, missing);
+    const accounts = await readAddresses(db, admin, ids);
+    const addressOf = (id: string): string => accounts.get(id)?.email ?? view.t.members.unknown;
     return {
       notice: known === undefined && html`<p class="notice warn">${view.t.errors.names_unavailable}</p>`,
-      of: (id: string, email = accounts.get(id)?.email) => known?.get(id) ?? email ?? view.t.members.unknown,
+      of: (id: string) => known?.get(id) ?? addressOf(id),
+      // People choose their names, so a name alone does not identify anyone.
+      both(id: string) {
+        const name = known?.get(id);
+        return name === undefined ? addressOf(id) : `${name} (${addressOf(id)})`;
+      },
     };
   }
 

@@ -225,6 +225,31 @@ describe.each(databases())('the pages of a tenant on %s', (_, database) => {
     expect([answer.status, answer.type]).toEqual([404, 'text/html']);
   });
 
+  test('a failed export ends early, and does not begin again in the same file', async () => {
+    const tenant = await makeTenant(world.store.db, 'exporting');
+    const browser = await enter(await world.account('admin', [tenant]));
+    const at = new Date();
+    const [hash, common] = [Buffer.alloc(32), { at, tenant_id: tenant.id, user_id: null, session_id: null }];
+    await probing(world.store.db, async (trx) => {
+      const entries = Array.from({ length: 1_001 }, (_entry, index) => ({
+        ...{ ...common, seq: 10_000 + index, action: 'login.failed', request_id: 'r' },
+        ...{ prev_hash: hash, hash, detail: index === 0 ? 'no JSON' : '{}' },
+      }));
+      await trx.insertInto('audit_log').values(entries).execute();
+    });
+    let text = '';
+    const cookie = [...browser.jar].map((pair) => pair.join('=')).join('; ');
+    await world
+      .call('GET', '/account/audit.ndjson', { headers: { cookie } })
+      .buffer(true)
+      .parse((response, done) => {
+        response.on('data', (chunk) => (text += chunk));
+        response.on('close', () => done(null, undefined));
+      })
+      .catch(() => undefined);
+    expect(text.match(/"seq":11000,/g)).toHaveLength(1);
+  });
+
   test('exports the entries of this tenant, one a line, with the filter', async () => {
     const linesOf = ({ text, body }: Response): Entry[] =>
       String(text ?? body)

@@ -97,6 +97,7 @@ export function accountRouter(
       if (page.forAdmins && who.role !== adminRole) throw new AppError('insufficient_role');
       await work();
     } catch (thrown) {
+      if (call.res.headersSent) throw thrown;
       const error = toAppError(thrown);
       const { t } = call.view;
       const view = { ...call.view, values: shownAgain(req), problems: problemsOf(page.fieldOf, error, t) };

@@ -189,7 +189,9 @@ ${names.notice}${entries(shown, t.account.none)}${found.length > perPage && wayO
             'x-content-type-options': 'nosniff',
           });
         const lines = found.map((entry) => `${JSON.stringify(auditJson(entry))}\n`).join('');
-        if (!res.write(lines)) await new Promise((resume) => res.once('drain', resume).once('close', resume));
+        // A closed response emits neither event.
+        if (!res.write(lines) && !res.closed)
+          await new Promise((resume) => res.once('drain', resume).once('close', resume));
         before = found.length < exportBatch || res.closed ? undefined : found.at(-1)?.seq;
       } while (before !== undefined);
       res.end();

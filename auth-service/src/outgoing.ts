@@ -23,7 +23,7 @@ export async function startOutgoing(
         linkBase: linkBaseOf(config),
         registration: { mode: config.AUTH_REGISTRATION },
       }),
-      membership: deliverMembership(callService),
+      membership: deliverMembership(callService, db),
     },
     onResult: outboxMetrics(metrics, {
       name: 'auth_outbox',

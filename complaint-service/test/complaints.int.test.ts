@@ -28,6 +28,7 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     expect(body).toEqual({
       ...noise,
       id: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7/),
+      number: expect.stringMatching(/^C-\d{4}-0001$/),
       tenant_id: complainant.tenantId,
       category_id: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7/),
       team_id: null,

@@ -11,7 +11,9 @@ const acme = agent.tenantId;
 /** Tables that every member of the tenant may read. In all others, a complainant sees at most their own rows. */
 const shared = [
   'categories',
+  'complaint_numbers',
   'members',
+  'organizations',
   'settings',
   'statistics_by_age',
   'statistics_by_status',
@@ -68,7 +70,8 @@ describe.each(databases())('row-level policies on %s, with one connection', (_ki
       { kind: 'service', serviceId: 'auth-service' } as const,
     ];
     const about = { tenant_id: acme, user_id: secondAgent.userId, role: 'agent', status: 'active' };
-    const update = JSON.stringify({ event_id: 'e', sequence: 1, ...about });
+    const tenant = { slug: 'acme', name: 'Acme' };
+    const update = JSON.stringify({ event_id: 'e', sequence: 1, tenant, ...about });
     const signed = world.sign({ method: 'POST', target, body: update, claims, contentType: 'application/json' });
     await world.send('POST', target, { ...signed, 'content-type': 'application/json' }, update).expect(200);
   }

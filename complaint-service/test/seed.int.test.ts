@@ -15,7 +15,7 @@ describe.each(databases())('the seed of a demo tenant on %s', (_kind, database) 
   const seedBoth = () =>
     seed(
       { ...world.flows, now: () => now, attachmentSpace: { ofTenant: 1e8, ofUserPerDay: 1e8 } },
-      Object.values(tenants).map((id) => ({ id, members })),
+      Object.values(tenants).map((id) => ({ id, slug: 'acme', name: 'Acme', members })),
     );
   beforeAll(async () => {
     world = await complaintsWorld(database, undefined, { categories: [] });

@@ -58,6 +58,7 @@ export const tables = [
   'erasures',
   'mail_outbox',
   'members',
+  'organizations',
   'statistics_by_status',
   'statistics_by_age',
   'statistics_times',

@@ -1,3 +1,4 @@
+import { save } from '@countersign/database';
 import { mayTakeComplaints, serviceActors } from '../domain/people.ts';
 import { lockComplaintsOf } from '../store/complaints/complaints.ts';
 import { lockMember, saveMembershipUpdate } from '../store/members.ts';
@@ -15,11 +16,18 @@ const batch = 50;
  *
  * @returns Whether this is the member's latest update.
  */
-export async function applyMembershipUpdate({ db, newId, now }: FlowParts, update: MembershipUpdate): Promise<boolean> {
+export async function applyMembershipUpdate(
+  { db, newId, now }: FlowParts,
+  { tenant, ...update }: MembershipUpdate & Readonly<{ tenant?: Readonly<{ slug: string; name: string }> | undefined }>,
+): Promise<boolean> {
   const member = { tenantId: update.tenant_id, userId: update.user_id };
   for (;;) {
     const { isLatest, returned } = await asMembershipUpdater(db, update.tenant_id, async (trx) => {
       await lockMember(trx, member);
+      if (tenant !== undefined) {
+        const organization = { tenant_id: update.tenant_id, short_name: tenant.slug, name: tenant.name };
+        await save(trx, 'organizations', 'tenant_id', organization);
+      }
       if (!(await saveMembershipUpdate(trx, update))) return { isLatest: false, returned: 0 };
       if (mayTakeComplaints(update)) return { isLatest: true, returned: 0 };
       const left = await lockComplaintsOf(trx, update.user_id, batch);

@@ -23,6 +23,10 @@ export const membershipRoutes = [
       user_id: idField,
       role: roleField,
       status: z.enum(['active', 'disabled']),
+      tenant: z
+        .strictObject({ slug: z.string().max(64), name: z.string() })
+        .optional()
+        .describe('Absent in older updates.'),
     }),
     responses: {
       200: z.object({ applied: z.boolean().describe('False if the update is older than the stored one.') }),

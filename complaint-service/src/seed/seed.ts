@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { insert } from '@countersign/database';
+import { insert, save } from '@countersign/database';
 import type { UserIdentity } from '@countersign/identity';
 import { readSeedFile } from '@countersign/service-kit';
 import sharp from 'sharp';
@@ -22,12 +22,16 @@ const monthMs = 30 * 24 * hourMs;
 const complaintsOfATenant = 12;
 const complaintsPerPicture = 6;
 
-// The auth-service and the users-service read the same file. This service ignores names, addresses and the password.
+// The auth-service and the users-service read the same file. This service ignores addresses and the password.
 const seedFile = z.object({
   tenants: z.array(
     z.object({
       id: z.string().min(1),
-      members: z.array(z.object({ user_id: z.string().min(1), role: z.string().min(1) })),
+      slug: z.string(),
+      name: z.string(),
+      members: z.array(
+        z.object({ user_id: z.string().min(1), role: z.string().min(1), display_name: z.string().optional() }),
+      ),
     }),
   ),
 });
@@ -41,17 +45,20 @@ export async function seed(parts: FlowParts, tenants: readonly SeededTenant[]): 
   for (const tenant of tenants) await seedTenant(parts, tenant);
 }
 
-async function seedTenant(parts: FlowParts, { id: tenantId, members }: SeededTenant): Promise<void> {
+async function seedTenant(parts: FlowParts, tenant: SeededTenant): Promise<void> {
+  const { id: tenantId, slug, name, members } = tenant;
   const ofRole = (wanted: string) =>
     members
       .filter(({ role }) => role === wanted)
       .map(({ user_id: userId, role }): UserIdentity => {
         return { kind: 'user', requestId: 'seed', context: {}, tenantId, userId, role };
       });
+  const names = new Map(members.map(({ user_id, display_name = '' }) => [user_id, display_name]));
   const [complainants, agents, admins] = [ofRole('complainant'), ofRole('agent'), ofRole('admin')];
   const [admin] = admins;
   if (admin === undefined) return;
   const filed = await asUser(parts.db, admin, async (trx) => {
+    await save(trx, 'organizations', 'tenant_id', { tenant_id: tenantId, short_name: slug, name });
     const isFilled = (await trx.selectFrom('complaints').select('id').limit(1).execute()).length > 0;
     if (isFilled) return [];
     await seedCatalogue(trx, parts, { tenantId, agents });
@@ -59,7 +66,7 @@ async function seedTenant(parts: FlowParts, { id: tenantId, members }: SeededTen
     for (let index = 0; index < complaintsOfATenant; index += 1) {
       const [complainant, agent] = [complainants, agents].map((all) => all[index % all.length]);
       if (complainant === undefined || agent === undefined) break;
-      complaints.push(await seedComplaint(trx, parts, { complainant, agent, index }));
+      complaints.push(await seedComplaint(trx, parts, { complainant, agent, index, names }));
     }
     await dropMail(trx);
     return complaints;
@@ -96,7 +103,7 @@ type Filed = Readonly<{ id: string; filedAt: Date; complainant: UserIdentity }>;
 async function seedComplaint(
   trx: Trx,
   parts: FlowParts,
-  { complainant, agent, index }: People & Readonly<{ index: number }>,
+  { complainant, agent, index, names }: People & Readonly<{ index: number; names: ReadonlyMap<string, string> }>,
 ): Promise<Filed> {
   const age = 1 - (index + 0.5) / complaintsOfATenant;
   const filedAt = new Date(parts.now().getTime() - Math.round(age * monthMs));
@@ -105,15 +112,16 @@ async function seedComplaint(
   const ways = age > 0.5 ? oldWays : recentWays;
   const filer = index % 5 === 4 ? agent : complainant;
   await becomeUser(trx, filer);
-  const { id } = await fileComplaint(trx, { ...parts, now: () => filedAt }, filer, {
+  const filing = {
     title,
     description,
     category,
     location: { latitude: 48.2 + index / 1_000, longitude: 16.35 + age / 50, address: `Mill Lane ${2 * index + 1}` },
-    contact_preference: 'email',
+    contact_preference: 'email' as const,
     complainant_id: complainant.userId,
     priority: priorities[(index + 1) % priorities.length],
-  });
+  };
+  const { id } = await fileComplaint(trx, { ...parts, now: () => filedAt }, filer, filing, names);
   let at = filedAt;
   for (const [done, step] of ways[index % ways.length]?.entries() ?? []) {
     at = new Date(at.getTime() + (2 + 5 * done) * hourMs);

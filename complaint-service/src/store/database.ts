@@ -1,4 +1,5 @@
 import type { Migration, OpenOptions } from '@countersign/database';
+import { complaintNumbers } from './migrations/numbers.ts';
 import { attachmentTables } from './migrations/schema/attachments.ts';
 import { catalogueTables } from './migrations/schema/catalogue.ts';
 import { complaintTables } from './migrations/schema/complaints.ts';
@@ -20,6 +21,7 @@ export const migrations: readonly Migration[] = [
       ...erasureTables,
     ],
   },
+  { name: '0002-numbers', statements: complaintNumbers },
 ];
 
 /** Our database settings, except the location. */

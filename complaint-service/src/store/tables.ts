@@ -13,6 +13,8 @@ export type ComplaintsSchema = {
     Clocks & {
       tenant_id: string;
       id: string;
+      /** Such as `ACME-2026-0142`. The database chooses it. */
+      number: GeneratedAlways<string>;
       team_id: string | null;
       status: Status;
       complainant_id: string | null;
@@ -32,7 +34,8 @@ export type ComplaintsSchema = {
       updated_at: Date;
     };
   /** The words in each complaint. Unlike Postgres full-text search, this can use an index under row-level security. */
-  terms: { tenant_id: string; term: string; complaint_id: string };
+  terms: { tenant_id: string; term: string; complaint_id: string; personal: Generated<boolean> };
+  organizations: { tenant_id: string; short_name: string; name: string };
   comments: {
     seq: GeneratedAlways<number>;
     tenant_id: string;

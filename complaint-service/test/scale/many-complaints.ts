@@ -53,7 +53,7 @@ export function fillTenant({ tenantId, complaints, seed }: Wanted): readonly str
      from unnest(array[${categoryNames.map((name) => `'${name}'`).join(', ')}]) as name`,
     `insert into complaints (tenant_id, id, title, description, category_id, status, priority, complainant_id, created_by,
        assignee_id, latitude, longitude, clock_started_at, first_answer_due_at, first_answered_at, resolution_due_at,
-       resolved_at, revision, created_at, updated_at)
+       resolved_at, number, revision, created_at, updated_at)
      select '${tenantId}', ${id('n', 1)}, 'Complaint ' || n, 'Generated with the seed ${seed}',
        md5((array[${categoryNames.map((name) => `'${name}'`).join(', ')}])[1 + floor((${r(1)} ^ 2) * ${categoryNames.length})::int] || '-${seed}')::uuid,
        status, (array[1, 1, 1, 1, 1, 1, 0, 2, 2, 3])[1 + floor(${r(2)} * 10)::int],
@@ -61,7 +61,7 @@ export function fillTenant({ tenantId, complaints, seed }: Wanted): readonly str
        case when status in ('assigned', 'in_progress', 'resolved', 'closed') then 'agent-' || floor((${r(4)} ^ 1.5) * ${agents.length}) end,
        48 + ${r(5)}, 16 + ${r(6)}, filed_at, filed_at + interval '1 day',
        case when status <> 'open' then filed_at + ${hours(7, 36)} end, filed_at + interval '14 days',
-       case when status in ('resolved', 'closed') then filed_at + ${hours(8, 400)} end,
+       case when status in ('resolved', 'closed') then filed_at + ${hours(8, 400)} end, 'SCALE-' || n,
        ${id('n', 2)}, filed_at, filed_at + ${hours(9, 400)}
      from (
        select n, date_trunc('milliseconds', now() - interval '${days} days' * (1 - n / ${complaints}.0)) as filed_at,

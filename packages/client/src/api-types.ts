@@ -1483,6 +1483,8 @@ export interface components {
                 latitude: number | null;
                 longitude: number | null;
             } | null;
+            /** @description Such as `ACME-2026-0142`: the short name of the tenant, the year and a count. */
+            number: string;
             /** @description Whether a running clock has passed its target. */
             overdue: boolean;
             priority: components["schemas"]["Priority"];

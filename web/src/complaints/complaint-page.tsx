@@ -20,13 +20,13 @@ export function ComplaintPage() {
   useTitle(query.data?.data.title);
   if (query.data === undefined) return <Waiting query={query} />;
   const { data: complaint, etag } = query.data;
-  const { title, status, category, created_at: createdAt } = complaint;
+  const { number, title, status, category, created_at: createdAt } = complaint;
   return (
     <article className="narrow stack" key={id}>
       <header>
         <h1>{title}</h1>
         <p className="muted">
-          <StatusPill status={status} /> {category} · <Time of={createdAt} say={texts.complaint.filed} />
+          <StatusPill status={status} /> {number} · {category} · <Time of={createdAt} say={texts.complaint.filed} />
         </p>
       </header>
       <Standing seen={{ id, etag }} complaint={complaint} />

@@ -1,6 +1,6 @@
-import { useQuery } from '@tanstack/react-query';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import { agentsQuery } from '../queries.ts';
+import { agentsQuery, complaintsQuery } from '../queries.ts';
 import { type Complaint, type Transition, useSession } from '../session.ts';
 import { nameText, useTexts } from '../texts/texts.ts';
 import { Dialog } from '../ui/dialog.tsx';
@@ -48,8 +48,6 @@ type DialogProps = Readonly<{
   onClose: () => void;
 }>;
 
-const uuid = '[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}';
-
 /** Asks for the fields that a status change needs, and makes the change. */
 export function MoveDialog({ seen, choices, hasReader, onClose }: DialogProps) {
   const texts = useTexts();
@@ -61,7 +59,7 @@ export function MoveDialog({ seen, choices, hasReader, onClose }: DialogProps) {
   const { to, reason_required: needsReason } = chosen;
   const submit = () => {
     const why = needsReason ? { reason: reason.trim() } : {};
-    const original = to === 'duplicate' ? { duplicate_of: duplicateOf.trim() } : {};
+    const original = to === 'duplicate' ? { duplicate_of: duplicateOf } : {};
     move.mutate({ to, ...why, ...original }, { onSuccess: onClose });
   };
   return (
@@ -91,27 +89,58 @@ export function MoveDialog({ seen, choices, hasReader, onClose }: DialogProps) {
             onText={setReason}
           />
         )}
-        {to === 'duplicate' && (
-          <TextField
-            required
-            pattern={uuid}
-            label={texts.move.duplicateOf}
-            hint={texts.move.duplicateHint}
-            value={duplicateOf}
-            onText={setDuplicateOf}
-          />
-        )}
+        {to === 'duplicate' && <Originals ofId={seen.id} chosen={duplicateOf} onChoose={setDuplicateOf} />}
         {move.error !== null && <ErrorNotice error={move.error} />}
         <p className="row">
           <button type="button" onClick={onClose}>
             {texts.cancel}
           </button>
-          <button type="submit" className="primary" disabled={move.isPending}>
+          <button
+            type="submit"
+            className="primary"
+            disabled={move.isPending || (to === 'duplicate' && duplicateOf === '')}
+          >
             {texts.move[to]}
           </button>
         </p>
       </Form>
     </Dialog>
+  );
+}
+
+type OriginalsProps = Readonly<{ ofId: string; chosen: string; onChoose: (id: string) => void }>;
+
+/** Finds the complaint that another one repeats. */
+function Originals({ ofId, chosen, onChoose }: OriginalsProps) {
+  const texts = useTexts();
+  const [q, setQ] = useState('');
+  const query = useInfiniteQuery({ ...complaintsQuery({ q, limit: 10 }), enabled: q !== '' });
+  const found = query.data?.pages.flatMap(({ items }) => items) ?? [];
+  const others = found.filter(({ id, status }) => id !== ofId && status !== 'duplicate');
+  return (
+    <>
+      <TextField
+        required
+        type="search"
+        maxLength={200}
+        label={texts.move.duplicateOf}
+        hint={texts.move.duplicateHint}
+        value={q}
+        onText={(text) => {
+          setQ(text.trimStart());
+          onChoose('');
+        }}
+      />
+      <fieldset className="stack" aria-label={texts.move.duplicateOf}>
+        {others.map(({ id, number, title, location }) => (
+          <label className="check" key={id}>
+            <input type="radio" name="original" required checked={chosen === id} onChange={() => onChoose(id)} />
+            {[number, title, location?.address].filter(Boolean).join(' · ')}
+          </label>
+        ))}
+        {query.data !== undefined && others.length === 0 && <p role="status">{texts.queue.empty}</p>}
+      </fieldset>
+    </>
   );
 }
 

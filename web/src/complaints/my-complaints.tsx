@@ -28,13 +28,13 @@ export function MyComplaints() {
       )}
       {items !== undefined && items.length > 0 && (
         <ul className="card rows">
-          {items.map(({ id, title, category, status, updated_at: updatedAt }) => (
+          {items.map(({ id, number, title, category, status, updated_at: updatedAt }) => (
             <li key={id}>
               <Link className="entry" to="/complaints/$id" params={{ id }}>
                 <b>{title}</b>
                 <StatusPill status={status} />
                 <span className="muted">
-                  {category} · <Time of={updatedAt} say={texts.mine.updated} />
+                  {number} · {category} · <Time of={updatedAt} say={texts.mine.updated} />
                 </span>
               </Link>
             </li>

@@ -79,7 +79,17 @@ export function Queue() {
 
 function Row({ complaint }: { complaint: Complaint }) {
   const texts = useTexts();
-  const { id, title, category, status, priority, overdue, assignee_name: assignee, service_level: level } = complaint;
+  const {
+    id,
+    number,
+    title,
+    category,
+    status,
+    priority,
+    overdue,
+    assignee_name: assignee,
+    service_level: level,
+  } = complaint;
   const dueAt = level.first_answered_at === null ? level.first_answer_due_at : level.resolution_due_at;
   return (
     <Link className="entry" to="/queue/$id" params={{ id }} data-id={id}>
@@ -88,7 +98,9 @@ function Row({ complaint }: { complaint: Complaint }) {
         <StatusPill status={status} />
         <PriorityPill priority={priority} />
       </span>
-      <span className="muted">{category}</span>
+      <span className="muted">
+        {number} · {category}
+      </span>
       <span className="muted">{complaint.assignee_id === null ? texts.queue.none : nameText(texts, assignee)}</span>
       <span className={overdue ? 'error' : 'muted'}>
         {dueAt === null || level.resolved_at !== null ? (

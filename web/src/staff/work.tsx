@@ -70,7 +70,7 @@ function Opened({ complaint, etag }: { complaint: Complaint; etag: string }) {
           <PriorityPill priority={complaint.priority} />
           {complaint.overdue && <span className="pill bad">{texts.queue.overdueMark}</span>}
           <span className="muted">
-            {complaint.category} · <Time of={complaint.created_at} say={texts.complaint.filed} />
+            {complaint.number} · {complaint.category} · <Time of={complaint.created_at} say={texts.complaint.filed} />
           </span>
         </p>
       </header>

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { deliveries, remove, startCourier as start } from '@countersign/database';
+import { deliveries, remove, rowsWith, startCourier as start } from '@countersign/database';
 import type { CallService } from '@countersign/identity';
 import type { Mailer } from '@countersign/mail';
 import type { Logger } from '@countersign/process-kit';
@@ -229,7 +229,11 @@ export function retryDelayMs(attempts: number, longestMs = longestDelayMs): numb
 const problem = z.object({ code: z.string() });
 
 /** Sends a member's state through the gateway, without a user. Receivers ignore duplicates and older versions. */
-export function deliverMembership(callService: CallService): Deliver {
+export function deliverMembership(callService: CallService, db: AuthDatabase): Deliver {
+  const tenantOf = (id: string) =>
+    db.transaction({ role: roles.courier }, (trx) =>
+      rowsWith(trx, 'tenants', { id }).select(['slug', 'name']).executeTakeFirst(),
+    );
   return async ({ payload }, signal) => {
     const { receiver, email, display_name, ...fact } = membershipUpdate.parse(payload);
     const answer =
@@ -240,7 +244,12 @@ export function deliverMembership(callService: CallService): Deliver {
             json: { ...fact, email, display_name },
             signal,
           })
-        : await callService({ method: 'POST', path: '/internal/complaints/memberships', json: fact, signal });
+        : await callService({
+            method: 'POST',
+            path: '/internal/complaints/memberships',
+            json: { ...fact, tenant: await tenantOf(fact.tenant_id) },
+            signal,
+          });
     const body: unknown = await answer.json().catch(() => undefined);
     if (answer.ok) return;
     // Without a complaint-service, the gateway does not have this route.

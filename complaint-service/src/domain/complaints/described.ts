@@ -54,7 +54,17 @@ export function changedFields(current: Editable, wanted: WantedEdit): Partial<Ed
   return Object.fromEntries(changed.map((field) => [field, wanted[field]]));
 }
 
+type Searched = Pick<Editable, 'title' | 'description' | 'address'> & Readonly<{ number: string }>;
+
 /** Returns the text that searches use. Excludes comments, because a match could reveal an internal comment. */
-export function searchedText({ title, description }: Pick<Editable, 'title' | 'description'>): string {
-  return `${title}\n${description}`;
+export function searchedText({ number, title, address, description }: Searched): string {
+  return [number, title, address, description].filter((text) => text !== null).join('\n');
+}
+
+type Reporter = Readonly<Record<'reporter_name' | 'reporter_email' | 'reporter_phone', string | null>>;
+
+/** Returns the text by which agents and admins find a person's complaints. */
+export function personalText(complaint: Reporter, name: string | undefined): string {
+  const { reporter_name, reporter_email, reporter_phone } = complaint;
+  return [name, reporter_name, reporter_email, reporter_phone].filter(Boolean).join('\n');
 }

@@ -78,6 +78,7 @@ const columns: Readonly<Record<string, (row: Complaint, names: Names) => Cell>> 
   first_answered_at: ({ first_answered_at }) => first_answered_at,
   resolved_at: ({ resolved_at }) => resolved_at,
   duplicate_of: ({ duplicate_of }) => duplicate_of,
+  number: ({ number }) => number,
 };
 
 /**

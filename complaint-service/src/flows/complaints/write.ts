@@ -13,12 +13,17 @@ import {
 import { answeredBy, dueTimes } from '../../domain/complaints/service-level.ts';
 import { mayEdit } from '../../domain/complaints/workflow.ts';
 import { isActive } from '../../domain/people.ts';
-import { termsOf } from '../../domain/search/terms.ts';
 import { secondsToWait } from '../../domain/sliding-window.ts';
 import { countDeltas, timesEnded } from '../../domain/statistics.ts';
 import { AppError } from '../../errors.ts';
 import { addHistory, oldestOfLatestWrites } from '../../store/complaints/comments-and-history.ts';
-import { addWatcher, changeComplaint, insertComplaint, replaceTerms } from '../../store/complaints/complaints.ts';
+import {
+  addPersonalTerms,
+  addWatcher,
+  changeComplaint,
+  insertComplaint,
+  replaceTerms,
+} from '../../store/complaints/complaints.ts';
 import { asUser, type ScopeUser, type Trx } from '../../store/schema.ts';
 import { addToStatistics } from '../../store/statistics.ts';
 import type { Comment, Complaint, ComplaintChanges } from '../../store/tables.ts';
@@ -67,12 +72,17 @@ export async function checkFiling({ people }: FlowParts, user: UserIdentity, fil
   }
 }
 
-/** Files a complaint that {@link checkFiling} has accepted. */
+/**
+ * Files a complaint that {@link checkFiling} has accepted.
+ *
+ * @param names The complainant's name by id, if it is known.
+ */
 export async function fileComplaint(
   trx: Trx,
   parts: FlowParts,
   user: UserIdentity,
   filing: Filing,
+  names: ReadonlyMap<string, string>,
 ): Promise<Complaint> {
   const { newId } = parts;
   const at = parts.now();
@@ -101,7 +111,8 @@ export async function fileComplaint(
     created_at: at,
     updated_at: at,
   });
-  await replaceTerms(trx, filed, termsOf(searchedText(filed)));
+  await replaceTerms(trx, filed);
+  await addPersonalTerms(trx, filed, names.get(complainantId ?? ''));
   await addHistory(trx, filed, { id: newId(), at, actor: user, event: { action: 'filed', detail: {} } });
   const announcement = { type: 'complaint.filed', detail: {}, internal: false, actor: user, at } as const;
   await announce(trx, parts, { complaint: filed, ...announcement });
@@ -132,7 +143,7 @@ export async function editComplaint(
     const event = (after: Complaint) => ({ action: 'edited', detail: editOf(current, after) }) as const;
     const changed = await recordChange(trx, parts, current, { actor: user, at, changes, event });
     if (searchedText(changed) !== searchedText(current)) {
-      await replaceTerms(trx, changed, termsOf(searchedText(changed)));
+      await replaceTerms(trx, changed);
     }
     return changed;
   });

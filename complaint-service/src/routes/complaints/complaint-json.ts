@@ -47,6 +47,7 @@ const allowed = z.object({
 
 export const complaint = namedObject('Complaint', {
   id: z.uuid(),
+  number: z.string().describe('Such as `ACME-2026-0142`: the short name of the tenant, the year and a count.'),
   tenant_id: z.string(),
   title: z.string(),
   description: z.string(),

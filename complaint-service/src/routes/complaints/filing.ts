@@ -87,7 +87,7 @@ export const filingRoutes = [
     const names = await parts.people.namesOf(identity, people);
     const { json, etag } = await asUser(parts.db, identity, (trx) =>
       createOnce(trx, parts, identity, { key: headers['idempotency-key'], request: ['file', body] }, async () => {
-        const filed = await fileComplaint(trx, parts, identity, body);
+        const filed = await fileComplaint(trx, parts, identity, body, names);
         const shown = complaintJson(filed, { caller: identity, now: parts.now(), names });
         return { complaintId: filed.id, answer: { json: shown, etag: tagOf(filed, shown) } };
       }),

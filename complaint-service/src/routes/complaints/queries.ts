@@ -63,7 +63,9 @@ const filterFields = {
     .max(200)
     .transform(queryTerms)
     .optional()
-    .describe('Words or word prefixes in the title and description.'),
+    .describe(
+      'Words or word prefixes in the number, title, address and description, and, except for OAuth clients, in the name and contact of the person.',
+    ),
 };
 
 const listQuery = z

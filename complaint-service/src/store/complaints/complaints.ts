@@ -1,7 +1,9 @@
 import { insertNew, remove, rowsWith } from '@countersign/database';
 import { type ExpressionBuilder, sql } from 'kysely';
+import { personalText, searchedText } from '../../domain/complaints/described.ts';
 import type { Status } from '../../domain/complaints/workflow.ts';
 import { isAscending, type ListPosition, type Order, sortColumns } from '../../domain/search/list-order.ts';
+import { termsOf } from '../../domain/search/terms.ts';
 import type { Trx } from '../schema.ts';
 import type { Complaint, ComplaintChanges, ComplaintsSchema, NewComplaint } from '../tables.ts';
 
@@ -70,12 +72,21 @@ function categoryName(of: ExpressionBuilder<ComplaintsSchema, 'complaints'>) {
     .as('category');
 }
 
-export async function replaceTerms(trx: Trx, complaint: Complaint, terms: readonly string[]): Promise<void> {
-  await remove(trx, 'terms', { complaint_id: complaint.id });
-  await sql`
-    insert into terms (tenant_id, term, complaint_id)
-    select ${complaint.tenant_id}, term, ${complaint.id}::uuid from unnest(${terms}::text[]) as term`.execute(trx);
+/** Replaces the words by which a complaint is found, except those that name a person. */
+export async function replaceTerms(trx: Trx, complaint: Complaint): Promise<void> {
+  await remove(trx, 'terms', { complaint_id: complaint.id, personal: false });
+  await sql`${newTerms(complaint, searchedText(complaint), false)}
+    on conflict (tenant_id, term, complaint_id) do update set personal = false`.execute(trx);
 }
+
+/** @param name The complainant's name. */
+export async function addPersonalTerms(trx: Trx, complaint: Complaint, name: string | undefined): Promise<void> {
+  await sql`${newTerms(complaint, personalText(complaint, name), true)} on conflict do nothing`.execute(trx);
+}
+
+const newTerms = ({ tenant_id, id }: Complaint, text: string, personal: boolean) => sql`
+  insert into terms (tenant_id, term, complaint_id, personal)
+  select ${tenant_id}, term, ${id}::uuid, ${personal}::boolean from unnest(${termsOf(text)}::text[]) as term`;
 
 /** Adds a watcher, if the user is not one already. */
 export async function addWatcher(trx: Trx, complaint: Complaint, userId: string, at: Date): Promise<void> {

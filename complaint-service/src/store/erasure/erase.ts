@@ -160,6 +160,7 @@ async function removeTexts(trx: Trx, ids: readonly string[]): Promise<void> {
 }
 
 async function removePersons(trx: Trx, ids: readonly string[]): Promise<void> {
+  await sql`delete from terms where personal and complaint_id in (${sql.join(ids)})`.execute(trx);
   await sql`update complaints set complainant_id = null, reporter_name = null, reporter_email = null,
     reporter_phone = null, contact_preference = 'none', revision = gen_random_uuid()
     where id in (${sql.join(ids)})`.execute(trx);

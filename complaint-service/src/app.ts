@@ -12,6 +12,7 @@ import { knownRoles } from './domain/access.ts';
 import { errors } from './errors.ts';
 import type { FlowParts } from './flows/parts.ts';
 import { api, routes } from './routes/api.ts';
+import { unsubscribeRoutes } from './routes/unsubscribe.ts';
 import { webhookKeyRoutes } from './routes/webhooks.ts';
 
 const requireKnownRole = requireRole(...knownRoles);
@@ -25,7 +26,11 @@ const requireRoleOfUsers: RequestHandler = (req, res, next) =>
  * /internal serve other services.
  */
 export function createApp(parts: BehindGateway, flows: FlowParts): Express {
-  const open = createRouter().use(descriptionRoutes(api), webhookKeyRoutes(flows.webhooks.keys));
+  const open = createRouter().use(
+    descriptionRoutes(api),
+    webhookKeyRoutes(flows.webhooks.keys),
+    unsubscribeRoutes(flows),
+  );
   const router = createRouter();
   router.use('/v1', requireIdentity('user', 'client'), requireRoleOfUsers, describeCaller);
   router.use(mountRoutes(routes, flows));

@@ -1,6 +1,7 @@
 import type { DeliveryResult } from '@countersign/database';
 import type { Mailer } from '@countersign/mail';
 import { type Logger, outboxMetrics, type Registry, startBackgroundLoop } from '@countersign/process-kit';
+import type { UnsubscribeTokens } from './domain/mail/unsubscribe.ts';
 import type { AddressBook } from './domain/people.ts';
 import { sweepFiles } from './flows/attachments.ts';
 import { runErasures } from './flows/erasure.ts';
@@ -13,7 +14,12 @@ import type { ComplaintsDatabase } from './store/schema.ts';
 import { removeExpired } from './store/upkeep.ts';
 import { giveUpWaiting, webhookDepth } from './store/webhooks/courier.ts';
 
-type MailParts = Readonly<{ mailer: Mailer; addresses: AddressBook; linkBase: string | undefined }>;
+type MailParts = Readonly<{
+  mailer: Mailer;
+  addresses: AddressBook;
+  linkBase: string | undefined;
+  tokens: UnsubscribeTokens;
+}>;
 
 /** Starts the background work. @returns A function that stops it. */
 export async function startBackground(

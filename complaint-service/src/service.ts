@@ -8,6 +8,7 @@ import { createApp } from './app.ts';
 import { startBackground } from './background.ts';
 import type { ComplaintsConfig } from './config.ts';
 import { createAddressBook, createPeopleDirectory } from './directory/people-directory.ts';
+import { unsubscribeTokens } from './domain/mail/unsubscribe.ts';
 import { webhookKeys } from './domain/webhooks/signature.ts';
 import { createAttachmentStore } from './files/attachment-store.ts';
 import { OpenStreams, openEventFeed } from './flows/events/event-feed.ts';
@@ -49,6 +50,8 @@ export async function start(
     ofUserPerDay: config.COMPLAINTS_ATTACHED_PER_DAY_MB * 1024 * 1024,
   };
   const feed = await openEventFeed(db.withOwnPool(feedConnections));
+  const master = webhookMaster(config.COUNTERSIGN_HOME, config.COMPLAINTS_WEBHOOK_KEY);
+  const tokens = unsubscribeTokens(master);
   const flows: FlowParts = {
     db,
     newId: uuidv7,
@@ -59,14 +62,16 @@ export async function start(
     erasureGraceMs: config.COMPLAINTS_ERASURE_GRACE_MINUTES * 60_000,
     feed,
     streams: new OpenStreams(),
+    unsubscribeTokens: tokens,
     webhooks: {
-      keys: webhookKeys(webhookMaster(config.COUNTERSIGN_HOME, config.COMPLAINTS_WEBHOOK_KEY)),
+      keys: webhookKeys(master),
       receivers: config.COMPLAINTS_WEBHOOK_REACH,
     },
   };
   const mail = {
     mailer: openMailer(config, logger),
     addresses: createAddressBook(callService),
+    tokens,
     linkBase: config.COMPLAINTS_LINK_BASE_URL?.replace(/\/+$/, ''),
   };
   return startBehindGateway({

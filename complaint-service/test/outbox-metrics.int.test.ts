@@ -32,9 +32,11 @@ describe.each(databases())('metrics of emails and webhooks on %s', (_kind, datab
     const parts = { db: world.db, logger: world.log.logger, now: world.flows.now };
     const mail = {
       mailer: smtpMailer({ url: sink.url, from: 'a@countersign.test', requireTls: false }),
-      addresses: async (_tenant: string, id: string) =>
-        ({ id, role: 'complainant', status: 'active', email: 'c@mail.test' }) as const,
+      addresses: async (_tenant: string, ids: readonly string[]) =>
+        new Map(ids.map((id) => [id, { id, role: 'complainant', status: 'active', email: 'c@mail.test' }])),
       linkBase: undefined,
+      tokens: world.flows.unsubscribeTokens,
+      burstMs: 0,
     };
     stops.push(await startMailCourier({ ...parts, ...mail, onResult: count.mail }));
     stops.push(await startWebhookCourier({ ...parts, ...world.flows.webhooks, onResult: count.webhook }));
@@ -74,7 +76,8 @@ describe.each(databases())('metrics of emails and webhooks on %s', (_kind, datab
 
   test('the metrics count sent emails and deliveries, and report empty queues', async () => {
     await answer();
-    await within(`${deliveries('mail', 'delivered')} 1`);
+    // The receipt and the answer.
+    await within(`${deliveries('mail', 'delivered')} 2`);
     await within(`${deliveries('webhook', 'delivered')} 1`);
     expect((await series()).filter((line) => line.includes('waiting') || line.includes('oldest'))).toEqual([]);
   });
@@ -83,10 +86,10 @@ describe.each(databases())('metrics of emails and webhooks on %s', (_kind, datab
     sink.refuseWith('451 later');
     status = 500;
     await answer();
-    await within(`${deliveries('mail', 'retried')} 1`);
+    await within(`${deliveries('mail', 'retried')} 2`);
     await within(`${deliveries('webhook', 'retried')} 1`);
     expect(await series()).toEqual(
-      expect.arrayContaining(['complaints_outbox_waiting{topic=mail} 1', 'complaints_outbox_waiting{topic=webhook} 1']),
+      expect.arrayContaining(['complaints_outbox_waiting{topic=mail} 2', 'complaints_outbox_waiting{topic=webhook} 1']),
     );
     const ages = (await series()).filter((line) => line.includes('oldest_seconds'));
     expect(ages.map((line) => Number(line.split(' ')[1]) > 0)).toEqual([true, true]);
@@ -99,8 +102,8 @@ describe.each(databases())('metrics of emails and webhooks on %s', (_kind, datab
     await change(courierRole, webhooksChannel, sql`update webhook_deliveries set due_at = clock_timestamp()`);
     await within(`${deliveries('webhook', 'given_up')} 1`);
     world.moveClock(4 * 24 * 3600_000);
-    await change(mailerRole, mailChannel, sql`update mail_outbox set due_at = clock_timestamp()`);
-    await within(`${deliveries('mail', 'given_up')} 1`);
+    await change(mailerRole, mailChannel, sql`update mails set due_at = clock_timestamp()`);
+    await within(`${deliveries('mail', 'given_up')} 2`);
     expect((await series()).filter((line) => line.includes('waiting'))).toEqual([]);
   });
 
@@ -110,7 +113,7 @@ describe.each(databases())('metrics of emails and webhooks on %s', (_kind, datab
     expect(new Set(await names())).not.toEqual(new Set(without));
     const [locked, scraped] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const locking = world.db.transaction({ role: mailerRole }, async (trx) => {
-      await sql`lock table mail_outbox in access exclusive mode`.execute(trx);
+      await sql`lock table mails in access exclusive mode`.execute(trx);
       locked.resolve();
       await scraped.promise;
     });

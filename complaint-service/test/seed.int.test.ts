@@ -66,7 +66,7 @@ describe.each(databases())('the seed of a demo tenant on %s', (_kind, database) 
   });
 
   test('the seed sends no emails', async () => {
-    expect(await read((trx) => trx.selectFrom('mail_outbox').selectAll().execute())).toEqual([]);
+    expect(await read((trx) => trx.selectFrom('mails').selectAll().execute())).toEqual([]);
   });
 
   test('every tenant gets the same complaints, which are written once', async () => {

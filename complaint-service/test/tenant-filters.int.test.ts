@@ -10,7 +10,7 @@ import { listComplaints } from '../src/store/complaints/complaints.ts';
 import { deleteComplaints, lockErasing } from '../src/store/erasure/erase.ts';
 import { holdEvents, listEvents } from '../src/store/events.ts';
 import { claimKey } from '../src/store/idempotency-keys.ts';
-import { mailsOf, spreadMail } from '../src/store/mail.ts';
+import { freezeMail, listTeamStaff, mailsOf, refuseMail, spreadChange } from '../src/store/mail.ts';
 import { lockMember } from '../src/store/members.ts';
 import { courierRole, eraserRole, mailerRole } from '../src/store/roles.ts';
 import type { Trx } from '../src/store/schema.ts';
@@ -47,8 +47,10 @@ const rowsOf = (tenant: string, name: string, status: string) => [
   `insert into attachment_space values ('${tenant}', 100)`,
   `insert into statistics_by_status values ('${tenant}', '${id}', 'closed', 10), ('${tenant}', '${id}', 'withdrawn', 10)`,
   `insert into idempotency_keys values ('${tenant}', 'x', 'key', '', null, null, now() - interval '2 days')`,
-  `insert into mail_outbox (tenant_id, id, complaint_id, kind, recipient, actor_id, due_at)
-   values ('${tenant}', '${id}', '${id}', 'closed', 'all', 'x', now() + interval '${tenant === acme ? 0 : 1} day')`,
+  `insert into mails (tenant_id, id, complaint_id, kind, actor_id, changes, due_at)
+   values ('${tenant}', '${id}', '${id}', 'moved', 'x', '{}', now() + interval '${tenant === acme ? 0 : 1} day')`,
+  `insert into mail_people values ('${tenant}', 'x', '{work}', null)`,
+  `insert into organizations values ('${tenant}', '${name}', '${name}')`,
   `insert into webhooks (tenant_id, id, url, events, signature, state, created_by, created_at, updated_at)
    values ('${tenant}', '${id}', '${name}', '{complaint.filed}', 'ed25519', 'active', 'x', '2026-01-01', '2026-01-01')`,
   `insert into webhook_deliveries (tenant_id, id, webhook_id, type, payload, due_at)
@@ -56,8 +58,20 @@ const rowsOf = (tenant: string, name: string, status: string) => [
 ];
 
 const tables = [
-  ...['webhook_deliveries', 'webhooks', 'mail_outbox', 'idempotency_keys', 'statistics_by_status', 'attachment_space'],
-  ...['events', 'history', 'watchers', 'terms', 'complaints', 'categories', 'team_members', 'teams'],
+  ...['webhook_deliveries', 'webhooks', 'mails', 'mail_people', 'organizations', 'idempotency_keys'],
+  ...[
+    'statistics_by_status',
+    'attachment_space',
+    'complaint_numbers',
+    'events',
+    'history',
+    'watchers',
+    'terms',
+    'complaints',
+    'categories',
+    'team_members',
+    'teams',
+  ],
 ];
 
 /**
@@ -90,7 +104,7 @@ describe.each(databases())('without row-level security, with equal ids in two te
   const globexRows = async () => {
     const rows: Record<string, unknown> = {};
     for (const table of ['webhooks', 'webhook_deliveries']) rows[table] = await rowsAs(courierRole, table);
-    for (const table of ['mail_outbox', 'complaints']) rows[table] = await rowsAs(mailerRole, table);
+    for (const table of ['mails', 'mail_people', 'complaints']) rows[table] = await rowsAs(mailerRole, table);
     for (const table of ['attachment_space', 'team_members']) rows[table] = await rowsAs(eraserRole, table);
     rows.idempotency_keys = await rowsAs(eraserRole, 'idempotency_keys');
     return rows;
@@ -108,7 +122,15 @@ describe.each(databases())('without row-level security, with equal ids in two te
     return found;
   };
   const attempt = { result: { status: 500 }, durationMs: 1 } as const;
-  const mail = { tenant_id: acme, id, complaint_id: id, kind: 'closed', queued_at: new Date() } as QueuedMail;
+  const mail = {
+    tenant_id: acme,
+    id,
+    complaint_id: id,
+    kind: 'digest',
+    changes: [id],
+    frozen: false,
+  } as unknown as QueuedMail;
+  const toX = { recipients: [{ kind: 'digest', user_id: 'x' }], burstMs: 0 } as const;
 
   test.each<[what: string, work: () => Promise<unknown>]>([
     ['attachment space', () => within((trx) => returnSpace(trx, acme, 50))],
@@ -123,7 +145,9 @@ describe.each(databases())('without row-level security, with equal ids in two te
       'events for webhooks',
       () => within((trx) => queueDeliveries(trx, { tenantId: acme, type: 'complaint.filed', payload: 'acme' })),
     ],
-    ['emails to spread', () => within((trx) => spreadMail(trx, mail, []), mailerRole)],
+    ['emails to spread', () => within((trx) => spreadChange(trx, mail, toX), mailerRole)],
+    ['emails to freeze', () => within((trx) => freezeMail(trx, mail, 'x'), mailerRole)],
+    ['refused emails', () => refuseMail(world.db, { tenantId: acme, person: 'x', kind: 'news' })],
     ['emails to send', () => mailsOf(world.db).claim(10)],
     [
       'sent emails',
@@ -187,6 +211,13 @@ describe.each(databases())('without row-level security, with equal ids in two te
       select tenant_id, gen_random_uuid(), id, 'ping', 'globex', '2025-01-01' from webhooks where url = 'more'`);
     const claimed = await dueWebhooks(world.db, 1).claim(10);
     expect(claimed.map(({ tenant_id }) => tenant_id).toSorted()).toEqual([acme, globex]);
+  });
+
+  test('an email has the refusals and the name of its tenant, and goes to its team', async () => {
+    await change(`update mail_people set refused = '{news}' where tenant_id = '${globex}'`);
+    const frozen = await within((trx) => freezeMail(trx, mail, 'x'), mailerRole);
+    expect(frozen).toMatchObject({ refused: ['work'], organization: 'acme' });
+    expect(await within((trx) => listTeamStaff(trx, acme, id), mailerRole)).toEqual(['agent of acme']);
   });
 
   test('a list joins only rows of the same tenant', async () => {

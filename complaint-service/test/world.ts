@@ -5,6 +5,7 @@ import { type TestDatabase, tenants, people as usual } from '@countersign/testin
 import { serviceWorld } from '@countersign/testing/service';
 import { v7 as uuidv7 } from 'uuid';
 import { createApp } from '../src/app.ts';
+import { unsubscribeTokens } from '../src/domain/mail/unsubscribe.ts';
 import type { Member, PeopleDirectory } from '../src/domain/people.ts';
 import { webhookKeys } from '../src/domain/webhooks/signature.ts';
 import { createAttachmentStore } from '../src/files/attachment-store.ts';
@@ -56,7 +57,8 @@ export const tables = [
   'webhook_deliveries',
   'retention_policies',
   'erasures',
-  'mail_outbox',
+  'mails',
+  'mail_people',
   'members',
   'organizations',
   'statistics_by_status',
@@ -117,6 +119,7 @@ export async function complaintsWorld(
     erasureGraceMs: 3 * 24 * 3600_000,
     feed,
     streams,
+    unsubscribeTokens: unsubscribeTokens(Buffer.alloc(32, 2)),
     webhooks: { keys: webhookKeys(Buffer.alloc(32, 1)), receivers: 'loopback' },
   });
   const world = await serviceWorld({

@@ -109,7 +109,16 @@ describe.each(databases())('looking up a user for another service, on %s', (_kin
     const mailing = { kind: 'service', serviceId: 'complaint-service' } as const;
     const ids = [agent.userId, stranger.userId, 'unknown'];
     expect((await addresses(mailing, { tenant_id: agent.tenantId, ids }).expect(200)).body).toEqual({
-      members: [{ id: agent.userId, role: 'agent', status: 'active', email: 'agent@acme.test' }],
+      members: [
+        {
+          id: agent.userId,
+          role: 'agent',
+          status: 'active',
+          email: 'agent@acme.test',
+          display_name: expect.anything(),
+          locale: null,
+        },
+      ],
     });
     const update = { tenant_id: agent.tenantId, user_id: agent.userId, role: 'agent', email: 'agent@acme.test' };
     for (const [status, sequence, found] of [

@@ -2,9 +2,9 @@ import { queryOptions, useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useRouterState } from '@tanstack/react-router';
 import { lazy, Suspense, useEffect, useRef } from 'react';
 import { useLiveEvents } from './queries.ts';
-import { beginPage, isStaff, lastRequestId, useSession } from './session.ts';
+import { beginPage, client, isStaff, lastRequestId, useSession } from './session.ts';
 import { useStored } from './store.ts';
-import { useTexts } from './texts/texts.ts';
+import { language, useTexts } from './texts/texts.ts';
 import { AccountMenu } from './ui/account-menu.tsx';
 
 /** The installation's settings, from the server that serves these files. */
@@ -24,6 +24,23 @@ const configQuery = queryOptions({
 
 const useConfig = (): Config => useQuery(configQuery).data ?? {};
 
+const savedLanguage = 'countersign.saved-language';
+
+/** Stores the language in the user's profile, because emails use it. */
+function useSavedLanguage(): void {
+  const { user, tenant } = useSession();
+  const locale = useStored(language);
+  const choice = `${tenant.id} ${user.id} ${locale}`;
+  useEffect(() => {
+    if (localStorage.getItem(savedLanguage) === choice) return;
+    client.api
+      .PATCH('/v1/users/me', { body: { locale } })
+      .then(({ response }) => response.ok && localStorage.setItem(savedLanguage, choice))
+      // The next page load tries again.
+      .catch(() => {});
+  }, [choice, locale]);
+}
+
 const StaffBar = lazy(() => import('./staff/staff-bar.tsx').then(({ StaffBar: bar }) => ({ default: bar })));
 
 /** The layout of every page. */
@@ -35,6 +52,7 @@ export function Layout() {
   const main = useRef<HTMLElement>(null);
   const shown = useRef<string>(undefined);
   useLiveEvents();
+  useSavedLanguage();
   // Moves the focus, so that screen readers announce the new page and Tab continues there. Not on the first page, where
   // Tab begins at the top.
   useEffect(() => {

@@ -23,7 +23,7 @@ export function beginPage(): void {
 }
 
 /** Requests that the client makes by itself. */
-const ofClient = /\/v1\/(?:auth\/refresh|complaints\/events)$/;
+const ofClient = /\/v1\/(?:auth\/refresh|complaints\/events|users\/me)$/;
 
 async function notedFetch(request: Request): Promise<Response> {
   const response = await fetch(request);

@@ -13,7 +13,7 @@ const refusalsOfCaller = ['token_revoked', 'txn_token_expired'];
 const keptMs = 60_000;
 const maxKept = 20_000;
 /** A list has up to 100 complaints with three people each. The users-service accepts as many ids in one call. */
-const maxBatch = 300;
+export const maxBatch = 300;
 /** A slow users-service must not slow down every list. */
 const timeoutMs = 500;
 /** How long to omit names without another request after a failure. */

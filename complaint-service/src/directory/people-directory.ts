@@ -3,7 +3,7 @@ import type { Logger } from '@countersign/process-kit';
 import { z } from 'zod';
 import type { AddressBook, PeopleDirectory } from '../domain/people.ts';
 import { AppError } from '../errors.ts';
-import { createNames } from './names.ts';
+import { createNames, maxBatch } from './names.ts';
 
 const lookup = z.object({ id: z.string(), role: z.string(), status: z.string() });
 const problem = z.object({ code: z.string() });
@@ -52,16 +52,25 @@ const unavailable = (detail: Readonly<Record<string, unknown>>, cause?: unknown)
   new AppError('people_unavailable', { detail, cause });
 
 const answer = z.object({
-  members: z.array(z.object({ id: z.string(), role: z.string(), status: z.string(), email: z.string() })),
+  members: z.array(
+    z.object({
+      id: z.string(),
+      role: z.string(),
+      status: z.string(),
+      email: z.string(),
+      display_name: z.string().nullish(),
+      locale: z.string().nullish(),
+    }),
+  ),
 });
 
 /** Reads email addresses from the users-service. No user made a request, so the call names the tenant. */
 export function createAddressBook(callService: CallService): AddressBook {
-  return async (tenantId, userId, signal) => {
+  return async (tenantId, userIds, signal) => {
     const response = await callService({
       method: 'POST',
       path: '/internal/users/addresses',
-      json: { tenant_id: tenantId, ids: [userId] },
+      json: { tenant_id: tenantId, ids: userIds.slice(0, maxBatch) },
       signal,
     });
     if (!response.ok) {
@@ -69,6 +78,6 @@ export function createAddressBook(callService: CallService): AddressBook {
       throw Object.assign(new Error('the users-service returned no address'), { code: `HTTP_${response.status}` });
     }
     const { members } = answer.parse(await response.json());
-    return members.find(({ id }) => id === userId);
+    return new Map(members.map(({ display_name: name, ...member }) => [member.id, { ...member, name }]));
   };
 }

@@ -33,14 +33,19 @@ const reservedIds: readonly string[] = [erasedId, ...Object.values(serviceActors
 /** Whether an id can belong to a person. Erasing a reserved id would change every erased person's rows. */
 export const isPersonId = (id: string): boolean => !reservedIds.includes(id);
 
-export type Addressee = Member & Readonly<{ email: string }>;
+export type Addressee = Member &
+  Readonly<{ email: string; name?: string | null | undefined; locale?: string | null | undefined }>;
 
 /**
- * Finds a member's email address. Undefined if the member is unknown or has no address.
+ * Finds members' email addresses, names and languages. Omits unknown and disabled members, and those without an address.
  *
  * @throws Error if the users-service does not respond.
  */
-export type AddressBook = (tenantId: string, userId: string, signal: AbortSignal) => Promise<Addressee | undefined>;
+export type AddressBook = (
+  tenantId: string,
+  userIds: readonly string[],
+  signal: AbortSignal,
+) => Promise<ReadonlyMap<string, Addressee>>;
 
 export const isActive = (member: Pick<Member, 'status'> | undefined): boolean => member?.status === 'active';
 

@@ -1,3 +1,4 @@
+import type { UnsubscribeTokens } from '../domain/mail/unsubscribe.ts';
 import type { PeopleDirectory } from '../domain/people.ts';
 import type { AllowedReceivers } from '../domain/webhooks/addresses.ts';
 import type { WebhookKeys } from '../domain/webhooks/signature.ts';
@@ -19,6 +20,7 @@ export type FlowParts = Readonly<{
   erasureGraceMs: number;
   feed: EventFeed;
   streams: OpenStreams;
+  unsubscribeTokens: UnsubscribeTokens;
   /** The keys that sign deliveries, and where deliveries can go. */
   webhooks: Readonly<{ keys: WebhookKeys; receivers: AllowedReceivers }>;
 }>;

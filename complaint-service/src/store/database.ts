@@ -1,4 +1,5 @@
 import type { Migration, OpenOptions } from '@countersign/database';
+import { mailTables } from './migrations/mails.ts';
 import { complaintNumbers } from './migrations/numbers.ts';
 import { attachmentTables } from './migrations/schema/attachments.ts';
 import { catalogueTables } from './migrations/schema/catalogue.ts';
@@ -22,6 +23,7 @@ export const migrations: readonly Migration[] = [
     ],
   },
   { name: '0002-numbers', statements: complaintNumbers },
+  { name: '0003-mails', statements: mailTables },
 ];
 
 /** Our database settings, except the location. */

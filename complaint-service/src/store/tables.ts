@@ -5,7 +5,7 @@ import type { Editable } from '../domain/complaints/described.ts';
 import type { Clocks } from '../domain/complaints/service-level.ts';
 import type { Status } from '../domain/complaints/workflow.ts';
 import type { EventDetail, EventType } from '../domain/events/event-types.ts';
-import type { MailKind } from '../domain/mail.ts';
+import type { ChangeKind, MailKind } from '../domain/mail/recipients.ts';
 
 /** All tables. The response schemas in `routes/` describe the columns that they show. */
 export type ComplaintsSchema = {
@@ -212,16 +212,21 @@ export type ComplaintsSchema = {
     comments: Generated<number>;
     attachments: Generated<number>;
   };
-  mail_outbox: {
+  mail_people: { tenant_id: string; person: string; refused: Generated<string[]>; digest_at: Generated<Date | null> };
+  mails: {
     tenant_id: string;
     id: string;
-    complaint_id: string;
-    kind: MailKind;
-    /** `all` until the recipients are known. `reporter` is a person without an account. */
-    recipient: 'all' | 'member' | 'reporter';
-    user_id: string | null;
-    /** The user who made the change, who gets no email about it. Only with `all`. */
-    actor_id: string | null;
+    kind: ChangeKind | MailKind;
+    /** Null in a digest. */
+    complaint_id: string | null;
+    /** Null for a person without an account. */
+    user_id: Generated<string | null>;
+    /** The user who made the change. Null in an email. */
+    actor_id: Generated<string | null>;
+    /** The ids of history entries and comments, or of complaints in a digest. */
+    changes: string[];
+    /** Whether further changes belong to another email. */
+    frozen: Generated<boolean>;
     /** The number of attempts, including the current one. */
     attempts: Generated<number>;
     due_at: Generated<Date>;
@@ -273,4 +278,4 @@ export type WebhookDelivery = Row<'webhook_deliveries'>;
 export type RetentionPolicy = Row<'retention_policies'>;
 export type Erasure = Row<'erasures'>;
 export type NewErasure = NewRow<'erasures'>;
-export type QueuedMail = Row<'mail_outbox'>;
+export type QueuedMail = Row<'mails'>;

@@ -101,7 +101,7 @@ const canRun =
     await call(`${gateway}/v1/auth/password/forgot`, { body: { email: 'agent@acme.test' } });
     await eventually(async () => {
       change('auth', `update outbox set created_at = now() - interval '11 minutes'`);
-      change('complaints', `update mail_outbox set queued_at = now() - interval '11 minutes'`);
+      change('complaints', `update mails set queued_at = now() - interval '11 minutes'`);
       expect(await prometheus.query('{__name__=~".*_outbox_oldest_seconds",topic="mail"} > 600')).toHaveLength(2);
     });
 

@@ -28,6 +28,7 @@ test('every comparison of a secret or of a MAC takes constant time', () => {
     'auth-service/src/domain/sessions/cookies.ts': 1,
     'auth-service/src/domain/sessions/refresh-token.ts': 1,
     'auth-service/src/flows/sessions/refresh.ts': 1,
+    'complaint-service/src/domain/mail/unsubscribe.ts': 1,
     'gateway/src/decision/decide.ts': 1,
     'gateway/src/tokens/dpop-replay.ts': 1,
     'gateway/src/tokens/txn-token.ts': 1,

@@ -3,7 +3,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '@countersign/process-kit';
 import { createTransport } from 'nodemailer';
-import type { Mailer } from './mailer.ts';
+import { type Mailer, messageOf } from './mailer.ts';
 
 /** Never base64, so that a file stays readable in every language. */
 const textEncoding = 'quoted-printable';
@@ -16,14 +16,9 @@ export function fileMailer(options: Readonly<{ directory: string; from: string; 
   const { directory, from, logger } = options;
   const transport = createTransport({ streamTransport: true, buffer: true, newline: 'windows' });
   return {
-    async send({ kind, to, subject, text, link }) {
-      const { message } = await transport.sendMail({
-        from,
-        to: { name: '', address: to },
-        subject,
-        text,
-        textEncoding,
-      });
+    async send(mail) {
+      const { kind, to, link } = mail;
+      const { message } = await transport.sendMail({ ...messageOf(from, mail), textEncoding });
       await mkdir(directory, { recursive: true, mode: 0o700 });
       const file = join(directory, `${new Date().toISOString().replaceAll(':', '-')}-${kind}-${randomUUID()}.eml`);
       // Writes atomically, so that watchers of the directory never see a partial file.

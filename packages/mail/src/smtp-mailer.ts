@@ -1,5 +1,5 @@
 import { createTransport } from 'nodemailer';
-import type { Mailer } from './mailer.ts';
+import { type Mailer, messageOf } from './mailer.ts';
 
 // Idle timeout for a silent server. `signal` ends a connection to a server that keeps sending.
 const connectionTimeoutMs = 10_000;
@@ -23,8 +23,8 @@ export function smtpMailer(options: Readonly<{ url: string; from: string; requir
     disableUrlAccess: true,
   });
   return {
-    async send({ to, subject, text }, signal) {
-      await transport.sendMail({ from: options.from, to: { name: '', address: to }, subject, text, signal });
+    async send(mail, signal) {
+      await transport.sendMail({ ...messageOf(options.from, mail), signal });
     },
     close: () => transport.close(),
   };

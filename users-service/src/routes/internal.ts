@@ -126,13 +126,22 @@ export const internalRoutes = [
   route('POST /internal/users/addresses', {
     operationId: 'readAddresses',
     tag: 'Internal',
-    summary: 'Read the email addresses of active members of a tenant (complaint-service only)',
+    summary: 'Read the addresses, names and languages of active members of a tenant (complaint-service only)',
     callers: ['service'],
     body: z.strictObject({ tenant_id: idField, ids: z.array(idField).max(maxNames) }),
     responses: {
       200: z.object({
         members: z
-          .array(z.object({ id: z.string(), role: z.string(), status: z.literal('active'), email: z.string() }))
+          .array(
+            z.object({
+              id: z.string(),
+              role: z.string(),
+              status: z.literal('active'),
+              email: z.string(),
+              display_name: z.string().nullable(),
+              locale: z.string().nullable(),
+            }),
+          )
           .describe('Unknown and disabled people, and people without an address, are omitted.'),
       }),
     },
@@ -141,7 +150,7 @@ export const internalRoutes = [
     if (identity.serviceId !== mailingService) throw new AppError('not_a_mailer');
     addToLog(res, { service_id: identity.serviceId, tenant_id: body.tenant_id });
     const found = await inTenant(db, body.tenant_id, (trx) => findAddresses(trx, body.ids));
-    const members = found.map(({ user_id: id, role, email }) => ({ id, role, status: 'active', email }) as const);
+    const members = found.map(({ user_id: id, ...member }) => ({ id, status: 'active', ...member }) as const);
     reply(200, { members });
   }),
   // The request has no user identity, so the body names the tenant.

@@ -36,10 +36,10 @@ export const findNames = (trx: Trx, userIds: readonly string[]) =>
 export async function findAddresses(
   trx: Trx,
   userIds: readonly string[],
-): Promise<(Pick<Member, 'user_id' | 'role'> & Readonly<{ email: string }>)[]> {
+): Promise<(Pick<Member, 'user_id' | 'role' | 'display_name' | 'locale'> & Readonly<{ email: string }>)[]> {
   return trx
     .selectFrom('members')
-    .select(['user_id', 'role'])
+    .select(['user_id', 'role', 'display_name', 'locale'])
     .select(sql<string>`email`.as('email'))
     .where('user_id', '=', sql<string>`any(${userIds}::text[])`)
     .where('status', '=', 'active')

@@ -13,7 +13,7 @@ import { asUser, type Trx } from '../../store/schema.ts';
 import { addToStatistics } from '../../store/statistics.ts';
 import type { Complaint, ComplaintChanges, HistoryEvent } from '../../store/tables.ts';
 import { announce, announcementOf } from '../events/announce.ts';
-import { mailOf, queueMail } from '../mail.ts';
+import { changeKindOf, queueMail } from '../mail.ts';
 import type { AssertCurrent, FlowParts } from '../parts.ts';
 import { getComplaint } from './get-complaint.ts';
 
@@ -36,9 +36,10 @@ export async function recordChange(
 ): Promise<Complaint> {
   const after = await changeComplaint(trx, before, changes, { revision: newId(), at });
   const happened = typeof event === 'function' ? event(after) : event;
-  await addHistory(trx, after, { id: newId(), at, actor, event: happened });
+  const changeId = newId();
+  await addHistory(trx, after, { id: changeId, at, actor, event: happened });
   await announce(trx, { newId }, { complaint: after, ...announcementOf(happened), internal: false, actor, at });
-  await queueMail(trx, { newId }, after, { kind: mailOf(happened), actorId: actor.userId });
+  await queueMail(trx, { newId }, after, { kind: changeKindOf(happened), actorId: actor.userId, changeId });
   await addToStatistics(trx, after.tenant_id, { ...countDeltas(before, after), times: timesEnded(before, after) });
   return after;
 }

@@ -113,10 +113,12 @@ export async function fileComplaint(
   });
   await replaceTerms(trx, filed);
   await addPersonalTerms(trx, filed, names.get(complainantId ?? ''));
-  await addHistory(trx, filed, { id: newId(), at, actor: user, event: { action: 'filed', detail: {} } });
+  const changeId = newId();
+  await addHistory(trx, filed, { id: changeId, at, actor: user, event: { action: 'filed', detail: {} } });
   const announcement = { type: 'complaint.filed', detail: {}, internal: false, actor: user, at } as const;
   await announce(trx, parts, { complaint: filed, ...announcement });
   if (complainantId !== null) await addWatcher(trx, filed, complainantId, at);
+  await queueMail(trx, parts, filed, { kind: 'filed', actorId: user.userId, changeId });
   await addToStatistics(trx, user.tenantId, { ...countDeltas(undefined, filed), times: [] });
   return filed;
 }
@@ -190,8 +192,9 @@ export async function commentOnComplaint(
   await announce(trx, parts, { complaint, type: 'comment.added', detail, internal, actor: user, at });
   if (!internal && isStaff(user) && user.userId !== complaint.complainant_id) {
     await answer(trx, parts, complaint, at);
-    await queueMail(trx, parts, complaint, { kind: 'answered', actorId: user.userId });
   }
+  const kind = internal ? 'noted' : 'commented';
+  await queueMail(trx, parts, complaint, { kind, actorId: user.userId, changeId: comment.id });
   return comment;
 }
 

@@ -71,7 +71,7 @@ export function lockComplaintsOfPerson(trx: Trx, userId: string, limit: number):
 export async function deleteComplaints(trx: Trx, ids: readonly string[]): Promise<Removed> {
   const attachments = await deleteAttachments(trx, sql`complaint_id in (${sql.join(ids)})`);
   const comments = await deleteOf(trx, 'comments', ids);
-  for (const table of ['terms', 'watchers', 'history', 'mail_outbox'] as const) await deleteOf(trx, table, ids);
+  for (const table of ['terms', 'watchers', 'history'] as const) await deleteOf(trx, table, ids);
   await trx.updateTable('complaints').set({ duplicate_of: null }).where('duplicate_of', 'in', ids).execute();
   await sql`
     update statistics_by_status counted set complaints = counted.complaints - gone.count
@@ -86,8 +86,7 @@ export async function deleteComplaints(trx: Trx, ids: readonly string[]): Promis
 export async function anonymiseComplaints(trx: Trx, ids: readonly string[]): Promise<Removed> {
   const attachments = await deleteAttachments(trx, sql`complaint_id in (${sql.join(ids)})`);
   const comments = await deleteOf(trx, 'comments', ids);
-  for (const table of ['watchers', 'events', 'idempotency_keys', 'mail_outbox'] as const)
-    await deleteOf(trx, table, ids);
+  for (const table of ['watchers', 'events', 'idempotency_keys', 'mails'] as const) await deleteOf(trx, table, ids);
   await removeTexts(trx, ids);
   await sql`update history set actor_id = ${erasedId} where complaint_id in (${sql.join(ids)})`.execute(trx);
   await removePersons(trx, ids);
@@ -125,8 +124,9 @@ export async function eraseTraces(
     sql`delete from events where actor_id = ${userId} or detail ->> 'to' = ${userId} or detail ->> 'from' = ${userId}`,
     sql`delete from webhook_deliveries where state <> 'waiting' and position(to_json(${userId}::text)::text in payload) > 0`,
     ...(['actor_id', 'from', 'to'] as const).map((member) => eraseFromWaiting(member, userId)),
-    sql`delete from mail_outbox where actor_id = ${userId}`,
-    ...['watchers', 'team_members', 'members', 'idempotency_keys', 'mail_outbox'].map(
+    sql`delete from mails where actor_id = ${userId}`,
+    sql`delete from mail_people where person = ${userId}`,
+    ...['watchers', 'team_members', 'members', 'idempotency_keys', 'mails'].map(
       (table) => sql`delete from ${sql.table(table)} where user_id = ${userId}`,
     ),
   ];

@@ -121,7 +121,7 @@ type OutboxTable<Schema> = Pick<
     topic: string;
     /** Which rows to deliver, all by default. */
     waits?: RawBuilder<unknown>;
-    /** The column that says when a row was added. */
+    /** The column that says when a row was added, or should be delivered. */
     since: string;
   }>;
 
@@ -166,7 +166,7 @@ export function outboxRows<Schema, Row extends OutboxRow>(outbox: OutboxTable<Sc
     async depth() {
       const { rows } = await inRole(of, (trx) =>
         sql<Omit<OutboxDepth, 'topic'>>`select count(*)::int as waiting,
-            coalesce(extract(epoch from ${now} - min(${sql.ref(`o.${since}`)})), 0)::float8 as "oldestSec"
+            greatest(0, extract(epoch from ${now} - min(${sql.ref(`o.${since}`)})))::float8 as "oldestSec"
           from ${table} o where ${waits}`.execute(trx),
       );
       return { topic, waiting: 0, oldestSec: 0, ...rows[0] };

@@ -61,7 +61,10 @@ export function describeStack(settings: Settings): readonly ChildSpec[] {
     part('gateway', ports.GATEWAY_ADMIN_PORT, serve),
     { ...auth, show: mailedLink },
     service('users-service', ports.USERS_PORT),
-    service('complaint-service', ports.COMPLAINTS_PORT, keyOf('complaint-service')),
+    service('complaint-service', ports.COMPLAINTS_PORT, {
+      COMPLAINTS_LINK_BASE_URL: `http://127.0.0.1:${ports.GATEWAY_PORT}/app/complaints`,
+      ...keyOf('complaint-service'),
+    }),
     part('web', ports.WEB_PORT, ['infra/run/web.ts'], pages),
     ...(isDemo ? [part('echo', ports.ECHO_PORT, ['infra/run/echo.ts'])] : []),
   ];

@@ -12,7 +12,7 @@ import {
 } from '../../domain/complaints/described.ts';
 import { answeredBy, dueTimes } from '../../domain/complaints/service-level.ts';
 import { mayEdit } from '../../domain/complaints/workflow.ts';
-import { isActive } from '../../domain/people.ts';
+import { isActive, type Names } from '../../domain/people.ts';
 import { secondsToWait } from '../../domain/sliding-window.ts';
 import { countDeltas, timesEnded } from '../../domain/statistics.ts';
 import { AppError } from '../../errors.ts';
@@ -82,7 +82,7 @@ export async function fileComplaint(
   parts: FlowParts,
   user: UserIdentity,
   filing: Filing,
-  names: ReadonlyMap<string, string>,
+  names: Names,
 ): Promise<Complaint> {
   const { newId } = parts;
   const at = parts.now();
@@ -112,7 +112,7 @@ export async function fileComplaint(
     updated_at: at,
   });
   await replaceTerms(trx, filed);
-  await addPersonalTerms(trx, filed, names.get(complainantId ?? ''));
+  await addPersonalTerms(trx, filed, names.get(complainantId ?? '') ?? undefined);
   const changeId = newId();
   await addHistory(trx, filed, { id: changeId, at, actor: user, event: { action: 'filed', detail: {} } });
   const announcement = { type: 'complaint.filed', detail: {}, internal: false, actor: user, at } as const;

@@ -201,7 +201,7 @@ describe.each(databases())('email on %s', (_kind, database) => {
     expect(sent(about, before)).toEqual([]);
   });
 
-  test('a person without an account gets only the number and a link, because nobody confirmed the address', async () => {
+  test('a person without an account gets only the number and a link, because the address is not confirmed', async () => {
     const reporter = { name: 'Private name', email: 'caller@mail.test' };
     const about = await file({ reporter, title: 'Private title' }, agent);
     const silent = await file({ reporter, contact_preference: 'none' }, agent);
@@ -244,7 +244,7 @@ describe.each(databases())('email on %s', (_kind, database) => {
     expect(sent(about).filter((each) => each.startsWith('secondAgent'))).toEqual([]);
   });
 
-  test('nobody in one tenant gets email about another tenant, even with the same ids', async () => {
+  test('no member of one tenant gets email about another tenant, even with the same ids', async () => {
     const received = sink.received.length;
     const about = await file({ title: 'Globex lamp' }, strangerComplainant);
     await answer(about, 'Globex answer', stranger);

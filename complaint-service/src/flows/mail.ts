@@ -126,7 +126,7 @@ const linkTo = ({ linkBase }: MailCourierParts, id: string) =>
 
 type PersonalMail = QueuedMail & Readonly<{ kind: rules.MailKind }>;
 
-/** For a person without an account. Nobody has confirmed the address, so the email has only the number and a link. */
+/** For a person without an account. The address is not confirmed, so the email has only the number and a link. */
 async function forAddress(parts: MailCourierParts, mail: PersonalMail): Promise<Prepared | undefined> {
   const { tenant_id, complaint_id, kind } = mail;
   return store.asMailer(parts.db, tenant_id, async (trx) => {
@@ -168,7 +168,7 @@ async function forMember(
   const seen = await asUser(parts.db, { tenantId, userId, role: member.role }, (trx) =>
     complaint_id === null ? readNew(trx, member, changes) : readAbout(trx, member, { id: complaint_id, changes }),
   );
-  // No recorded change can be seen, as after an internal note to someone who is no longer an agent.
+  // No recorded change can be seen, as after an internal note to a former agent.
   const isEmpty = (kind === 'news' || kind === 'work') && seen.changes.length === 0 && changes.length > 0;
   if (seen.complaints.length === 0 || isEmpty) return undefined;
   const ids = seen.changes.flatMap((each) => [each.actorId, ...(each.what === 'assigned' ? [each.to] : [])]);

@@ -282,6 +282,7 @@ describe('the account pages in Chromium', () => {
     ['auth-service', '/account', /Not available right now/],
     ['auth-service', '/login', /Not available right now/],
     ['web', '/app/', /Not available right now/],
+    ['complaint-service', '/app/', /The service is not available right now/],
   ])('with the %s out, %s is a page without JSON and without a code', async (service, path, text) => {
     await onPage({ viewport: sizes[0] }, async (page) => {
       await enter(page, 'agent@acme.test', password);
@@ -293,7 +294,7 @@ describe('the account pages in Chromium', () => {
       try {
         await eventually(async () => {
           await page.goto(gateway + path, { timeout: 60_000 });
-          await page.getByText(text).waitFor({ timeout: 500 });
+          await page.getByText(text).first().waitFor({ timeout: 20_000 });
         });
         expect(await page.locator('body').textContent()).not.toMatch(/[a-z]+_[a-z]+|\{"/);
       } finally {

@@ -44,7 +44,7 @@ const textOfPeople = new RegExp(
     'auth-service/src/(?:config|operator/commands|domain/keys/key-ring|domain/second-factor/totp).ts',
     'auth-service/src/routes/pages/(?:login-pages|account/own-pages).ts',
     'complaint-service/src/outgoing/webhook-master.ts',
-    'complaint-service/src/domain/(?:attachments/file-types|catalogue/category-name|export/csv|mail).ts',
+    'complaint-service/src/domain/(?:attachments/file-types|catalogue/category-name|export/csv|mail/quote).ts',
   ].join('|')})`,
 );
 

@@ -141,7 +141,8 @@ export function errorsPage(): string {
 
 A service responds with 401 and \`code: identity_refused\` to a request without a valid signature of the gateway. If the
 request came through the gateway, the client gets 502 \`identity_refused\` instead, because its token was valid. For
-\`created_before_start\` it gets 503 \`identity_unavailable\`, unless a repeat passes. The header \`x-identity-refused\` has the reason:
+\`created_before_start\` it gets 503 \`identity_unavailable\`, unless a repeat passes. The header
+\`x-identity-refused\` has the reason:
 
 ${reasons}
 `,

@@ -60,7 +60,7 @@ export function recipientsOf({ kind, actorId }: Change, complaint: Mailed, { wat
   return Array.from(found, ([user_id, of]) => ({ kind: of, user_id }));
 }
 
-/** Returns the address of a person without an account, if they want email. Nobody has confirmed it. */
+/** Returns the address of a person without an account, if they want email. It is not confirmed. */
 export function reporterAddress(complaint: Mailed): string | undefined {
   return wantsMail(complaint) ? (complaint.reporter_email ?? undefined) : undefined;
 }

@@ -14,7 +14,7 @@ export const personAt = (address: string): string =>
   `address ${createHash('sha256').update(address.toLowerCase()).digest('hex')}`;
 
 /**
- * Signs what a link unsubscribes from (RFC 8058 section 3.1), so that nobody can unsubscribe others. A token never
+ * Signs what a link unsubscribes from (RFC 8058 section 3.1), so that people cannot unsubscribe others. A token never
  * expires, because people may use old emails.
  *
  * @param master At least 32 bytes, the same for all instances.

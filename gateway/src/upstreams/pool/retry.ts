@@ -39,8 +39,8 @@ const isConnectFailure = (code: Code): boolean =>
 
 /**
  * Whether the service has just started: it refuses a read whose signature is older than its replay memory, or that it has
- * no keys for yet. A signature of the next second probably passes. Other methods are not sent again: the refusal may come
- * from somebody else, after the service has handled the request and restarted.
+ * no keys for yet. A signature of the next second probably passes. Other methods are not sent again: an attacker in
+ * between may have sent the refusal, after the service has handled the request and restarted.
  */
 export function isTooEarly({ method, body }: Pick<Signed['outbound'], 'method' | 'body'>, refusal: AppError): boolean {
   const reason = refusal.detail?.reason;

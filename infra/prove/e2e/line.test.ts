@@ -382,7 +382,7 @@ describe.each(storesToRunOn())('the whole stack on %s', (_name, stores) => {
     const assigned = await assign(agentId, admin);
     expect([assigned.status, assigned.body.assignee_id]).toEqual([200, agentId]);
 
-    // The logs contain both requests with the id that the client received.
+    // The logs contain all three requests with the id that the client received.
     const id = assigned.headers.get('x-request-id');
     await eventually(() => {
       const nested = readFileSync(join(place.home, 'logs', 'gateway.log'), 'utf8')
@@ -390,6 +390,7 @@ describe.each(storesToRunOn())('the whole stack on %s', (_name, stores) => {
         .filter((line) => line.includes(`"transaction_id":"${id}"`));
       expect(nested.map((line) => JSON.parse(line))).toMatchObject([
         { route: 'user-lookup', service_id: 'complaint-service', upstream: 'users-service', status: 200 },
+        { route: 'user-names', service_id: 'complaint-service', upstream: 'users-service', status: 200 },
       ]);
     });
   });

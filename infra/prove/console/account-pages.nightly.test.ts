@@ -282,7 +282,6 @@ describe('the account pages in Chromium', () => {
     ['auth-service', '/account', /Not available right now/],
     ['auth-service', '/login', /Not available right now/],
     ['web', '/app/', /Not available right now/],
-    ['complaint-service', '/app/', /The service is not available right now/],
   ])('with the %s out, %s is a page without JSON and without a code', async (service, path, text) => {
     await onPage({ viewport: sizes[0] }, async (page) => {
       await enter(page, 'agent@acme.test', password);

@@ -10,6 +10,7 @@ import { type CurrentGatewayKeys, openGatewayKeys } from '../keys/key-directory.
 import { createSigningKeys, requireTokenKey } from '../keys/signing-keys.ts';
 import { bodyLimits, HeldBody } from '../limits/body-memory.ts';
 import { createLimiters, type Limiter, type Limiters } from '../limits/limiter.ts';
+import { pageFor } from '../listen/error-page.ts';
 import { createEventEndpoints, type FindEventEndpoint } from '../listen/event-endpoints.ts';
 import { createRequestHandler, type Handlers, InFlight } from '../listen/request-handler.ts';
 import { createAuthenticate } from '../pipeline/authenticate.ts';
@@ -17,7 +18,6 @@ import { createAuthenticateService } from '../pipeline/authenticate-service.ts';
 import { createClaimSocket, createClaimUpload } from '../pipeline/claim-slot.ts';
 import { createClientAddress } from '../pipeline/client-address.ts';
 import { configuredStages } from '../pipeline/configured-stages.ts';
-import { pageFor } from '../pipeline/error-page.ts';
 import { createIdentityTokens } from '../pipeline/identity-token.ts';
 import { compileLimits, createLimit } from '../pipeline/limit.ts';
 import { createPipeline, type Forward, type Stages } from '../pipeline/pipeline.ts';

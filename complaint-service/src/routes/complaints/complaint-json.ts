@@ -15,7 +15,7 @@ import { time } from '../route.ts';
 export const status = z.enum(statuses).meta({ id: 'ComplaintStatus' });
 export const priority = z.enum(priorities).meta({ id: 'Priority' });
 export const contactPreference = z.enum(contactPreferences).meta({ id: 'ContactPreference' });
-/** A person's name from the users-service. Null if they have no name or the users-service does not respond. */
+/** A person's name from the users-service. */
 export const displayName = z
   .string()
   .nullable()

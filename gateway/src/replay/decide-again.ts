@@ -1,4 +1,4 @@
-import type { GatewayConfig, Issuer, Scalar, ValueSource } from '../config/config.ts';
+import type { GatewayConfig, Issuer, ValueSource } from '../config/config.ts';
 import { createEngine, orRefusal, type Target } from '../diff/engine.ts';
 import { maxLoggedPathLength } from '../pipeline/request-record.ts';
 import type { Grant, PolicyCaller } from '../routing/policy.ts';
@@ -132,9 +132,11 @@ function grantIn(line: LogLine, caller: LoggedCaller | undefined, issuer: Issuer
     get tenantId() {
       return tenant ? line.tenant_id : sameForAll(sources.tenantId, 'the tenant', issuer.tenantPrefix);
     },
-    scope: Object.assign([...caller.scope], { includes: hasScope }),
+    get scope() {
+      return Object.assign([...caller.scope], { includes: hasScope });
+    },
     act: line.actor === undefined ? undefined : { sub: line.actor, iss: caller.actor_iss ?? lack('the actor') },
-    kept: Object.assign(new Map<string, readonly Scalar[]>(), { get: valuesOf }),
+    kept: { get: valuesOf },
   };
 }
 

@@ -30,8 +30,8 @@ export class Summary {
   readonly lines = { other: 0, broken: 0, first_broken: [] as string[] };
   /** Requests with a refused token, by code. */
   readonly tokens: Record<string, number> = Object.create(null);
-  readonly #groups = new Map<string, Group>();
-  readonly #callers = new Set<string>();
+  readonly #groups = new Map<string, Readonly<{ group: Group; callers: Set<string> }>>();
+  #callers = 0;
 
   addBroken(place: string): void {
     this.lines.broken += 1;
@@ -48,30 +48,37 @@ export class Summary {
     const kind = [before.route, before.code, before.kind, after?.route, after?.code, after?.kind, lacks].join(' ');
     let key = `${kind} ${caller?.role} ${tenant}`;
     if (!this.#groups.has(key) && this.#groups.size >= maxGroups) key = kind;
-    const group = this.#groups.get(key) ?? {
-      ...decided,
-      access: after === undefined ? ('unknown' as const) : accessOf(before, after),
-      ...(key === kind ? { role: '*', tenant: '*' } : { role: caller?.role, tenant }),
-      requests: 0,
-      callers: 0,
-      callers_exact: true,
-      request_ids: [],
-    };
-    this.#groups.set(key, group);
+    let entry = this.#groups.get(key);
+    if (entry === undefined) {
+      const group = {
+        ...decided,
+        access: after === undefined ? ('unknown' as const) : accessOf(before, after),
+        ...(key === kind ? { role: '*', tenant: '*' } : { role: caller?.role, tenant }),
+        requests: 0,
+        callers: 0,
+        callers_exact: true,
+        request_ids: [],
+      };
+      entry = { group, callers: new Set() };
+      this.#groups.set(key, entry);
+    }
+    const { group, callers } = entry;
     group.requests += 1;
     if (group.request_ids.length < maxRequestIds) group.request_ids.push(line.request_id);
     const id = line.user_id ?? line.client_id ?? line.service_id;
-    const known = `${key} ${caller?.iss} ${tenant} ${id}`;
-    if (id === undefined || this.#callers.has(known)) return;
-    group.callers_exact = this.#callers.size < maxCallers;
+    const known = `${caller?.iss} ${tenant} ${id}`;
+    if (id === undefined || callers.has(known)) return;
+    group.callers_exact = this.#callers < maxCallers;
     if (!group.callers_exact) return;
-    this.#callers.add(known);
+    callers.add(known);
+    this.#callers += 1;
     group.callers += 1;
   }
 
   /** Lost access first, and in each kind the largest. */
   get groups(): readonly Group[] {
-    return [...this.#groups.values()].sort((a, b) => rank[a.access] - rank[b.access] || b.requests - a.requests);
+    const groups = Array.from(this.#groups.values(), ({ group }) => group);
+    return groups.sort((a, b) => rank[a.access] - rank[b.access] || b.requests - a.requests);
   }
 }
 

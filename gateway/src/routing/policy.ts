@@ -14,7 +14,7 @@ export type Grant = Readonly<{
   clientId: string | undefined;
   scope: readonly string[];
   act: Actor | undefined;
-  kept: ReadonlyMap<string, readonly Scalar[]>;
+  kept: Pick<ReadonlyMap<string, readonly Scalar[]>, 'get'>;
 }>;
 
 export type PolicyPrincipal = Readonly<{ token: Readonly<{ claims: Grant }> }>;

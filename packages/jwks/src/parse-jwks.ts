@@ -6,6 +6,8 @@ export type ParsedJwks = Readonly<{
   /** The keys by {@link keyIndex}. */
   keys: ReadonlyMap<string, HeldKey & Readonly<{ key: KeyObject }>>;
   ignored: readonly IgnoredKey[];
+  /** Whether a key is for one of the signer's algorithms: keys for agreement alone verify nothing. */
+  isUsable: boolean;
   /** Equal for two sets if and only if their usable keys are equal. */
   fingerprint: string;
 }>;
@@ -56,7 +58,8 @@ export function parseJwks(
       }
     }
   }
-  return { keys, ignored, fingerprint: JSON.stringify(prints.sort()) };
+  const isUsable = Array.from(keys.values()).some(({ alg }) => algorithms.includes(alg));
+  return { keys, ignored, isUsable, fingerprint: JSON.stringify(prints.sort()) };
 }
 
 function countKids(entries: readonly unknown[]): Map<string, number> {

@@ -243,7 +243,7 @@ class RemoteKeySet implements KeySet {
   #replaceWith(result: Extract<FetchedJwks, { outcome: 'fetched' }>, url: string): boolean {
     const parsed = parseJwks(result.value, this.#options.algorithms, this.#options.importJwk);
     if (parsed !== undefined) this.#reportIgnored(parsed.ignored);
-    if (parsed === undefined || parsed.keys.size === 0) {
+    if (!parsed?.isUsable) {
       this.#failed(parsed === undefined ? 'malformed' : 'empty');
       return false;
     }

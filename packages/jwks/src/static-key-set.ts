@@ -14,7 +14,7 @@ export type StaticKeySetOptions = Readonly<{
 export function staticKeySet(jwks: { keys: readonly unknown[] }, options: StaticKeySetOptions): KeySet {
   const parsed = parseJwks(jwks, options.algorithms, options.importJwk);
   for (const ignored of parsed?.ignored ?? []) options.onIgnored?.(ignored);
-  if (parsed === undefined || parsed.keys.size === 0) throw new KeySetUnavailable('the key set holds no usable key');
+  if (!parsed?.isUsable) throw new KeySetUnavailable('the key set holds no usable key');
   return fixedKeySet(parsed);
 }
 

@@ -5,6 +5,7 @@ import { genuine, publicJwk, secret } from '../../test/forge.ts';
 import { deliver, verifierAt } from '../../test/verifier.ts';
 import { listen } from '../../test/wire.ts';
 import { gatewayKeys, IdentityUnavailable, secretGatewayKeys, secretKeyid, staticGatewayKeys } from '../index.ts';
+import { agreementKeyFromJwk, newAgreementJwk, publicAgreementJwk } from './agreement-jwk.ts';
 
 test("fetches keys from the gateway's key set, and throws IdentityUnavailable before it has any", async () => {
   let keys: unknown[] = [];
@@ -20,6 +21,11 @@ test("fetches keys from the gateway's key set, and throws IdentityUnavailable be
   expect(later.stats).toMatchObject({ keys: 1, failures: 0 });
   later.stop();
   await close();
+});
+
+test('a set with keys for agreement alone is empty', () => {
+  const key = publicAgreementJwk(agreementKeyFromJwk(newAgreementJwk()));
+  expect(() => staticGatewayKeys({ keys: [key] })).toThrow('no usable key');
 });
 
 test('reports the start and the end of an outage once, with the URL and the cause', async () => {

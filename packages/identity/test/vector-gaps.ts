@@ -194,6 +194,12 @@ export const gapRefused: Refused = {
   },
   header_malformed: {
     '257 headers, one of them twice': plus(get(), ...spareHeaders(256 - get().headers.length), ['x-user-id', 'u-1']),
+    ...Object.fromEntries(
+      ['+17', '-0', '', '17, 17', '0x11', '1_7'].map((length) => [
+        `content-length "${length}"`,
+        withHeader(post(), 'content-length', length),
+      ]),
+    ),
     'an unsigned JWT as txn-token': signedWith(genuine({ txnToken: txn }), 'txn-token', 'a.b.'),
     'a content-encoding of two codings': plus(post(), ['content-encoding', 'identity, identity']),
     'a digest with a parameter': withDigest(`${asDigest(digestOf('{"title":"Noise"}'))};a=1`),

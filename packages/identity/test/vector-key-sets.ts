@@ -1,3 +1,4 @@
+import { gatewayJwks } from './agreed-forge.ts';
 import { publicJwk } from './forge.ts';
 
 export type KeySetVector = Readonly<{ name: string; jwks: unknown; usable: readonly string[] }>;
@@ -41,6 +42,7 @@ export const keySetVectors: readonly KeySetVector[] = [
   beside('a kid twice, once with its private half', odd, { ...odd, d: 'AA' }),
   { name: '100 entries', jwks: { keys: [good, ...Array.from({ length: 99 }, () => ({}))] }, usable: ['good'] },
   { name: '101 entries', jwks: { keys: [good, ...Array.from({ length: 100 }, () => ({}))] }, usable: [] },
+  { name: 'only a key for agreement', jwks: { keys: gatewayJwks.map(({ d: _d, ...jwk }) => jwk) }, usable: [] },
   { name: 'no usable key', jwks: { keys: [{ ...odd, use: 'enc' }] }, usable: [] },
   ...[{ keys: [] }, {}, { keys: null }, { keys: { 0: good } }, [good], null, 'text', 7].map((jwks) => ({
     name: `no key set: ${JSON.stringify(jwks).slice(0, 20)}`,

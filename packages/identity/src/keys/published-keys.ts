@@ -17,6 +17,9 @@ export const publishedKeys: Readonly<Record<'x' | 'secret_keyids' | 'kids', read
     'gTxSeAERRhcJhyVUsIwkMPR6Fp0vQseLBM7sgeETPSw',
     'YP7UuiVanTHJYet0xjVtaMBJuJI7Yfps5mliLmDyn7Y',
     'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU',
+    '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHUZo',
+    'PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zow',
+    'JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0Ts',
   ],
   secret_keyids: [
     'gApfGpn1ROtQ5gov1mSutM',

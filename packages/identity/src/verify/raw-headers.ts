@@ -45,10 +45,11 @@ export function parseRawHeaders(rawHeaders: readonly string[]): ParsedHeaders {
 
 function announcesBody(values: ReadonlyMap<string, string>): boolean {
   const length = values.get('content-length');
-  if (!values.has('transfer-encoding')) return length !== undefined && length !== '0';
+  const isChunked = values.has('transfer-encoding');
+  if (length === undefined) return isChunked;
   // Two parsers could end the body at different bytes (RFC 9112 section 6.3).
-  if (length !== undefined) throw new IdentityRefused('header_malformed', 'content-length');
-  return true;
+  if (isChunked || !/^[0-9]+$/.test(length)) throw new IdentityRefused('header_malformed', 'content-length');
+  return length !== '0';
 }
 
 function refuseIdentityHeader(name: string): void {

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from countersign_identity import GatewayKeys, IdentityUnavailable, StaticKeys
 from countersign_identity._keys.fetch import FetchFailed, checked_url, fetch_document
+from countersign_identity._keys.jwks import secret_keyid
 from countersign_identity._keys.steps import arun, run
 from countersign_identity.keys import retry_delay
 from key_server import KeyServer, jwk_named, send
@@ -63,6 +64,17 @@ def keys(server: KeyServer, clock: Clock) -> GatewayKeys:
 
 def finds(keys: GatewayKeys, kid: str) -> bool:
     return run(keys.lookup(kid)) is not None
+
+
+def test_a_secret_waits_for_the_first_key_set(server: KeyServer, clock: Clock) -> None:
+    secret = b"a secret that no set names, of 32 bytes or more"
+    keys = GatewayKeys(server.url, secrets=[secret], clock=clock, later=clock.later)
+    fail(server)
+    with pytest.raises(IdentityUnavailable):
+        run(keys.lookup(secret_keyid(secret)))
+    server.answer = None
+    clock.now += 10
+    assert finds(keys, secret_keyid(secret))
 
 
 def fail(server: KeyServer) -> None:

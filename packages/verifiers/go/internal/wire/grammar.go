@@ -36,6 +36,7 @@ var (
 	isContentType  = whole(`[!-~](?:[ -~]*[!-~])?`)
 	isProtocol     = whole("[A-Za-z0-9!#$%&'*+.^_`|~/-]{1,64}")
 	isWebSocketKey = whole(`[A-Za-z0-9+/]{22}==`)
+	isDigits       = whole(`[0-9]+`)
 	isMethod       = whole(`[A-Z]{1,20}(?:-[A-Z]{1,20})?`)
 	isPath         = whole(`/(?:[A-Za-z0-9._~!$&'()*+,;=:@\[\]%-][A-Za-z0-9._~!$&'()*+,;=:@/\[\]%-]*)?`)
 	isQuery        = whole(`(?:\?[A-Za-z0-9._~!$&()*+,;=:@/?\[\]%-]*)?`)

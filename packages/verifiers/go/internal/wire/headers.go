@@ -115,7 +115,7 @@ func ReadHeaders(lines [][2]string) (Headers, error) {
 			return nil, Refused("coverage_insufficient")
 		}
 	}
-	if h.Has("content-length") && h.Has("transfer-encoding") {
+	if h.Has("content-length") && (h.Has("transfer-encoding") || !isDigits(h["content-length"])) {
 		return nil, Refused("header_malformed")
 	}
 	return h, nil

@@ -50,8 +50,9 @@ class KeySource:
 
     def lookup(self, keyid: str) -> Steps[VerifyingKey | None]:
         if (secret := self._secrets.get(keyid)) is not None:
-            # If a keyid names both, neither is used: the signature would choose the algorithm.
-            return None if keyid in self.parsed.kids else HmacKey(keyid, secret)
+            # If a keyid names both, neither is used: the signature would choose the algorithm. Only a set can tell.
+            parsed = yield from self._search(lambda held: held)
+            return None if parsed is None or keyid in parsed.kids else HmacKey(keyid, secret)
         return (yield from self._search(lambda parsed: parsed.signing.get(keyid)))
 
     def lookup_agreement(self, kid: str) -> Steps[X25519PublicKey | None]:

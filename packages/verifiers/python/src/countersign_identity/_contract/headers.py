@@ -15,6 +15,7 @@ _MAX_LINES = 256
 _MAX_NAME = 65
 
 is_id = re.compile(r"[A-Za-z0-9._~:@|-]{1,128}").fullmatch
+_DIGITS = re.compile(r"[0-9]+")
 is_role = re.compile(r"[a-z0-9_-]{1,64}").fullmatch
 is_request_id = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}").fullmatch
 
@@ -93,7 +94,8 @@ def read_lines(lines: HeaderLines) -> dict[str, str]:
             raise IdentityRefused("header_duplicated", tracked)
         else:
             found[tracked] = value.strip(" \t")
-    if "content-length" in found and "transfer-encoding" in found:
+    length = found.get("content-length")
+    if length is not None and ("transfer-encoding" in found or _DIGITS.fullmatch(length) is None):
         # Two parsers could end the body at different bytes (RFC 9112 section 6.3).
         raise IdentityRefused("header_malformed", "content-length")
     return found

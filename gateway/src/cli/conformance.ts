@@ -24,12 +24,13 @@ export const conformance: Command = {
     // Here, because it reads a megabyte of vectors, which no other command needs.
     const { NotTestable, runConformance, runTokenConformance } = await import('@countersign/conformance');
     try {
-      const results = await (options.isToken ? runTokenConformance : runConformance)({
+      const { results, leftOut } = await (options.isToken ? runTokenConformance : runConformance)({
         ...options,
         nowMs: terminal.nowMs,
         onServing: (url) => void (quiet || terminal.out(`The key set for ${options.audience} is at ${url}`)),
       });
       if (quiet) return printReport(terminal, 'conformance', format, { problems: [], tests: results.map(testOf) });
+      for (const [why, count] of leftOut) terminal.out(`left out: ${count}, because ${why}`);
       return reportText(terminal, results, options.isToken);
     } catch (error) {
       if (!(error instanceof NotTestable)) throw error;

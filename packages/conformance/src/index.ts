@@ -1,1 +1,2 @@
-export { type ConformanceOptions, NotTestable, type Result, runConformance, runTokenConformance } from './run.ts';
+export type { Result } from './probes.ts';
+export { type ConformanceOptions, NotTestable, type Report, runConformance, runTokenConformance } from './run.ts';

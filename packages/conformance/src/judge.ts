@@ -26,16 +26,31 @@ export const resolvedByServers: ReadonlyMap<string, string> = new Map([
   ['header_duplicated: content-type, repeated', 'RFC 9110 section 8.3'],
   ['header_duplicated: two content-types on a GET', 'RFC 9110 section 8.3'],
   ['header_malformed: content-length and transfer-encoding', 'RFC 9112 section 6.3'],
+  ['header_malformed: content-length "17, 17"', 'RFC 9110 section 8.6'],
 ]);
 
-/** Compares what a service answered with what the contract says. */
-export function judge({ name, request, identity, refused }: LiveCase, answer: Answer): Judgement {
+/**
+ * Compares what a service answered with what the contract says.
+ *
+ * @param cutsAtSpace Whether the service's HTTP server ends a target at a space.
+ */
+export function judge(
+  { name, request, identity, refused, exempt }: LiveCase,
+  answer: Answer,
+  cutsAtSpace = false,
+): Judgement {
   const { status } = answer;
   const reason = answer.headers.get('x-identity-refused');
+  if (exempt) {
+    const isVerified = status === 401 || reason !== undefined || answer.headers.has('x-identity-unavailable');
+    const message = `was refused with ${status}, but needs no identity`;
+    return isVerified ? { kind: 'fault', message, section: 1 } : right;
+  }
   if (refused === undefined) return judgeAccepted(request.method, identity, answer);
   const section = sectionOf(refused);
   if (status >= 200 && status < 300) {
-    const allowedBy = resolvedByServers.get(name);
+    const isCut = cutsAtSpace && request.target.includes(' ');
+    const allowedBy = resolvedByServers.get(name) ?? (isCut ? 'RFC 9112 section 3' : undefined);
     if (allowedBy !== undefined) {
       const message = `was accepted: an HTTP server may resolve it before the verifier sees it (${allowedBy})`;
       return { kind: 'note', message, section };
@@ -49,6 +64,20 @@ export function judge({ name, request, identity, refused }: LiveCase, answer: An
   if (status === 401 && reason === refused) return right;
   const got = reason === undefined ? `${status} without x-identity-refused` : `${status} with ${reason}`;
   return { kind: 'note', message: `was refused with ${got} in place of 401 with ${refused}`, section: 8 };
+}
+
+/** Judges the response to a refused request, beside its reason. */
+export function judgeForm({ headers, body }: Answer): Judgement {
+  if (!/\bno-store\b/i.test(headers.get('cache-control') ?? ''))
+    return { kind: 'fault', message: 'lacks cache-control: no-store, so a cache could store it', section: 8 };
+  const problem = Object(parsed(body)) as Readonly<Record<string, unknown>>;
+  const differs = [
+    headers.get('content-type') !== 'application/problem+json' && 'content-type',
+    headers.get('www-authenticate') !== 'Countersign' && 'www-authenticate',
+    problem.code !== 'identity_refused' && 'code',
+    (problem.request_id === undefined || problem.request_id !== headers.get('x-request-id')) && 'x-request-id',
+  ].filter((name) => name !== false);
+  return differs.length === 0 ? right : { kind: 'note', message: `has another ${differs.join(', ')}`, section: 8 };
 }
 
 function judgeAccepted(method: string, identity: unknown, { status, headers, body }: Answer): Judgement {

@@ -10,6 +10,15 @@ export type LiveCase = Readonly<{
   /** The expected result: an identity, or the reason of the refusal. */
   identity?: unknown;
   refused?: string;
+  exempt?: true;
+}>;
+
+/** How a probe differs from the vector that it renews. Times in Unix seconds. Default key: as in the vector. */
+type Change = Readonly<{
+  createdSec: number;
+  lifetimeSec: number;
+  kid?: string;
+  sign?: ((base: string) => Buffer) | undefined;
 }>;
 
 /** Texts of a vector, changed to this run. */
@@ -39,7 +48,7 @@ export function createRenewal(keys: RunKeys, audience: string) {
     if (keys.signers.some((signer) => signer.made(base, Buffer.from(signature, 'base64')))) bases.set(signature, base);
   }
 
-  function renewed(request: VectorRequest, rewrite: Rewrite): VectorRequest {
+  function renewed(request: VectorRequest, rewrite: Rewrite, sign?: Change['sign']): VectorRequest {
     const signature = signatureOf(request);
     const base = signature === undefined ? undefined : bases.get(signature);
     const headers = request.headers.map(([name, value]): Pair => {
@@ -50,28 +59,30 @@ export function createRenewal(keys: RunKeys, audience: string) {
       if (header === 'content-length' && /^\d+$/.test(value)) return [name, String(bytesOf(request).length)];
       const signer = base && keys.signers.find(({ made }) => made(base, Buffer.from(signature ?? '', 'base64')));
       if (header !== 'signature' || !signer || base === undefined || signature === undefined) return [name, value];
-      return [name, value.replace(signature, sameForm(signature, signer.sign(rewrite(base))))];
+      return [name, value.replace(signature, sameForm(signature, (sign ?? signer.sign)(rewrite(base))))];
     });
-    return { ...request, headers };
+    return { ...request, headers: withoutOwnLines(headers) };
   }
 
   /** How one vector's texts change: each has nonces of its own. */
-  function createRewrite(rewriteTimes: Rewrite): Rewrite {
+  function createRewrite(rewriteTimes: Rewrite, kidOf: Rewrite = keys.kidOf): Rewrite {
     const nonceOf = createCipher();
     const audienceLine = `"x-identity-audience": ${file.verifier.audience}\n`;
     return (text) =>
       rewriteTimes(text)
         .replace(audienceLine, `"x-identity-audience": ${audience}\n`)
         .replaceAll(/(?<=;nonce=")[^"]*/g, nonceOf)
-        .replaceAll(/(?<=;keyid=")[^"]*/g, keys.kidOf);
+        .replaceAll(/(?<=;keyid=")[^"]*/g, kidOf);
   }
 
   return {
     /** All vectors that a running service can be asked about. */
     vectors: file.vectors.filter((vector) => whyNotLive(vector, audience) === undefined),
+    /** How many vectors it cannot be asked about, by the reason. */
+    leftOut: Map.groupBy(file.vectors, (vector) => whyNotLive(vector, audience)),
     /** @param nowSec Unix seconds when the case is sent. */
     renew(vector: Vector, nowSec: number): LiveCase {
-      const { name, request, requests_before = [], delivered_before, identity, refused } = vector;
+      const { name, request, requests_before = [], delivered_before, identity, refused, exempt } = vector;
       const shiftSec = nowSec - vector.now + (slackSec[refused ?? ''] ?? 0);
       const later = (seconds: string) => {
         const [zeros = ''] = /^0*(?=\d)/.exec(seconds) ?? [];
@@ -85,16 +96,14 @@ export function createRenewal(keys: RunKeys, audience: string) {
         name,
         before: [...before, ...Array.from({ length: delivered_before }, () => sent)],
         request: sent,
-        ...(refused === undefined ? { identity } : { refused }),
+        ...(exempt ? { exempt } : refused === undefined ? { identity } : { refused }),
       };
     },
-    /** A request of this vector whose signature ends a second after it was created. */
-    renewForASecond({ request }: Vector, createdSec: number): VectorRequest {
-      const times = `;created=${createdSec};expires=${createdSec + 1}`;
-      return renewed(
-        request,
-        createRewrite((text) => text.replaceAll(/;created=\d+;expires=\d+/g, times)),
-      );
+    /** A request of this vector that is valid for other seconds, or signed with another key. */
+    change({ request }: Vector, { createdSec, lifetimeSec, kid, sign }: Change): VectorRequest {
+      const times = `;created=${createdSec};expires=${createdSec + lifetimeSec}`;
+      const rewriteTimes = (text: string) => text.replaceAll(/;created=\d+;expires=\d+/g, times);
+      return renewed(request, createRewrite(rewriteTimes, kid === undefined ? undefined : () => kid), sign);
     },
   };
 }
@@ -105,8 +114,7 @@ const slackSec: Readonly<Record<string, number>> = { created_in_future: 20, expi
 
 /** Why a running service cannot be asked about this vector. */
 function whyNotLive(vector: Vector, audience: string): string | undefined {
-  const { request, requests_before = [], stream, memory_began, exempt } = vector;
-  if (exempt === true) return 'which paths are exempt is not visible from outside';
+  const { request, requests_before = [], stream, memory_began } = vector;
   if (stream) return 'the echo route has no streams';
   if (memory_began !== 0) return 'the service would have to restart';
   const named = headerOf(request, 'x-identity-audience');
@@ -119,13 +127,16 @@ function whyNotLive(vector: Vector, audience: string): string | undefined {
 const secretKeyids = new Set(file.keys.secrets.map(({ keyid }) => keyid));
 const usesSecret = (request: VectorRequest) => secretKeyids.has(inputParameter(request, 'keyid') ?? '');
 
+/** Leaves out two lines of many: the connection adds `Host` and `Connection`, and 257 lines must stay 257. */
+const withoutOwnLines = (headers: readonly Pair[]) =>
+  headers.length < 200 ? headers : headers.filter(([name]) => name !== 'y-0' && name !== 'y-1');
+
 /** Why this request cannot be written on a connection as it is, beside the lines of the connection's own. */
 function whyNotSendable(request: VectorRequest): string | undefined {
   const { method, target, headers } = request;
   if (!/^[!#-'*+.0-9A-Z^-z|~-]+$/.test(method)) return 'the method is not a token';
   if ([target, ...headers.flat()].some((text) => /[\r\n]/.test(text))) return 'a line feed ends a line';
   if (headers.some(([name]) => name.includes(':'))) return 'a colon ends a name';
-  if (headers.length > 200) return 'the connection adds lines';
   if (/[-_]/.test(signatureOf(request) ?? '')) return 'base64url differs only for some signatures';
   if ((headerOf(request, 'signature-input') ?? '').length > 1_000) return 'the kids of a run are longer';
   const length = headerOf(request, 'content-length') ?? '0';

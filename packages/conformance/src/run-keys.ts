@@ -24,7 +24,10 @@ export type RunKeys = ReturnType<typeof createRunKeys>;
  * them.
  */
 export function createRunKeys() {
-  const { keys } = readVectors().keys.jwks;
+  const {
+    jwks: { keys },
+    private: secretKeys,
+  } = readVectors().keys;
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   const run = randomBytes(6).toString('hex');
   const published = createPublicKey({ key: keys.find(({ kid }) => kid === 'ed-1') ?? {}, format: 'jwk' });
@@ -49,16 +52,25 @@ export function createRunKeys() {
       };
     }),
   ];
+  const entry = { kty: 'OKP', crv: 'Ed25519', alg: 'EdDSA', use: 'sig' };
+  const renamed = keys.map((key) => ({
+    ...key,
+    ...(typeof key.kid === 'string' && { kid: kidOf(key.kid) }),
+    ...(key.x === publishedX && { x }),
+  }));
+  const [ofVectors] = secretKeys;
   return {
-    jwks: {
-      keys: keys.map((key) => ({
-        ...key,
-        ...(typeof key.kid === 'string' && { kid: kidOf(key.kid) }),
-        ...(key.x === publishedX && { x }),
-      })),
-    },
+    jwks: { keys: [...renamed, { ...entry, kid: `published-${run}`, x: publishedX }, { ...entry, kid: 'ed-1', x }] },
     kidOf,
     signers,
+    /** Keys of the set that a verifier must ignore: a published key, and a key with a published name. */
+    published: [
+      {
+        kid: `published-${run}`,
+        sign: (base: string) => sign(null, Buffer.from(base, 'latin1'), { key: ofVectors ?? {}, format: 'jwk' }),
+      },
+      { kid: 'ed-1', sign: undefined },
+    ],
   };
 }
 

@@ -2,12 +2,13 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Judgement, judge } from './judge.ts';
+import { type Judgement, judge, judgeForm } from './judge.ts';
+import { createProbes, isAccepted, type Result, resultOf, spaceProbe } from './probes.ts';
 import { createRenewal, type LiveCase } from './renew.ts';
 import { createRunKeys } from './run-keys.ts';
 import { type Answer, send } from './send.ts';
 import { createTokenCases, type TokenCase } from './token-cases.ts';
-import type { Vector, VectorRequest } from './vectors.ts';
+import type { Vector } from './vectors.ts';
 
 export type ConformanceOptions = Readonly<{
   /** The service. Its path and query are ignored: each vector has its own. */
@@ -19,94 +20,86 @@ export type ConformanceOptions = Readonly<{
   nowMs(): number;
   /** Called once the key set is served at this URL. */
   onServing?(keySetUrl: string): void;
-  /** How long the service may take to fetch the new keys. Default 45 s: its cool-down is 30 s. */
+  /** How long the service may take to fetch the new keys. Default 75 s: its cool-down is 30 s, and one fetch is redirected. */
   keysWithinMs?: number;
 }>;
-
-export type Result = Readonly<{ name: string; judgement: Judgement }>;
 
 /** The service cannot be tested. The message says why. */
 export class NotTestable extends Error {
   override readonly name = 'NotTestable';
 }
 
+/** What was found, and how many vectors were left out for each reason. */
+export type Report = Readonly<{ results: readonly Result[]; leftOut: ReadonlyMap<string, number> }>;
+
 const concurrency = 8;
-const copies = 20;
-// The tolerance, and some seconds for clocks that differ.
-const pastEndSec = 9;
+const keySetPath = '/.well-known/jwks.json';
 
 /**
  * Sends every vector of the identity contract to a running service, signed anew with keys of this run, and judges its
- * answers. Then one request arrives many times at once.
+ * answers. Probes follow, about what no vector can show.
  *
  * @throws NotTestable if the service does not accept a valid request, for example because it fetches its keys elsewhere.
  */
-export function runConformance(options: ConformanceOptions): Promise<readonly Result[]> {
+export async function runConformance(options: ConformanceOptions): Promise<Report> {
   const { url, audience, nowMs } = options;
   const keys = createRunKeys();
-  return whileServing(
-    () => keys.jwks,
-    '/.well-known/jwks.json',
-    options,
-    async () => {
-      const { vectors, renew, renewForASecond } = createRenewal(keys, audience);
-      const nowSec = () => Math.floor(nowMs() / 1000);
-      const [first] = vectors;
-      if (first === undefined) throw new Error('there are no vectors');
-      const createdSec = await untilAccepted((sec) => renew(first, sec), options, echoAdvice);
-      const results: Result[] = [];
-      let isExpiryHidden = false;
-      const waiting = vectors.values();
-      const work = async () => {
-        for (const vector of waiting) results.push({ name: vector.name, judgement: await run(vector) });
-      };
-      await Promise.all(Array.from({ length: concurrency }, work));
-      results.push(await replayAtOnce(url, renew(first, nowSec())));
-      if (isExpiryHidden)
-        results.push(await expireSinceTheStart(renewForASecond(first, createdSec), createdSec, options));
-      return results;
+  const renewal = createRenewal(keys, audience);
+  const { vectors, renew } = renewal;
+  const leftOut = new Map(Array.from(renewal.leftOut, ([why, { length }]) => [why ?? '', length]));
+  leftOut.delete('');
+  const keySet = createRedirectedSet(keys.jwks);
+  const work = async (): Promise<Report> => {
+    const [first] = vectors;
+    if (first === undefined) throw new Error('there are no vectors');
+    const accepted = await untilAccepted((sec) => renew(first, sec), options, echoAdvice);
+    const probes = createProbes({ url, keys, renewal, nowMs, ...accepted });
+    const slow = Promise.all(probes.slow());
+    const server = await Promise.all(probes.server());
+    const cutsAtSpace = server.some(({ name, judgement }) => name === spaceProbe && judgement.kind === 'note');
+    const results: Result[] = [keySet.result(), ...server];
+    let form: Judgement | undefined;
+    const waiting = vectors.values();
+    const sendWaiting = async () => {
+      for (const vector of waiting) results.push(await resultOf(vector.name, () => run(vector)));
+    };
+    await Promise.all(Array.from({ length: concurrency }, sendWaiting));
+    if (form !== undefined) results.push({ name: 'the response to a refused request', judgement: form });
+    results.push(...(await Promise.all(probes.quick())), ...(await slow));
+    if (accepted.downSec === undefined)
+      leftOut.set('a request from before its start: the service was running before this command', 1);
+    return { results, leftOut };
 
-      async function run(vector: Vector): Promise<Judgement> {
-        const live = renew(vector, nowSec());
-        try {
-          for (const request of live.before) await send(url, request);
-          const answer = await send(url, live.request);
-          isExpiryHidden ||=
-            live.refused === 'expired' && answer.headers.get('x-identity-refused') === 'created_before_start';
-          return judge(live, answer);
-        } catch (error) {
-          return { kind: 'fault', message: `got no response: ${(error as Error).message}`, section: 8 };
-        }
-      }
-    },
-  );
+    async function run(vector: Vector): Promise<Judgement> {
+      const live = renew(vector, Math.floor(nowMs() / 1000));
+      for (const request of live.before) await send(url, request);
+      const answer = await send(url, live.request);
+      if (answer.status === 401 && answer.headers.has('x-identity-refused') && live.request.method !== 'HEAD')
+        form = form === undefined || form.kind === 'right' ? judgeForm(answer) : form;
+      return judge(live, answer, cutsAtSpace);
+    }
+  };
+  return whileServing(keySet.documentAt, keySetPath, options, work);
 }
 
-async function replayAtOnce(url: URL, { request }: LiveCase): Promise<Result> {
-  const answers = await Promise.all(Array.from({ length: copies }, () => send(url, request)));
-  const accepted = answers.filter(isAccepted).length;
-  const message = `was accepted ${accepted} times, but must be accepted once`;
+/** The key set of a run. The first fetch is answered with a redirect to it, which a verifier must not follow. */
+function createRedirectedSet(jwks: object) {
+  const target = '/.well-known/redirected-jwks.json';
+  let fetches = 0;
+  let isFollowed = false;
   return {
-    name: `${copies} copies of one request at once`,
-    judgement: accepted === 1 ? { kind: 'right' } : { kind: 'fault', message, section: 7 },
+    documentAt(path: string): object | string {
+      isFollowed ||= path === target;
+      if (path === keySetPath) fetches += 1;
+      return fetches === 1 && path === keySetPath ? target : jwks;
+    },
+    result(): Result {
+      const message = 'was followed to another key set: whoever can redirect the fetch could be any caller';
+      const judgement: Judgement = isFollowed ? { kind: 'fault', message, section: 3 } : { kind: 'right' };
+      return { name: 'a redirect of the key set', judgement };
+    },
   };
 }
-
-/**
- * A memory of nonces that began a moment ago refuses what was created before, and hides that the service never looks at
- * `expires`. So this request is created after the first accepted one, and sent once it has expired.
- */
-async function expireSinceTheStart(
-  request: VectorRequest,
-  createdSec: number,
-  { url, nowMs }: ConformanceOptions,
-): Promise<Result> {
-  const name = 'expired: a signature of one second, created after the start';
-  await delay(Math.max(0, (createdSec + 1 + pastEndSec) * 1000 - nowMs()));
-  return { name, judgement: judge({ name, before: [], request, refused: 'expired' }, await send(url, request)) };
-}
-
-const isAccepted = ({ status }: Answer): boolean => status >= 200 && status < 300;
 
 const echoAdvice =
   'the service must fetch its key set from the address above, and answer every path with the identity it saw';
@@ -118,9 +111,7 @@ const tokenKeySetPath = '/.well-known/identity-token-jwks.json';
  *
  * @throws NotTestable if the service does not accept a valid token.
  */
-export function runTokenConformance(
-  options: ConformanceOptions & Readonly<{ header: string }>,
-): Promise<readonly Result[]> {
+export function runTokenConformance(options: ConformanceOptions & Readonly<{ header: string }>): Promise<Report> {
   const { url, audience, header, nowMs } = options;
   const cases = createTokenCases();
   const documentAt = (path: string, issuer: string) =>
@@ -132,7 +123,7 @@ export function runTokenConformance(
     const results: Result[] = [];
     for (const one of cases.at(receiver, Math.floor(nowMs() / 1000)))
       results.push({ name: one.name, judgement: await judgeToken(one, url) });
-    return results;
+    return { results, leftOut: new Map() };
   });
 }
 
@@ -151,16 +142,21 @@ async function judgeToken({ request, expected, before }: TokenCase, url: URL): P
     : { kind: 'fault', message: `was ${expected === 'refused' ? 'accepted' : 'refused'}, but must be ${expected}` };
 }
 
-/** @param work Gets the origin at which the documents are served meanwhile. */
+/**
+ * @param documentAt A text is the location of a redirect.
+ * @param work Gets the origin at which the documents are served meanwhile.
+ */
 async function whileServing<T>(
-  documentAt: (path: string, origin: string) => object,
+  documentAt: (path: string, origin: string) => object | string,
   keySetPath: string,
   { keys, onServing }: ConformanceOptions,
   work: (origin: string) => Promise<T>,
 ): Promise<T> {
   let origin = '';
   const server = createServer(({ url = '' }, response) => {
-    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(documentAt(url, origin)));
+    const document = documentAt(url, origin);
+    if (typeof document === 'string') return void response.writeHead(302, { location: document }).end();
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(document));
   });
   await once(server.listen(keys.port, keys.host), 'listening').catch((cause: Error) => {
     throw new NotTestable(`the key set cannot be served on ${keys.host}:${keys.port}: ${cause.message}`);
@@ -175,18 +171,24 @@ async function whileServing<T>(
   }
 }
 
-/** The service learns of the keys of this run when a request names one. Returns when the accepted one was created. */
+/**
+ * The service learns of the keys of this run when a request names one.
+ *
+ * @returns When the accepted one was created, and when the service was last seen not to run, in Unix seconds.
+ */
 async function untilAccepted(
   next: (nowSec: number) => Pick<LiveCase, 'request'>,
   options: ConformanceOptions,
   advice: string,
-): Promise<number> {
-  const { url, nowMs, keysWithinMs = 45_000 } = options;
+): Promise<Readonly<{ createdSec: number; downSec: number | undefined }>> {
+  const { url, nowMs, keysWithinMs = 75_000 } = options;
+  let downSec: number | undefined;
   const deadline = performance.now() + keysWithinMs;
   for (;;) {
     const nowSec = Math.floor(nowMs() / 1000);
     const outcome = await send(url, next(nowSec).request).catch((error: Error) => error);
-    if (!(outcome instanceof Error) && isAccepted(outcome)) return nowSec;
+    if (!(outcome instanceof Error) && isAccepted(outcome)) return { createdSec: nowSec, downSec };
+    if ((outcome as NodeJS.ErrnoException).code === 'ECONNREFUSED') downSec = nowSec;
     if (performance.now() > deadline) throw new NotTestable(whyNotTestable(outcome, options, advice));
     await delay(500);
   }

@@ -10,9 +10,14 @@ const timeoutMs = 10_000;
 /**
  * Sends one request byte for byte: an HTTP library would refuse or change many.
  *
+ * @param lastByteAfterMs When the last byte of the body follows.
  * @throws Error without a response within 10 s.
  */
-export function send({ hostname, port, host }: URL, request: VectorRequest): Promise<Answer> {
+export function send(
+  { hostname, port, host }: URL,
+  request: VectorRequest,
+  { lastByteAfterMs = 0 } = {},
+): Promise<Answer> {
   const body = Buffer.from(request.body_base64, 'base64');
   const names = new Set(request.headers.map(([name]) => name.toLowerCase()));
   const needsLength = body.length > 0 && !names.has('content-length') && !names.has('transfer-encoding');
@@ -40,7 +45,10 @@ export function send({ hostname, port, host }: URL, request: VectorRequest): Pro
     });
     // Also beside a content-length: a server may ignore that one, and would wait for chunks (RFC 9112 section 6.3).
     const isChunked = names.has('transfer-encoding');
-    socket.write(Buffer.concat([Buffer.from(`${head}\r\n\r\n`, 'latin1'), isChunked ? chunked(body) : body]));
+    const bytes = Buffer.concat([Buffer.from(`${head}\r\n\r\n`, 'latin1'), isChunked ? chunked(body) : body]);
+    if (lastByteAfterMs === 0) return void socket.write(bytes);
+    socket.write(bytes.subarray(0, -1));
+    setTimeout(() => socket.write(bytes.subarray(-1)), lastByteAfterMs);
   });
 }
 

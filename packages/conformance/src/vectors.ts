@@ -30,6 +30,7 @@ type VectorFile = Readonly<{
   verifier: Readonly<{ audience: string }>;
   keys: Readonly<{
     jwks: Readonly<{ keys: readonly Readonly<Record<string, unknown>>[] }>;
+    private: readonly Readonly<{ kty: string; crv: string; x: string; d: string }>[];
     secrets: readonly Readonly<{ keyid: string }>[];
   }>;
   vectors: readonly Vector[];

@@ -47,5 +47,27 @@ export const faults: readonly Fault[] = [
     "if (input.tag !== tag) throw new IdentityRefused('tag_mismatch');",
     '',
   ],
+  ['published keys are allowed', 'keys/published-keys.ts', 'areAllowed = false;', 'areAllowed = true;'],
+  [
+    'the memory of nonces begins at 0',
+    'replay/replay-memory.ts',
+    'Math.floor(nowMs() / 1000) + 1 + gatewayAheadSec',
+    '0 * nowMs() + gatewayAheadSec',
+  ],
+  [
+    'a nonce is remembered until expires',
+    'replay/replay-memory.ts',
+    'if (expiresSec >= nowSec) continue;',
+    'if (expiresSec - 15 >= nowSec) continue;',
+  ],
+  ['redirects of the key set are followed', '../../jwks/src/fetch-jwks.ts', "redirect: 'manual'", "redirect: 'follow'"],
+  [
+    'the lifetime is not checked after the body',
+    'verify/signed-message.ts',
+    'assertFresh(input, nowSec, at.rules);\n  const { nonce }',
+    'const { nonce }',
+  ],
+  ['refusals may be cached', 'adapters/problem.ts', "'cache-control': 'no-store', ", ''],
+  ['no path is exempt', 'verify/exempt.ts', "method !== 'GET' && method !== 'HEAD'", 'true'],
   ['every caller has another role', 'verify/identity-headers.ts', "textOf(headers, 'x-user-role')", "'admin'"],
 ];

@@ -66,7 +66,7 @@ async function resultsFor(
   await once(server, 'listening');
   const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/orders/1?a=b`);
   try {
-    const results = await runTokenConformance({
+    const { results } = await runTokenConformance({
       url,
       audience,
       header,

@@ -160,7 +160,8 @@ export const importRules: Readonly<Record<string, FolderRules>> = {
   'packages/conformance/src': {
     layers: [
       ['index.ts', 'The package.'],
-      ['run.ts', 'Serves the key set, sends everything, and one request many times at once.'],
+      ['run.ts', 'Serves the key set, and sends every vector.'],
+      ['probes.ts', 'What no vector can show, such as one request many times at once.'],
       ['judge.ts', 'Compares an answer with the contract.'],
       ['send.ts', 'Sends a request byte for byte.'],
       ['renew.ts', 'Signs a vector anew, and keeps its fault.'],

@@ -99,7 +99,7 @@ function createRedirectedSet(jwks: object) {
       return fetches === 1 && path === keySetPath ? target : jwks;
     },
     result(): Result {
-      const message = 'was followed to another key set: whoever can redirect the fetch could be any caller';
+      const message = 'was followed to another key set: an attacker who redirects the fetch could be any caller';
       const judgement: Judgement = isFollowed ? { kind: 'fault', message, section: 3 } : { kind: 'right' };
       return { name: 'a redirect of the key set', judgement };
     },

@@ -14,6 +14,7 @@ import { api as usersApi } from '../../../users-service/src/routes/api.ts';
 import { replaceBetween as between } from '../../measure/results/markdown.ts';
 import { dashboard } from '../../ship/prometheus/dashboard.ts';
 import { alertsTable, prometheusRule } from '../../ship/prometheus/rules.ts';
+import { draftPage } from './draft.ts';
 import { errorsPage, folderTables, headersTable, metricsTable, proxyHeadersList, repositoryTable } from './tables.ts';
 
 export const serviceApis: Readonly<Record<string, Api>> = {
@@ -54,6 +55,7 @@ export const pages: readonly [file: string, render: Render][] = [
   ...folderTables.map(([readme, table]): [string, Render] => [readme, (current) => between(current, 'folders', table)]),
   ['docs/gateway-yaml.md', (current) => between(current, 'table', referenceTable())],
   ['docs/identity-contract.md', (current) => between(current, 'headers', headersTable())],
+  ['docs/draft-countersign-identity.md', draftPage],
   ['docs/operations/verifiers.md', (current) => between(current, 'proxy-headers', proxyHeadersList())],
   ['docs/behind-a-proxy.md', (current) => between(current, 'support', supportTable())],
   [

@@ -23,6 +23,16 @@ test("fetches keys from the gateway's key set, and throws IdentityUnavailable be
   await close();
 });
 
+test('the last of two members with one name counts', async () => {
+  const text = JSON.stringify({ keys: [{ ...publicJwk, kid: 'last' }] }).replace('"kid"', '"kid":"first","kid"');
+  const { port, close } = await listen(createServer((_req, res) => void res.end(text)));
+  const fetched = gatewayKeys({ url: `http://127.0.0.1:${port}/.well-known/jwks.json` });
+  await fetched.start();
+  expect(fetched.stats.held).toEqual([{ kid: 'last', alg: 'EdDSA' }]);
+  fetched.stop();
+  await close();
+});
+
 test('a set with keys for agreement alone is empty', () => {
   const key = publicAgreementJwk(agreementKeyFromJwk(newAgreementJwk()));
   expect(() => staticGatewayKeys({ keys: [key] })).toThrow('no usable key');

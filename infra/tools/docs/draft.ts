@@ -33,10 +33,11 @@ function excerpt(page: string, first: string, after: string): string {
 
 /** Fills in the parts of docs/draft-countersign-identity.md that other pages or the code have. */
 export function draftPage(current: string): string {
+  const lists = Object.entries(publishedKeys).map(([name, all]) => `\`${name}\`:\n\n    ${all.join('\n    ')}`);
   const parts: [mark: string, content: string][] = [
     ['headers', renumber(headersTable())],
     ...excerpts.map(([mark, ...of]): [string, string] => [mark, excerpt(...of)]),
-    ['published', `\`\`\`text\n${Object.values(publishedKeys).flat().join('\n')}\n\`\`\``],
+    ['published', lists.join('\n\n')],
   ];
   return parts.reduce((page, [mark, content]) => replaceBetween(page, mark, content), current);
 }

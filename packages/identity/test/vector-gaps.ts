@@ -195,8 +195,8 @@ export const gapRefused: Refused = {
   header_malformed: {
     '257 headers, one of them twice': plus(get(), ...spareHeaders(256 - get().headers.length), ['x-user-id', 'u-1']),
     ...Object.fromEntries(
-      ['+17', '-0', '', '17, 17', '0x11', '1_7'].map((length) => [
-        `content-length "${length}"`,
+      ['+17', '-0', '', '17, 17', '0x11', ...Array.from('_AZaz./: \n\u00e9~', (char) => `1${char}7`)].map((length) => [
+        `content-length ${JSON.stringify(length)}`,
         withHeader(post(), 'content-length', length),
       ]),
     ),

@@ -129,7 +129,9 @@ WEAKENINGS: list[Weakening] = [
     (HEADERS, "folded in _CONTRACT or", ""),
     (HEADERS, '"x-tenant", "x-service")', '"x-tenant", "x-service", "x-client")'),
     (HEADERS, '"header_alias" if is_alias else "coverage_insufficient"', '"header_alias"'),
-    (HEADERS, 'if "content-length" in found and "transfer-encoding" in found:', "if False:"),
+    (HEADERS, '("transfer-encoding" in found or', "(False or"),
+    (HEADERS, "_DIGITS.fullmatch(length) is None", "False"),
+    (HEADERS, "_DIGITS.fullmatch(length)", "_DIGITS.match(length)"),
     # The table.
     (HEADERS, "len(value) <= 2048", "len(value) <= 2049"),
     (
@@ -188,7 +190,7 @@ WEAKENINGS: list[Weakening] = [
     (JWKS, "u not in _LOW_ORDER and", ""),
     (JWKS, ' and jwk.get("kid") == thumbprint(str(jwk["x"]))', ""),
     (RFC9421, 'return raw if base64url(raw) == text else b""', "return raw"),
-    (KEYS, "return None if keyid in self.parsed.kids else", "return"),
+    (KEYS, "return None if parsed is None or keyid in parsed.kids else", "return"),
     (
         AGREEMENT,
         "gateway.public_bytes_raw() + service.public_bytes_raw()",

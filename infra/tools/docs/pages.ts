@@ -15,6 +15,7 @@ import { replaceBetween as between } from '../../measure/results/markdown.ts';
 import { dashboard } from '../../ship/prometheus/dashboard.ts';
 import { alertsTable, prometheusRule } from '../../ship/prometheus/rules.ts';
 import { draftPage } from './draft.ts';
+import { installPages, shownParts } from './names.ts';
 import { errorsPage, folderTables, headersTable, metricsTable, proxyHeadersList, repositoryTable } from './tables.ts';
 
 export const serviceApis: Readonly<Record<string, Api>> = {
@@ -80,6 +81,7 @@ export const pages: readonly [file: string, render: Render][] = [
   ]),
   ['packages/client/src/api-types.ts', () => clientTypes(describeApi(mergedApi))],
   ['infra/gateway.schema.json', () => json(editorSchema())],
+  ...installPages.map((file): [string, Render] => [file, (current) => shownParts(current)]),
 ];
 
 // `npm run docs`: writes every page.

@@ -16,6 +16,7 @@ import {
   text,
   UsageError,
   type Values,
+  withoutKeysOption,
   workersOf,
   workersOption,
 } from './command.ts';
@@ -31,7 +32,7 @@ export const check: Command = {
   options: [
     configOption,
     workersOption,
-    ['--without-keys', 'read neither variables nor the files with secrets, certificates and keys, such as in CI'],
+    withoutKeysOption,
     ['--services', 'ask each service for its key set, and name those that could use `algorithm: agreed`'],
     ['--routes', 'print each route with its rules, including the keys it inherits from groups'],
     ['--sample FILE', 'show what a recorded webhook would end: an HTTP request with its headers and body'],

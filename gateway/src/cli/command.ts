@@ -32,6 +32,10 @@ export const configOption: Option = [
   '-c, --config FILE',
   'the configuration file; default: gateway.yaml in the current directory',
 ];
+export const withoutKeysOption: Option = [
+  '--without-keys',
+  'read neither variables nor the files with secrets, certificates and keys, such as in CI',
+];
 export const jsonOption: Option = ['--json', 'print JSON'];
 export const helpOption: Option = ['-h, --help', 'show this help'];
 

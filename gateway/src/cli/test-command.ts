@@ -1,18 +1,26 @@
 import { ConfigError, printable } from '@countersign/process-kit';
 import { whyImpossible } from '../config/checks/tenant-checks.ts';
 import type { Issuer, PolicyTest, TestCaller } from '../config/config.ts';
-import { loadConfig, loadTests } from '../config/load.ts';
+import { loadConfig, loadTests, loadWithoutFiles } from '../config/load.ts';
 import { errorTable } from '../errors.ts';
 import { assumedToken, callerOf, callerText, issuerNamed } from '../explain/callers.ts';
 import type { DryRun } from '../explain/dry-run.ts';
-import { type Command, configOption, type Terminal, text, UsageError, type Values } from './command.ts';
+import {
+  type Command,
+  configOption,
+  type Terminal,
+  text,
+  UsageError,
+  type Values,
+  withoutKeysOption,
+} from './command.ts';
 import { entryOf, formatOf, printReport, reportOptions, type TestResult } from './report.ts';
 
 export const test: Command = {
   name: 'test',
   usage: '[FILE|-] [MORE…]',
   summary: 'run the `tests:` in a configuration and in additional files',
-  options: [configOption, ...reportOptions],
+  options: [configOption, withoutKeysOption, ...reportOptions],
   async run(terminal, values, positionals) {
     const format = formatOf(values);
     try {
@@ -34,7 +42,7 @@ type Result = Readonly<{ at: string; sentence: string; lines: readonly Line[] }>
 async function runTests(terminal: Terminal, values: Values, positionals: readonly string[]) {
   const named = text(values.config);
   const [file = 'gateway.yaml', ...more] = named === undefined ? positionals : [named, ...positionals];
-  const config = loadConfig(file, terminal.env);
+  const config = values['without-keys'] === true ? loadWithoutFiles(file).config : loadConfig(file, terminal.env);
   const tests = [...config.tests, ...more.flatMap((further) => loadTests(further, terminal.env, config))];
   if (tests.length === 0) {
     throw new UsageError(`no tests found: add \`tests:\` to ${file}, or name a file that has tests`);

@@ -70,6 +70,10 @@ describe.each(databases())('complaint numbers on %s', (_kind, database) => {
       expect(await found(who, 'zoe zimmer')).toEqual([own.number]);
       for (const q of ['yorck', 'yves@mail.test', '58858']) expect(await found(who, q)).toEqual([number]);
     }
+    for (const title of ['Lantern of Zimmer', 'A lantern']) {
+      await world.call(complainant, 'PATCH', `/v1/complaints/${own.id}`, { body: { title } }).expect(200);
+    }
+    expect([await found(agent, 'zimmer'), await found(agent, 'of')]).toEqual([[own.number], []]);
     for (const q of ['zoe', 'yorck']) {
       expect([await found(neighbour, q), await found({ ...stranger, role: 'agent' }, q)]).toEqual([[], []]);
       const target = `/v1/complaints?q=${q}`;

@@ -134,6 +134,8 @@ export async function editComplaint(
   { id, wanted, assertCurrent }: Readonly<{ id: string; wanted: Edit; assertCurrent: AssertCurrent }>,
 ): Promise<Complaint> {
   if (wanted.priority !== undefined && !isStaff(user)) throw new AppError('insufficient_role');
+  const { complainant_id } = await asUser(parts.db, user, (trx) => getComplaint(trx, id, 'read'));
+  const names = await parts.people.namesOf(user, complainant_id === null ? [] : [complainant_id]);
   return asUser(parts.db, user, async (trx) => {
     const current = await getComplaint(trx, id, 'change');
     if (!mayEdit(user, current)) throw new AppError('complaint_locked');
@@ -146,6 +148,8 @@ export async function editComplaint(
     const changed = await recordChange(trx, parts, current, { actor: user, at, changes, event });
     if (searchedText(changed) !== searchedText(current)) {
       await replaceTerms(trx, changed);
+      // A word of the person that was also in the old text is gone.
+      await addPersonalTerms(trx, changed, names.get(complainant_id ?? '') ?? undefined);
     }
     return changed;
   });

@@ -166,7 +166,8 @@ describe.each(databases())('the catalogue and members of a tenant on %s', (_kind
       const { body } = await file('Roads').expect(201);
       const assignTo = { assignee_id: secondAgent.userId };
       await post(admin, `/v1/complaints/${body.id}/assign`, assignTo).expect(200);
-      for (const to of path) await post(admin, `/v1/complaints/${body.id}/transition`, { to }).expect(200);
+      for (const to of path)
+        await post(admin, `/v1/complaints/${body.id}/transition`, { to, reason: 'Paved' }).expect(200);
       return body.id as string;
     };
     const read = async (id: string) => (await world.call(admin, 'GET', `/v1/complaints/${id}`).expect(200)).body;

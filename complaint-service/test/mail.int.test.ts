@@ -152,8 +152,8 @@ describe.each(databases())('email on %s', (_kind, database) => {
         { [toComplainant]: ['hat mit der Arbeit an der Beschwerde begonnen'] },
       ],
       [
-        async () => move(secondAgent, 'resolved'),
-        { [toComplainant]: ['„The secondAgent“ hat die Beschwerde als gelöst'] },
+        async () => move(secondAgent, 'resolved', 'A new bulb'),
+        { [toComplainant]: ['hat die Beschwerde als gelöst gemeldet.\n\nDie Antwort:\n\n> A new bulb'] },
       ],
       [
         async () => move(complainant, 'reopened', 'Still dark'),

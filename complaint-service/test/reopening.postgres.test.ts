@@ -32,7 +32,7 @@ describe.each(servers)('reopening on %s', (_kind, database) => {
     await world.call(agent, 'POST', `/v1/complaints/${id}/assign`, { body: assign }).expect(200);
     const move = (to: string, reason?: string) =>
       world.call(agent, 'POST', `/v1/complaints/${id}/transition`, { body: { to, reason } });
-    for (const to of ['in_progress', 'resolved']) await move(to).expect(200);
+    for (const to of ['in_progress', 'resolved']) await move(to, 'Repaired').expect(200);
 
     const held = Promise.withResolvers<void>();
     const release = Promise.withResolvers<void>();

@@ -28,7 +28,8 @@ describe.each(databases())('working on a complaint, on %s', (_kind, database) =>
     const { body } = await post(who, '', { title: 'Lamp', description: 'Dark', category: 'light' }).expect(201);
     return body.id as string;
   };
-  const move = (id: string, to: string, who = agent, more = {}) => post(who, `/${id}/transition`, { to, ...more });
+  const move = (id: string, to: string, who = agent, more = {}) =>
+    post(who, `/${id}/transition`, { to, ...(to === 'resolved' && { reason: 'Repaired' }), ...more });
   const items = async (id: string, what: 'history' | 'comments', who = agent) => {
     const { body } = await world.call(who, 'GET', `/v1/complaints/${id}/${what}`).expect(200);
     return body.items as Record<string, unknown>[];
@@ -37,13 +38,13 @@ describe.each(databases())('working on a complaint, on %s', (_kind, database) =>
   test('moves a complaint to closed, and the history has every step', async () => {
     const id = await file();
     expect((await move(id, 'in_progress').expect(200)).body).toMatchObject({ id, status: 'in_progress' });
-    await move(id, 'resolved', admin, { reason: 'New bulb' }).expect(200);
+    await move(id, 'resolved', admin, { reason: 'New bulb,\nand a fuse' }).expect(200);
     const closed = await move(id, 'closed', complainant).expect(200);
     expect(closed.headers.etag).toMatch(/^".+"$/);
     expect(await items(id, 'history', complainant)).toMatchObject([
       { action: 'filed' },
       { action: 'moved', from: 'open', to: 'in_progress', actor_id: agent.userId, actor_role: 'agent' },
-      { action: 'moved', from: 'in_progress', to: 'resolved', reason: 'New bulb', actor_id: admin.userId },
+      { action: 'moved', from: 'in_progress', to: 'resolved', reason: 'New bulb,\nand a fuse', actor_id: admin.userId },
       { action: 'moved', from: 'resolved', to: 'closed', actor_id: complainant.userId },
     ]);
     await world.call(agent, 'PATCH', `/v1/complaints/${id}`, { body: { title: 'x' } }).expect(409);

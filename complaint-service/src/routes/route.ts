@@ -1,11 +1,11 @@
-import { lineField, paginationFields, routesWith } from '@countersign/service-kit';
+import { paginationFields, routesWith, textField } from '@countersign/service-kit';
 import { z } from 'zod';
 import type { Code } from '../errors.ts';
 import type { FlowParts } from '../flows/parts.ts';
 
 export const route = routesWith<Code, FlowParts>();
 
-export const reason = lineField(500);
+export const reason = textField(2_000);
 export const time = z.iso.datetime();
 
 /** A UUID in a request, converted to lower case (RFC 9562 section 4). */

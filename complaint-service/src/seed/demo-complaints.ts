@@ -74,12 +74,12 @@ export type Case = (typeof cases)[number];
 export const otherCategories = ['Billing', 'Facilities', 'Housing', 'Parks', 'Safety', 'Other'];
 
 /** A comment with this text of the case, or the next status. */
-export type Step = Status | 'answer' | 'reply' | 'note' | 'done';
+export type Step = Status | 'answer' | 'reply' | 'note';
 
 /** What happened to the older complaints. */
 export const oldWays: readonly (readonly Step[])[] = [
-  ['answer', 'assigned', 'in_progress', 'done', 'resolved', 'closed'],
-  ['assigned', 'answer', 'in_progress', 'resolved', 'reopened', 'in_progress', 'done', 'resolved'],
+  ['answer', 'assigned', 'in_progress', 'resolved', 'closed'],
+  ['assigned', 'answer', 'in_progress', 'resolved', 'reopened', 'in_progress', 'resolved'],
   ['rejected'],
   ['withdrawn'],
   ['answer', 'assigned', 'note', 'in_progress', 'reply'],

@@ -140,13 +140,18 @@ async function doStep(
   { id, step, actor, about }: Readonly<{ id: string; step: Step; actor: UserIdentity; about: Case }>,
 ): Promise<void> {
   const current = await getComplaint(trx, id, 'change');
-  if (step === 'answer' || step === 'reply' || step === 'note' || step === 'done') {
+  if (step === 'answer' || step === 'reply' || step === 'note') {
     await commentOnComplaint(trx, parts, actor, { id, body: about[step], internal: step === 'note' });
   } else if (step === 'assigned') {
     await addWatcher(trx, current, actor.userId, parts.now());
     await setAssignee(trx, parts, current, { assigneeId: actor.userId, actor, at: parts.now() });
   } else {
-    const reasons = { rejected: about.rejected, withdrawn: 'It works again.', reopened: 'It only helped for a day.' };
+    const reasons = {
+      resolved: about.done,
+      rejected: about.rejected,
+      withdrawn: 'It works again.',
+      reopened: 'It only helped for a day.',
+    };
     await applyMove(trx, parts, { current, actor, to: step, reason: reasons[step as keyof typeof reasons] });
   }
 }

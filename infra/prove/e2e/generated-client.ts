@@ -46,7 +46,7 @@ await commentOnComplaint({ ...agent, path: { id: first.id }, body: { body: 'A pl
 await moveComplaint({
   ...agent, path: { id: second.id }, body: { to: 'duplicate', reason: 'Reported before.', duplicate_of: first.id },
 });
-await moveComplaint({ ...agent, path: { id: first.id }, body: { to: 'resolved' } });
+await moveComplaint({ ...agent, path: { id: first.id }, body: { to: 'resolved', reason: 'Repaired.' } });
 
 const refused = await moveComplaint({ auth: complainant.auth, path: { id: first.id }, body: { to: 'in_progress' } });
 const { data: merged } = await readComplaint({ ...agent, path: { id: second.id } });

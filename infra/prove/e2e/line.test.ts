@@ -342,7 +342,9 @@ describe.each(storesToRunOn())('the whole stack on %s', (_name, stores) => {
     ]);
     const url = `${gateway}/v1/complaints/${filed.body.id}`;
     for (const to of ['in_progress', 'resolved', 'closed']) {
-      expect((await call(`${url}/transition`, { token: agent, body: { to } })).body).toMatchObject({ status: to });
+      expect((await call(`${url}/transition`, { token: agent, body: { to, reason: 'Done.' } })).body).toMatchObject({
+        status: to,
+      });
     }
     expect((await call(`${url}/transition`, { token: agent, body: { to: 'in_progress' } })).body.code).toBe(
       'illegal_transition',

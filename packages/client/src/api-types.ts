@@ -7299,7 +7299,7 @@ export interface operations {
                      * @description The original complaint. Required for `duplicate`.
                      */
                     duplicate_of?: string;
-                    /** @description Required for `rejected`, `duplicate`, `withdrawn` and `reopened`. */
+                    /** @description Required except for `in_progress` and `closed`. For `resolved`, the answer to the complainant. */
                     reason?: string;
                     to: components["schemas"]["ComplaintStatus"];
                 };

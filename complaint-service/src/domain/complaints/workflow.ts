@@ -34,7 +34,8 @@ export const steps: Readonly<Record<Status, Partial<Record<Status, Mover>>>> = {
   withdrawn: { reopened: 'staff' },
 };
 
-export const statusesWithReason: readonly Status[] = ['rejected', 'duplicate', 'withdrawn', 'reopened'];
+/** Of a resolved complaint, the reason is the answer to the complainant. */
+export const statusesWithReason: readonly Status[] = ['resolved', 'rejected', 'duplicate', 'withdrawn', 'reopened'];
 
 /** Whether this caller can move a complaint to that status. The store limits complainants to their own complaints. */
 export function judgeTransition(

@@ -92,7 +92,9 @@ function told(change: Told, { names }: Named, language: Words): string[] {
     case 'moved':
       return [
         language.moved[change.to](who),
-        ...(change.reason === undefined ? [] : [language.reason, quote(change.reason)]),
+        ...(change.reason === undefined
+          ? []
+          : [change.to === 'resolved' ? language.answer : language.reason, quote(change.reason)]),
       ];
   }
 }

@@ -17,6 +17,7 @@ export type Words = Readonly<{
   unassigned: (who: string) => string;
   moved: Readonly<Record<Exclude<Status, 'open' | 'assigned'>, (who: string) => string>>;
   reason: string;
+  answer: string;
   changed: string;
   more: (count: number) => string;
   open: string;
@@ -53,6 +54,7 @@ const en: Words = {
     withdrawn: (who) => `${who} withdrew the complaint.`,
   },
   reason: 'The reason:',
+  answer: 'The answer:',
   changed: 'The complaint has changed.',
   more: (count) => `And ${count} more.`,
   open: 'Open it here:',
@@ -90,6 +92,7 @@ const de: Words = {
     withdrawn: (who) => `${who} hat die Beschwerde zurückgezogen.`,
   },
   reason: 'Der Grund:',
+  answer: 'Die Antwort:',
   changed: 'Die Beschwerde hat sich geändert.',
   more: (count) => `Und ${count} weitere.`,
   open: 'Hier öffnen:',

@@ -32,7 +32,9 @@ const assignment = z
 const transition = z
   .strictObject({
     to: status,
-    reason: reason.optional().describe('Required for `rejected`, `duplicate`, `withdrawn` and `reopened`.'),
+    reason: reason
+      .optional()
+      .describe('Required except for `in_progress` and `closed`. For `resolved`, the answer to the complainant.'),
     duplicate_of: uuidField.optional().describe('The original complaint. Required for `duplicate`.'),
   })
   .refine(({ to, reason: why }) => why !== undefined || !statusesWithReason.includes(to), {

@@ -78,6 +78,17 @@ describe.each(databases())('finding complaints on %s', (_kind, database) => {
     expect(await titles(query)).toEqual(expected);
   });
 
+  test.each([
+    ['', 6],
+    ['&limit=1&sort=priority', 6],
+    ['&q=please&unassigned=true', 3],
+    ['&sort=due', 4],
+    ['&q=%2B', 0],
+  ])('counts the complaints on all pages with %j', async (query, count) => {
+    expect(await list(`total=true${query}`)).toMatchObject({ total: count });
+    expect(await list(query.slice(1))).not.toHaveProperty('total');
+  });
+
   test('finds complaints by filing time, including the start and excluding the end', async () => {
     const [, b = '', , , e = ''] = times;
     expect(await titles(`from=${b}&before=${e}`)).toEqual(['D', 'C', 'B']);

@@ -6136,6 +6136,7 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
+                total?: boolean;
                 content: {
                     "application/problem+json": components["schemas"]["ValidationFailedProblem"];
                 };
@@ -6154,6 +6155,8 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
+                        /** @description Only with `total=true`. 1000 means as many or more. */
+                        total?: number;
                 content: {
                     "application/problem+json": components["schemas"]["UnavailableProblem"];
                 };

@@ -5,7 +5,7 @@ import { byteOrderMark, type Cell, csvRow } from '../../domain/export/csv.ts';
 import type { Names } from '../../domain/people.ts';
 import { type ListPosition, type Order, positionOf } from '../../domain/search/list-order.ts';
 import { findCategoryNamed } from '../../store/catalogue.ts';
-import { type ComplaintFilter, listComplaints } from '../../store/complaints/complaints.ts';
+import { type ComplaintFilter, countComplaints, listComplaints } from '../../store/complaints/complaints.ts';
 import { asReader } from '../../store/schema.ts';
 import type { Complaint } from '../../store/tables.ts';
 import type { FlowParts } from '../parts.ts';
@@ -22,25 +22,35 @@ export type Filter = Omit<ComplaintFilter, 'complainantId' | 'categoryId' | 'ove
     category?: string | undefined;
   }>;
 
-export type Wanted = Filter & Readonly<{ order: Order; after: ListPosition | undefined; limit: number }>;
+export type Wanted = Filter &
+  Readonly<{ order: Order; after: ListPosition | undefined; limit: number; total?: boolean | undefined }>;
+
+/** Counting more would take as long as reading them. */
+export const maxTotal = 1_000;
+
+/** `total` counts all pages, up to {@link maxTotal}. */
+type Found = Readonly<{ rows: Complaint[]; total?: number }>;
 
 /**
  * Lists the complaints that the reader can see. Complainants see their own complaints, others see all complaints in the
  * tenant.
  */
-export async function findComplaints(parts: FlowParts, reader: Reader, wanted: Wanted): Promise<Complaint[]> {
-  const { mine, overdue, category: named, order, after, limit, ...filter } = wanted;
-  if (mine === true && reader.kind === 'client') return [];
+export async function findComplaints(parts: FlowParts, reader: Reader, wanted: Wanted): Promise<Found> {
+  const { mine, overdue, category: named, order, after, limit, total, ...filter } = wanted;
+  if (mine === true && reader.kind === 'client') return { rows: [] };
   return asReader(parts.db, reader, async (trx) => {
     const category = named === undefined ? undefined : await findCategoryNamed(trx, named);
-    if (named !== undefined && category === undefined) return [];
+    if (named !== undefined && category === undefined) return { rows: [] };
     const whole: ComplaintFilter = {
       ...filter,
       ...(category !== undefined && { categoryId: category.id }),
       ...(overdue === true && { overdueAt: parts.now() }),
       ...(reader.kind === 'user' && ownFilter(reader, mine)),
     };
-    return listComplaints(trx, { filter: whole, order, after, limit });
+    const rows = await listComplaints(trx, { filter: whole, order, after, limit });
+    return total === true
+      ? { rows, total: await countComplaints(trx, { filter: whole, order, max: maxTotal }) }
+      : { rows };
   });
 }
 
@@ -88,7 +98,7 @@ const columns: Readonly<Record<string, (row: Complaint, names: Names) => Cell>> 
 export async function* exportComplaints(parts: FlowParts, user: UserIdentity, filter: Filter): AsyncGenerator<string> {
   yield byteOrderMark + csvRow(Object.keys(columns));
   for (let after: ReturnType<typeof positionOf> | undefined; ; ) {
-    const rows = await findComplaints(parts, user, { ...filter, order, after, limit: batchSize });
+    const { rows } = await findComplaints(parts, user, { ...filter, order, after, limit: batchSize });
     const people = rows.flatMap(({ complainant_id, assignee_id }) => [complainant_id, assignee_id]);
     const names = await parts.people.namesOf(
       user,

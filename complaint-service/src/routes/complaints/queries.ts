@@ -15,7 +15,7 @@ import { activeStatuses, type Status, statuses } from '../../domain/complaints/w
 import { decodePosition, encodePosition, isStoredTime, orders, positionOf } from '../../domain/search/list-order.ts';
 import { queryTerms } from '../../domain/search/terms.ts';
 import { ageClasses, timeBoundsSec } from '../../domain/statistics.ts';
-import { exportComplaints, findComplaints } from '../../flows/complaints/list-complaints.ts';
+import { exportComplaints, findComplaints, maxTotal } from '../../flows/complaints/list-complaints.ts';
 import { asUser } from '../../store/schema.ts';
 import { readByAge, readByStatus, readTimes, type StatusCount, type TimesOfMonth } from '../../store/statistics.ts';
 import { listOfItems, route, uuidField } from '../route.ts';
@@ -75,6 +75,7 @@ const listQuery = z
       .enum(orders)
       .default('newest')
       .describe('`due` lists only complaints with a running clock, starting with the earliest due date.'),
+    total: flag.optional().describe('Whether to count the complaints on all pages.'),
     ...paginationFields({ maxLength: 200, decode: decodePosition }),
   })
   .refine(({ cursor, sort }) => cursor === undefined || cursor.order === sort, {
@@ -114,14 +115,19 @@ export const queryRoutes = [
       'Complainants find their own complaints. Agents, admins, and OAuth clients with the scope `complaints.read` find all complaints in their tenant.',
     callers: ['user', 'client'],
     query: listQuery,
-    responses: { 200: listOfItems(complaint) },
+    responses: {
+      200: listOfItems(complaint).extend({
+        total: count.optional().describe(`Only with \`total=true\`. ${maxTotal} means as many or more.`),
+      }),
+    },
     errors: ['insufficient_role', 'insufficient_scope'],
   }).handle(async ({ identity, query, reply }, parts) => {
     const reader = readerOf(identity);
     const { sort: order, cursor: after, limit, ...filter } = query;
     const found = await findComplaints(parts, reader, { ...filter, order, after, limit: limit + 1 });
-    const { rows, nextCursor } = paginate(found, limit, (row) => encodePosition(positionOf(order, row)));
-    reply(200, { items: await complaintsJson(parts, reader, rows), next_cursor: nextCursor });
+    const { rows, nextCursor } = paginate(found.rows, limit, (row) => encodePosition(positionOf(order, row)));
+    const items = await complaintsJson(parts, reader, rows);
+    reply(200, { items, next_cursor: nextCursor, ...(found.total !== undefined && { total: found.total }) });
   }),
   route('GET /v1/complaints/export', {
     operationId: 'exportComplaints',

@@ -127,19 +127,32 @@ export type ListWanted = Readonly<{
   limit: number;
 }>;
 
+/** Counts the complaints that {@link listComplaints} returns on all pages, up to a maximum. */
+export async function countComplaints(
+  trx: Trx,
+  { filter, order, max }: Pick<ListWanted, 'filter' | 'order'> & Readonly<{ max: number }>,
+): Promise<number> {
+  const counted = matching(trx, filter, order).clearSelect().select('id').limit(max).as('found');
+  const { count } = await trx
+    .selectFrom(counted)
+    .select(({ fn }) => fn.countAll<string>().as('count'))
+    .executeTakeFirstOrThrow();
+  return Number(count);
+}
+
 /** Lists the complaints that the transaction's user can see. */
 export async function listComplaints(trx: Trx, { filter, order, after, limit }: ListWanted): Promise<Complaint[]> {
-  if (filter.q?.length === 0) return [];
-  let query = filtered(trx, filter);
-  if (order === 'due') query = query.where('due_at', 'is not', null);
+  let query = matching(trx, filter, order);
   if (after !== undefined) query = query.where(isAfter(after));
   const direction = isAscending(order) ? 'asc' : 'desc';
   for (const column of sortColumns[order]) query = query.orderBy(column, direction);
   return query.orderBy('id', direction).limit(limit).execute();
 }
 
-function filtered(trx: Trx, filter: ComplaintFilter) {
+function matching(trx: Trx, filter: ComplaintFilter, order: Order) {
   let query = selectComplaints(trx);
+  if (order === 'due') query = query.where('due_at', 'is not', null);
+  if (filter.q?.length === 0) query = query.where(sql<boolean>`false`);
   if (filter.status !== undefined) query = query.where('status', 'in', filter.status);
   if (filter.complainantId !== undefined) query = query.where('complainant_id', '=', filter.complainantId);
   if (filter.assignee !== undefined) query = query.where('assignee_id', '=', filter.assignee);

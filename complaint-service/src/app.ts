@@ -12,7 +12,7 @@ import { knownRoles } from './domain/access.ts';
 import { errors } from './errors.ts';
 import type { FlowParts } from './flows/parts.ts';
 import { api, routes } from './routes/api.ts';
-import { unsubscribeRoutes } from './routes/unsubscribe.ts';
+import { unsubscribeRoutes } from './routes/mail.ts';
 import { webhookKeyRoutes } from './routes/webhooks.ts';
 
 const requireKnownRole = requireRole(...knownRoles);

@@ -383,7 +383,18 @@ describe.each(databases())('email on %s', (_kind, database) => {
     await settled();
     expect(sent(next)).toContain(`complainant@mail.test [${next.number}] Wir haben Ihre Beschwerde erhalten`);
     expect(sent(elsewhere).filter((each) => each.startsWith('strangerComplainant'))).toHaveLength(2);
-    await change(sql`update mail_people set refused = '{}'`);
+    const refused = async (who = complainant) =>
+      (await world.call(who, 'GET', '/v1/mail/unsubscribed').expect(200)).body.items;
+    expect([await refused(), await refused(strangerComplainant)]).toEqual([['news'], []]);
+    const subscribe = (who: typeof agent, kind: string) => world.call(who, 'DELETE', `/v1/mail/unsubscribed/${kind}`);
+    await subscribe(neighbour, 'news').expect(204);
+    await subscribe(complainant, 'work').expect(204);
+    await subscribe(complainant, 'other').expect(404);
+    expect(await refused()).toEqual(['news']);
+    await subscribe(complainant, 'news').expect(204);
+    await answer(about, 'Sent again');
+    await settled();
+    expect([await refused(), mailsAbout(about).at(-1)?.text]).toEqual([[], expect.stringContaining('> Sent again')]);
   });
 
   test('a refused email is sent later, once to each recipient, and no address is logged', async () => {

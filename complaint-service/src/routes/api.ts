@@ -9,6 +9,7 @@ import { queryRoutes } from './complaints/queries.ts';
 import { workRoutes } from './complaints/work.ts';
 import { erasureRoutes } from './erasure.ts';
 import { eventRoutes } from './events/event-stream.ts';
+import { mailRoutes } from './mail.ts';
 import { membershipRoutes } from './memberships.ts';
 import { webhookRoutes } from './webhooks.ts';
 
@@ -23,6 +24,7 @@ export const routes = [
   ...commentRoutes,
   ...attachmentRoutes,
   ...catalogueRoutes,
+  ...mailRoutes,
   ...membershipRoutes,
 ];
 
@@ -38,6 +40,7 @@ export const api: Api = {
     { name: 'Work', description: 'Assignments and the workflow.' },
     { name: 'Statistics', description: 'Complaint counts and response times.' },
     { name: 'Catalogue', description: 'Categories, teams and settings.' },
+    { name: 'Mail', description: 'Emails about complaints.' },
     { name: 'Erasure', description: 'Complaint retention, and erasure of people.' },
     { name: 'Internal', description: 'Only for other services. Not available from outside.' },
   ],

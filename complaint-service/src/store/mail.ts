@@ -1,10 +1,10 @@
 import { insert, notify, type OutboxRows, outboxRows, remove, rowsWith, update } from '@countersign/database';
 import { sql } from 'kysely';
-import { digestEveryMs, type Mailed, type Recipient } from '../domain/mail/recipients.ts';
+import { digestEveryMs, type Mailed, type MailKind, type Recipient } from '../domain/mail/recipients.ts';
 import type { Refusal } from '../domain/mail/unsubscribe.ts';
 import { openMail } from './migrations/mails.ts';
 import { mailerRole } from './roles.ts';
-import type { ComplaintsDatabase, Trx } from './schema.ts';
+import type { ComplaintsDatabase, ScopeUser, Trx } from './schema.ts';
 import type { Comment, HistoryEntry, QueuedMail } from './tables.ts';
 
 /** The channel that wakes the mail couriers in all instances. */
@@ -119,6 +119,22 @@ export function refuseMail(db: ComplaintsDatabase, { tenantId, person, kind }: R
     sql`insert into mail_people as known (tenant_id, person, refused) values (${tenantId}, ${person}, ${[kind]}::text[])
       on conflict (tenant_id, person) do update set refused =
         array_append(array_remove(known.refused, ${kind}::text), ${kind}::text)`.execute(trx),
+  );
+}
+
+/** Returns what a user has unsubscribed from. */
+export function listRefused(db: ComplaintsDatabase, { tenantId, userId }: ScopeUser): Promise<MailKind[]> {
+  return asMailer(db, tenantId, async (trx) => {
+    const person = rowsWith(trx, 'mail_people', { tenant_id: tenantId, person: userId });
+    return (await person.select('refused').executeTakeFirst())?.refused ?? [];
+  });
+}
+
+/** Reverts {@link refuseMail}. */
+export function acceptMail(db: ComplaintsDatabase, { tenantId, userId }: ScopeUser, kind: MailKind): Promise<unknown> {
+  return asMailer(db, tenantId, (trx) =>
+    sql`update mail_people set refused = array_remove(refused, ${kind}::text)
+      where tenant_id = ${tenantId} and person = ${userId}`.execute(trx),
   );
 }
 

@@ -212,7 +212,7 @@ export type ComplaintsSchema = {
     comments: Generated<number>;
     attachments: Generated<number>;
   };
-  mail_people: { tenant_id: string; person: string; refused: Generated<string[]>; digest_at: Generated<Date | null> };
+  mail_people: { tenant_id: string; person: string; refused: Generated<MailKind[]>; digest_at: Generated<Date | null> };
   mails: {
     tenant_id: string;
     id: string;

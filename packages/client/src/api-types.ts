@@ -1028,6 +1028,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/mail/unsubscribed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the kinds of email from which you have unsubscribed */
+        get: operations["listUnsubscribed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/mail/unsubscribed/{kind}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Get emails of this kind again */
+        delete: operations["subscribeAgain"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/teams": {
         parameters: {
             query?: never;
@@ -1813,6 +1847,8 @@ export interface components {
             /** @constant */
             status: 503;
         };
+        /** @enum {string} */
+        MailKind: "receipt" | "news" | "work" | "digest";
         /** @description This person is an active member. Disable the account first. */
         MemberActiveProblem: components["schemas"]["Problem"] & {
             /** @constant */
@@ -6100,6 +6136,7 @@ export interface operations {
                 sort?: "newest" | "oldest" | "updated" | "due" | "priority";
                 status?: string;
                 team?: string;
+                total?: boolean;
                 unassigned?: boolean;
             };
             header?: never;
@@ -6118,6 +6155,8 @@ export interface operations {
                         items: components["schemas"]["Complaint"][];
                         /** @description Null if there are no more items. */
                         next_cursor: string | null;
+                        /** @description Only with `total=true`. 1000 means as many or more. */
+                        total?: number;
                     };
                 };
             };
@@ -6136,7 +6175,6 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                total?: boolean;
                 content: {
                     "application/problem+json": components["schemas"]["ValidationFailedProblem"];
                 };
@@ -6155,8 +6193,6 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                        /** @description Only with `total=true`. 1000 means as many or more. */
-                        total?: number;
                 content: {
                     "application/problem+json": components["schemas"]["UnavailableProblem"];
                 };
@@ -8425,6 +8461,115 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
+            /** @description `internal_error`: Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UnavailableProblem"];
+                };
+            };
+            default: components["responses"]["GatewayProblem"];
+        };
+    };
+    listUnsubscribed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["MailKind"][];
+                    };
+                };
+            };
+            401: components["responses"]["GatewayProblem"];
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
+            /** @description `internal_error`: Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UnavailableProblem"];
+                };
+            };
+            default: components["responses"]["GatewayProblem"];
+        };
+    };
+    subscribeAgain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: components["schemas"]["MailKind"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success without a body. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["GatewayProblem"];
+            /** @description `not_found`: The resource was not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
             /** @description `validation_failed`: Some fields are invalid. */

@@ -88,7 +88,7 @@ const de: Words = {
     resolved: (who) => `${who} hat die Beschwerde als gelöst gemeldet.`,
     closed: (who) => `${who} hat die Beschwerde abgeschlossen.`,
     rejected: (who) => `${who} hat die Beschwerde abgelehnt.`,
-    duplicate: (who) => `${who} hat gemeldet, dass die Beschwerde eine andere wiederholt.`,
+    duplicate: (who) => `${who} hat die Beschwerde als Duplikat einer anderen markiert.`,
     withdrawn: (who) => `${who} hat die Beschwerde zurückgezogen.`,
   },
   reason: 'Der Grund:',

@@ -25,8 +25,8 @@ export const complaintsQuery = (query: ListQuery) =>
     queryKey: ['complaints', query],
     queryFn: ({ pageParam, signal }) =>
       answerOf(client.api.GET('/v1/complaints', { params: { query: { ...query, ...pageParam } }, signal })),
-    initialPageParam: {} as { cursor?: string },
-    getNextPageParam: ({ next_cursor: cursor }) => (cursor === null ? undefined : { cursor }),
+    initialPageParam: {} as Pick<ListQuery, 'cursor' | 'total'>,
+    getNextPageParam: ({ next_cursor: cursor }) => (cursor === null ? undefined : { cursor, total: false }),
   });
 
 export const complaintQuery = (id: string) =>
@@ -78,6 +78,12 @@ export const categoriesQuery = queryOptions({
   queryKey: ['categories'],
   staleTime: 300_000,
   queryFn: async ({ signal }) => (await answerOf(client.api.GET('/v1/categories', { signal }))).items,
+});
+
+/** The kinds of email from which the user has unsubscribed. */
+export const unsubscribedQuery = queryOptions({
+  queryKey: ['unsubscribed'],
+  queryFn: async ({ signal }) => (await answerOf(client.api.GET('/v1/mail/unsubscribed', { signal }))).items,
 });
 
 /** The tenant's agents, to whom complaints can be assigned. */

@@ -2,7 +2,6 @@ import {
   createRootRouteWithContext,
   createRoute,
   createRouter,
-  Link,
   lazyRouteComponent,
   redirect,
 } from '@tanstack/react-router';
@@ -13,15 +12,14 @@ import { NewComplaint } from './filing/new-complaint.tsx';
 import { Layout } from './layout.tsx';
 import { isStaff, session } from './session.ts';
 import { readFilters } from './staff/filters.ts';
-import { useTexts } from './texts/texts.ts';
-import { ErrorNotice } from './ui/state.tsx';
+import { ErrorNotice, NotFound } from './ui/state.tsx';
 
 const seenByStaff = (): boolean => {
   const current = session.get();
   return current !== undefined && isStaff(current);
 };
 
-const root = createRootRouteWithContext()({ component: Layout, notFoundComponent: NotFound });
+const root = createRootRouteWithContext()({ component: Layout, notFoundComponent: () => <NotFound /> });
 
 const home = createRoute({
   getParentRoute: () => root,
@@ -78,15 +76,4 @@ declare module '@tanstack/react-router' {
   interface Register {
     router: typeof router;
   }
-}
-
-function NotFound() {
-  const texts = useTexts();
-  return (
-    <section className="card empty">
-      <h1>{texts.notFound.title}</h1>
-      <p>{texts.notFound.text}</p>
-      <Link to="/">{texts.notFound.home}</Link>
-    </section>
-  );
 }

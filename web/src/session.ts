@@ -1,6 +1,7 @@
 import { type components, createClient, type Session } from '@countersign/client';
 import { photoStore } from './filing/photo-store.ts';
 import { stored, useStored } from './store.ts';
+import { fetchWithProgress, uploads } from './upload.ts';
 
 type Schemas = components['schemas'];
 export type Complaint = Schemas['Complaint'];
@@ -26,7 +27,8 @@ export function beginPage(): void {
 const ofClient = /\/v1\/(?:auth\/refresh|complaints\/events|users\/me)$/;
 
 async function notedFetch(request: Request): Promise<Response> {
-  const response = await fetch(request);
+  const onShare = uploads.get(request.headers.get('idempotency-key') ?? '');
+  const response = await (onShare === undefined ? fetch(request) : fetchWithProgress(request, onShare));
   const isAction = request.method !== 'GET';
   if (!ofClient.test(new URL(request.url).pathname) && (isAction || !hasActed)) {
     hasActed = isAction;

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { eventually, type StartedProcess } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
@@ -173,6 +175,8 @@ describe('web/ in Chromium', () => {
       const page = await openPage(browser, origin, email);
       await page.goto(origin + own);
       await page.getByText('This complaint does not exist, or you do not have access to it.').waitFor();
+      await page.getByRole('link', { name: 'Go to the home page' }).click();
+      await page.waitForURL(email.startsWith('complainant') ? `${origin}/app/` : `${origin}/app/queue`);
       await page.goto(`${origin}/app/queue`);
       await page.waitForURL(email.startsWith('complainant') ? `${origin}/app/` : `${origin}/app/queue`);
       await page.context().close();
@@ -310,11 +314,28 @@ describe('web/ in Chromium', () => {
       await type('Enter');
       await page.getByRole('dialog').waitFor({ state: 'detached' });
       await page.getByRole('button', { name: 'Resolve' }).waitFor();
+      await type('e', 'Tab');
+      await page.getByRole('dialog').getByLabel('Category').selectOption('Roads');
+      await page.getByRole('dialog').getByLabel('Priority').selectOption('urgent');
+      await type('Control+Enter');
+      await page.getByText('Urgent', { exact: true }).first().waitFor();
+      await page.getByText(/· Roads ·/).waitFor();
+      // An unfinished answer is kept over Escape and Back, and over a reload.
+      await type('r');
+      await page.keyboard.type('Half an');
+      await type('Escape', 'm', 'Tab');
+      await page.keyboard.type('A new bulb.');
+      await type('Escape', 'u');
+      await page.waitForURL('**/app/queue?*');
+      await page.reload();
+      await page.getByRole('link', { name: new RegExp(title) }).press('Enter');
+      await page.getByLabel('Reply to the complainant').and(page.getByText('Half an')).waitFor();
       await type('m');
-      await page.getByRole('combobox', { name: 'New status' }).waitFor();
+      await page.getByRole('dialog').getByLabel('Answer').and(page.getByText('A new bulb.')).waitFor();
       await type('Control+Enter');
       await page.getByRole('dialog').waitFor({ state: 'detached' });
       await page.getByText('Resolved', { exact: true }).waitFor();
+      expect(await page.getByText('due ').count()).toBe(0);
       await type('h');
       await page.getByText('moved it from “Assigned” to “In progress”').waitFor();
       await type('u');
@@ -327,6 +348,9 @@ describe('web/ in Chromium', () => {
     });
 
     await filing.getByText('We are on our way.').waitFor();
+    const standing = filing.getByRole('region', { name: 'Progress' });
+    await standing.getByText('Alex Agent moved it from “In progress” to “Resolved”').waitFor();
+    await standing.getByText('A new bulb.').waitFor();
     expect(await filing.getByText('The same lamp').count()).toBe(0);
     await filing.getByRole('button', { name: 'Reopen' }).click();
     await filing.getByLabel('Reason').fill('It is dark again.');
@@ -335,18 +359,108 @@ describe('web/ in Chromium', () => {
     await filing.getByRole('button', { name: 'Withdraw' }).click();
     await filing.getByLabel('Reason').fill('Repaired it myself.');
     await filing.getByRole('dialog').getByRole('button', { name: 'Withdraw' }).click();
-    await filing.getByText('You have withdrawn this complaint.').waitFor();
+    await standing.getByText('This complaint was withdrawn.').waitFor();
+    await standing.getByText('You moved it from “Reopened” to “Withdrawn”').waitFor();
+    await standing.getByText('Repaired it myself.').waitFor();
     await filing.context().close();
+  });
+
+  /** Files a complaint without a page. */
+  const filed = async (title: string, more: object = {}): Promise<Record<string, unknown>> => {
+    const { token } = await logIn(origin, complainant);
+    const body = { title, description: 'Live.', category: 'Lighting', ...more };
+    return (await call(`${origin}/v1/complaints`, { token, body })).body;
+  };
+
+  test('staff find the original of a duplicate by its number and address, and the complainant does not see it', async () => {
+    const original = await filed('The first report', { location: { address: 'Birkenweg 5' } });
+    const { id } = await filed('The second report');
+    await as(agent, desktop, async (page) => {
+      await settled(page, `/app/queue/${id}`);
+      await page.getByRole('button', { name: 'Mark as duplicate' }).click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByLabel('Reason').fill('Reported before.');
+      const confirmed = dialog.getByRole('button', { name: 'Mark as duplicate' });
+      for (const q of ['nothing-like-this', 'second report']) {
+        await dialog.getByRole('searchbox').fill(q);
+        await dialog.getByText('No complaint matches these filters.').waitFor();
+      }
+      for (const q of [String(original.number), 'birkenweg']) {
+        await dialog.getByRole('searchbox').fill(q);
+        expect(await confirmed.isDisabled()).toBe(true);
+        await dialog.getByRole('radio', { name: `${original.number} · The first report · Birkenweg 5` }).check();
+      }
+      await confirmed.click();
+      await page.getByText('Duplicate', { exact: true }).waitFor();
+    });
+    await as(complainant, {}, async (page) => {
+      await settled(page, `/app/complaints/${id}`);
+      await page.getByText('Reported before.').first().waitFor();
+      expect(await page.content()).not.toContain(String(original.number));
+    });
+  });
+
+  test('whoever unsubscribed in an email program can get the emails again', async () => {
+    const { number } = await filed('With a receipt');
+    const link = await eventually(async () => {
+      const mails = readdirSync(join(place.home, 'mail')).map((name) =>
+        readFileSync(join(place.home, 'mail', name), 'utf8'),
+      );
+      const receipt = mails.find((mail) => mail.includes(String(number)) && mail.includes(complainant));
+      return new URL(/^List-Unsubscribe:\s+<(\S+)>$/m.exec(receipt ?? '')?.[1] ?? '');
+    }, 20_000);
+    const response = await fetch(`${origin}${link.pathname}${link.search}`, {
+      method: 'POST',
+      body: new URLSearchParams({ 'List-Unsubscribe': 'One-Click' }),
+    });
+    expect(response.status).toBe(204);
+    await as(complainant, { bypassCSP: true }, async (page) => {
+      await settled(page, '/app/');
+      await page.getByLabel('Your account').click();
+      const again = page.getByRole('group', { name: 'Get these emails again' });
+      await again.getByRole('button', { name: 'Receipts for new complaints' }).waitFor();
+      expect([await accessibilityProblems(page), await overflow(page)]).toEqual([[], 0]);
+      await again.getByRole('button').click();
+      await again.waitFor({ state: 'detached' });
+    });
+  });
+
+  test('an upload shows its progress and can be canceled, and a file can be removed', async () => {
+    const { id } = await filed('With a file');
+    const page = await openPage(browser, origin, complainant);
+    const network = await page.context().newCDPSession(page);
+    const limit = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 100_000 };
+    const file = { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.alloc(1_000_000, 'Dark. ') };
+    await settled(page, `/app/complaints/${id}`);
+    await page.getByText('JPEG, PNG, WebP, PDF or plain text, up to 15 MB').waitFor();
+    await network.send('Network.emulateNetworkConditions', limit);
+    await page.getByLabel('Add a file').setInputFiles(file);
+    await eventually(async () => {
+      const share = Number(await page.getByRole('progressbar').getAttribute('value'));
+      expect(share > 0 && share < 1).toBe(true);
+    });
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByRole('progressbar').waitFor({ state: 'detached' });
+    await network.send('Network.emulateNetworkConditions', { ...limit, uploadThroughput: -1 });
+    expect(await page.getByRole('alert').count()).toBe(0);
+    await page.getByLabel('Add a file').setInputFiles({ ...file, buffer: Buffer.from('Dark.') });
+    await page.getByRole('button', { name: 'Download notes.txt' }).waitFor();
+    const { token } = await logIn(origin, complainant);
+    const files = () => call(`${origin}/v1/complaints/${id}/attachments`, { token });
+    expect((await files()).body.items).toMatchObject([{ name: 'notes.txt', bytes: 5 }]);
+    page.on('dialog', (dialog) => void dialog.accept());
+    await page.getByRole('button', { name: 'Remove notes.txt' }).click();
+    await page.getByText('No files yet.').waitFor();
+    expect((await files()).body.items).toEqual([]);
+    await page.context().close();
   });
 
   test('the queue shows a new complaint without a reload', async () => {
     await as(agent, desktop, async (page) => {
       await settled(page, '/app/queue?sort=newest');
-      const { token } = await logIn(origin, complainant);
-      const body = { title: 'Seen at once', description: 'Live.', category: 'Lighting' };
       // The page receives no events until its stream is open.
       await eventually(async () => {
-        await call(`${origin}/v1/complaints`, { token, body });
+        await filed('Seen at once');
         expect(await page.getByRole('link', { name: /Seen at once/ }).count()).toBeGreaterThan(0);
       }, 20_000);
     });
@@ -388,7 +502,12 @@ describe('web/ in Chromium', () => {
     await page.keyboard.press('Control+Enter');
     await page.getByText('Your internal note was saved.').waitFor();
     const complaint = path.replace('/app/queue', '/v1/complaints');
-    expect(read.sort()).toEqual([complaint, `${complaint}/attachments`, `${complaint}/comments`]);
+    expect(read.sort()).toEqual([
+      complaint,
+      `${complaint}/attachments`,
+      `${complaint}/comments`,
+      `${complaint}/history`,
+    ]);
     expect(aborted).toEqual([]);
     const shown = await page.getByRole('link', { name: 'See what the gateway did' }).getAttribute('href');
     expect(await (await fetch(shown ?? '')).text()).toContain('<code>POST</code>');

@@ -1,18 +1,19 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { answerOf } from '../failure.ts';
-import { client, type Status } from '../session.ts';
+import { client, type Priority, type Status } from '../session.ts';
 
 /** A file, and the Idempotency-Key of its upload. */
 export type Upload = Readonly<{ id: string; file: File }>;
 
 /** Attaches a file to a complaint. A repeated upload stores the file only once. */
-export const attachFile = (complaintId: string, { id, file }: Upload) =>
+export const attachFile = (complaintId: string, { id, file }: Upload, signal?: AbortSignal) =>
   answerOf(
     client.api.POST('/v1/complaints/{id}/attachments', {
       params: { path: { id: complaintId }, query: { name: file.name }, header: { 'idempotency-key': id } },
       headers: { 'content-type': file.type },
       body: file as never,
       bodySerializer: (body: unknown) => body as File,
+      ...(signal !== undefined && { signal }),
     }),
   );
 
@@ -54,6 +55,20 @@ export const useAssign = ({ id, etag }: Seen) =>
         ? client.api.POST('/v1/complaints/{id}/unassign', { params, body: {} })
         : client.api.POST('/v1/complaints/{id}/assign', { params, body: { assignee_id: assignee } }),
     );
+  });
+
+export type Edit = Readonly<{ category?: string; priority?: Priority }>;
+
+export const useEdit = ({ id, etag }: Seen) =>
+  useAction(id, (body: Edit) => {
+    const params = { path: { id }, header: { 'if-match': etag } };
+    return answerOf(client.api.PATCH('/v1/complaints/{id}', { params, body }));
+  });
+
+export const useRemoveFile = (id: string) =>
+  useAction(id, (attachmentId: string) => {
+    const params = { path: { id, attachmentId } };
+    return answerOf(client.api.DELETE('/v1/complaints/{id}/attachments/{attachmentId}', { params }));
   });
 
 type Remark = Readonly<{ key: string; body: string; internal: boolean }>;

@@ -1,10 +1,10 @@
 import type { components } from '@countersign/client';
 import { useQuery } from '@tanstack/react-query';
-import { type ReactNode, type Ref, useRef, useState } from 'react';
+import { type ReactNode, type Ref, useRef } from 'react';
 import { commentsQuery, historyQuery } from '../queries.ts';
 import { type Complaint, type Status, useSession } from '../session.ts';
 import { nameText, type Texts, useTexts } from '../texts/texts.ts';
-import { TextField } from '../ui/field.tsx';
+import { TextField, useKeptText } from '../ui/field.tsx';
 import { Form } from '../ui/form.tsx';
 import { ErrorNotice, Time, Waiting } from '../ui/state.tsx';
 import { useComment } from './actions.ts';
@@ -61,7 +61,7 @@ type FormProps = Readonly<{
 
 export function CommentForm({ complaintId, internal, label, hint, action, sent, fieldRef }: FormProps) {
   const add = useComment(complaintId);
-  const [body, setBody] = useState('');
+  const [body, setBody] = useKeptText(`${complaintId} ${internal ? 'note' : 'comment'}`);
   // Sending the same text again after a lost response creates only one comment.
   const last = useRef({ key: '', text: '' });
   const submit = (form: HTMLFormElement) => {
@@ -111,35 +111,41 @@ export function CommentForm({ complaintId, internal, label, hint, action, sent, 
 
 type Entry = components['schemas']['HistoryEntry'];
 
-/** All changes to a complaint. Loaded when opened. */
+/** All changes to a complaint. */
 export function History({ complaint }: { complaint: Complaint }) {
   const texts = useTexts();
-  const [isOpen, setOpen] = useState(false);
+  const query = useQuery(historyQuery(complaint.id));
   return (
-    <details className="card" id="history" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
+    <details className="card" id="history">
       <summary>
         <h2>{texts.complaint.history}</h2>
       </summary>
-      {isOpen && <Entries complaint={complaint} />}
+      {query.data === undefined && <Waiting query={query} />}
+      <ol className="history stack">
+        {query.data?.map((entry) => (
+          <Change key={entry.id} entry={entry} complaint={complaint} />
+        ))}
+      </ol>
     </details>
   );
 }
 
-function Entries({ complaint }: { complaint: Complaint }) {
+/** Who gave the complaint its status, and why. */
+export function LastMove({ complaint }: { complaint: Complaint }) {
+  const { data } = useQuery(historyQuery(complaint.id));
+  const last = data?.findLast(({ action, to }) => action === 'moved' && to === complaint.status);
+  return last && <ul className="history">{<Change entry={last} complaint={complaint} />}</ul>;
+}
+
+function Change({ entry, complaint }: { entry: Entry; complaint: Complaint }) {
   const texts = useTexts();
-  const { user } = useSession();
-  const query = useQuery(historyQuery(complaint.id));
-  if (query.data === undefined) return <Waiting query={query} />;
+  const isOwn = entry.actor_id === useSession().user.id;
   return (
-    <ol className="history stack">
-      {query.data.map((entry) => (
-        <li key={entry.id}>
-          <b>{entry.actor_id === user.id ? texts.you : nameText(texts, entry.actor_name)}</b>{' '}
-          {sentenceOf(texts, entry, complaint)} <Time of={entry.created_at} />
-          {entry.reason !== undefined && <blockquote>{entry.reason}</blockquote>}
-        </li>
-      ))}
-    </ol>
+    <li>
+      <b>{isOwn ? texts.you : nameText(texts, entry.actor_name)}</b> {isOwn ? texts.history.youHave : texts.history.has}{' '}
+      {sentenceOf(texts, entry, complaint)} <Time of={entry.created_at} />
+      {entry.reason !== undefined && <blockquote className="prose">{entry.reason}</blockquote>}
+    </li>
   );
 }
 

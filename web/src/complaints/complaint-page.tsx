@@ -3,18 +3,20 @@ import { getRouteApi } from '@tanstack/react-router';
 import { useState } from 'react';
 import { complaintQuery } from '../queries.ts';
 import type { Complaint, Status, Transition } from '../session.ts';
+import { useCategoryText } from '../texts/categories.ts';
 import { useTexts } from '../texts/texts.ts';
 import { StatusPill, Time, useTitle, Waiting } from '../ui/state.tsx';
 import type { Seen } from './actions.ts';
-import { CommentForm, Comments, History } from './comments.tsx';
+import { CommentForm, Comments, History, LastMove } from './comments.tsx';
 import { Description } from './description.tsx';
 import { Files } from './files.tsx';
-import { MoveButtons, MoveDialog } from './move-and-assign.tsx';
+import { EditDialog, MoveButtons, MoveDialog } from './move-and-assign.tsx';
 
 const route = getRouteApi('/complaints/$id');
 
 export function ComplaintPage() {
   const texts = useTexts();
+  const categoryText = useCategoryText();
   const { id } = route.useParams();
   const query = useQuery(complaintQuery(id));
   useTitle(query.data?.data.title);
@@ -26,10 +28,16 @@ export function ComplaintPage() {
       <header>
         <h1>{title}</h1>
         <p className="muted">
-          <StatusPill status={status} /> {number} · {category} · <Time of={createdAt} say={texts.complaint.filed} />
+          <StatusPill status={status} /> {number} · {categoryText(category)} ·{' '}
+          <Time of={createdAt} say={texts.complaint.filed} />
         </p>
       </header>
-      <Standing seen={{ id, etag }} complaint={complaint} />
+      <section className="card" aria-labelledby="standing">
+        <h2 id="standing">{texts.complaint.progress}</h2>
+        <Progress status={status} />
+        <p role="status">{texts.standing[status]}</p>
+        <LastMove complaint={complaint} />
+      </section>
       <Description complaint={complaint} />
       <Files complaintId={id} />
       <Comments complaintId={id}>
@@ -41,27 +49,33 @@ export function ComplaintPage() {
           sent={texts.complaint.commentSent}
         />
       </Comments>
+      <NextSteps seen={{ id, etag }} complaint={complaint} />
       <History complaint={complaint} />
     </article>
   );
 }
 
-/** The complaint's status, and what the complainant can do now. */
-function Standing({ seen, complaint: { status, allowed } }: { seen: Seen; complaint: Complaint }) {
+/** What the complainant can do now. */
+function NextSteps({ seen, complaint }: { seen: Seen; complaint: Complaint }) {
   const texts = useTexts();
   const [asking, setAsking] = useState<Transition>();
-  const next = allowed.transitions;
+  const [isEditing, setEditing] = useState(false);
+  const { transitions: next, edit } = complaint.allowed;
   return (
-    <section className="card" aria-labelledby="standing">
-      <h2 id="standing">{texts.complaint.progress}</h2>
-      <Progress status={status} />
-      <p role="status">{texts.standing[status]}</p>
-      <h3>{texts.next_steps.title}</h3>
-      {next.length > 0 && <MoveButtons seen={seen} next={next} onAsk={setAsking} />}
+    <section className="card" aria-labelledby="next-steps">
+      <h2 id="next-steps">{texts.next_steps.title}</h2>
       <p className="muted">{next.length > 0 ? texts.next_steps.always : texts.next_steps.none}</p>
+      <MoveButtons seen={seen} next={next} onAsk={setAsking}>
+        {edit && (
+          <button type="button" onClick={() => setEditing(true)}>
+            {texts.complaint.edit}
+          </button>
+        )}
+      </MoveButtons>
       {asking !== undefined && (
         <MoveDialog seen={seen} choices={[asking]} hasReader={false} onClose={() => setAsking(undefined)} />
       )}
+      {isEditing && <EditDialog seen={seen} complaint={complaint} onClose={() => setEditing(false)} />}
     </section>
   );
 }
@@ -77,7 +91,7 @@ const stageOf: Partial<Record<Status, (typeof stages)[number]>> = {
 };
 
 /** The stages of a complaint. A complaint that left them, such as a rejected one, has no stage. */
-export function Progress({ status }: { status: Status }) {
+function Progress({ status }: { status: Status }) {
   const texts = useTexts();
   const stage = stageOf[status];
   if (stage === undefined) return null;

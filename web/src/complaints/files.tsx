@@ -1,16 +1,21 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { type ChangeEvent, useState } from 'react';
+import { type ChangeEvent, useRef, useState } from 'react';
 import { shrinkPhoto } from '../filing/photos.ts';
 import { fileQuery, filesQuery } from '../queries.ts';
-import type { Attachment } from '../session.ts';
+import { type Attachment, isStaff, useSession } from '../session.ts';
 import { useTexts, useTimes } from '../texts/texts.ts';
 import { Dialog } from '../ui/dialog.tsx';
 import { ErrorNotice, Picture, Waiting } from '../ui/state.tsx';
-import { attachFile } from './actions.ts';
+import { uploads } from '../upload.ts';
+import { attachFile, type Upload, useRemoveFile } from './actions.ts';
+
+const acceptedTypes = 'image/jpeg,image/png,image/webp,application/pdf,text/plain';
 
 /** A complaint's files, and the button to add one. */
 export function Files({ complaintId }: { complaintId: string }) {
   const texts = useTexts();
+  const session = useSession();
+  const remove = useRemoveFile(complaintId);
   const query = useQuery(filesQuery(complaintId));
   return (
     <section className="card" aria-labelledby="files">
@@ -20,10 +25,24 @@ export function Files({ complaintId }: { complaintId: string }) {
       {query.data !== undefined && query.data.length > 0 && (
         <ul className="photos">
           {query.data.map((file) => (
-            <li key={file.id}>{file.media_type.startsWith('image/') ? <Photo of={file} /> : <Document of={file} />}</li>
+            <li key={file.id}>
+              {file.media_type.startsWith('image/') ? <Photo of={file} /> : <Document of={file} />}
+              {(isStaff(session) || file.uploader_id === session.user.id) && (
+                <button
+                  type="button"
+                  className="icon"
+                  aria-label={texts.remove(file.name)}
+                  disabled={remove.isPending}
+                  onClick={() => confirm(`${texts.remove(file.name)}?`) && remove.mutate(file.id)}
+                >
+                  ✕
+                </button>
+              )}
+            </li>
           ))}
         </ul>
       )}
+      {remove.error !== null && <ErrorNotice error={remove.error} />}
       <AddFile complaintId={complaintId} />
     </section>
   );
@@ -87,13 +106,18 @@ function Document({ of }: { of: Attachment }) {
 function AddFile({ complaintId }: { complaintId: string }) {
   const texts = useTexts();
   const queries = useQueryClient();
+  const [share, setShare] = useState(0);
+  const cancel = useRef(new AbortController());
   const add = useMutation({
     networkMode: 'always',
-    mutationFn: async (upload: { id: string; file: File }) => {
-      const { file } = upload;
+    mutationFn: async (upload: Upload) => {
+      const { id, file } = upload;
+      cancel.current = new AbortController();
+      setShare(0);
       // An image that the browser cannot read is sent unchanged, so that the service refuses it with a reason.
       const smaller = file.type.startsWith('image/') ? await shrinkPhoto(file).catch(() => file) : file;
-      return attachFile(complaintId, { ...upload, file: smaller });
+      uploads.set(id, setShare);
+      await attachFile(complaintId, { id, file: smaller }, cancel.current.signal).finally(() => uploads.delete(id));
     },
     onSuccess: () => queries.invalidateQueries({ queryKey: ['complaint', complaintId, 'files'] }),
   });
@@ -105,14 +129,37 @@ function AddFile({ complaintId }: { complaintId: string }) {
   const again = add.variables;
   return (
     <>
+      <p className="muted" id="file-kinds">
+        {texts.complaint.fileKinds}
+      </p>
       <p className="row">
         <label className="button file">
           {texts.complaint.addFile}
-          <input type="file" accept="image/*,application/pdf,text/plain" disabled={add.isPending} onChange={take} />
+          <input
+            type="file"
+            accept={acceptedTypes}
+            aria-describedby="file-kinds"
+            disabled={add.isPending}
+            onChange={take}
+          />
         </label>
         <span role="status" className="muted">
           {add.isPending && texts.complaint.uploading}
         </span>
+        {add.isPending && (
+          <>
+            <progress aria-label={texts.complaint.uploading} value={share} />
+            <button
+              type="button"
+              onClick={() => {
+                cancel.current.abort();
+                add.reset();
+              }}
+            >
+              {texts.cancel}
+            </button>
+          </>
+        )}
       </p>
       {add.error !== null && (
         <ErrorNotice error={add.error} onRetry={again === undefined ? undefined : () => add.mutate(again)} />

@@ -1,22 +1,24 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
-import { agentsQuery, complaintsQuery } from '../queries.ts';
-import { type Complaint, type Transition, useSession } from '../session.ts';
+import { type ReactNode, useState } from 'react';
+import { agentsQuery, categoriesQuery, complaintsQuery } from '../queries.ts';
+import { type Complaint, isStaff, type Priority, type Transition, useSession } from '../session.ts';
+import { useCategoryText } from '../texts/categories.ts';
 import { nameText, useTexts } from '../texts/texts.ts';
-import { Dialog } from '../ui/dialog.tsx';
-import { TextField } from '../ui/field.tsx';
-import { Form } from '../ui/form.tsx';
+import { FormDialog } from '../ui/dialog.tsx';
+import { SelectField, TextField, useKeptText } from '../ui/field.tsx';
 import { ErrorNotice, Waiting } from '../ui/state.tsx';
-import { type Seen, useAssign, useMove } from './actions.ts';
+import { type Edit, type Seen, useAssign, useEdit, useMove } from './actions.ts';
 
 type ButtonsProps = Readonly<{
   seen: Seen;
   next: readonly Transition[];
   /** Called for a transition that needs a reason. */
   onAsk: (transition: Transition) => void;
+  /** Further buttons. */
+  children?: ReactNode;
 }>;
 
-export function MoveButtons({ seen, next, onAsk }: ButtonsProps) {
+export function MoveButtons({ seen, next, onAsk, children }: ButtonsProps) {
   const texts = useTexts();
   const move = useMove(seen);
   return (
@@ -33,6 +35,7 @@ export function MoveButtons({ seen, next, onAsk }: ButtonsProps) {
             {texts.move[each.to]}
           </button>
         ))}
+        {children}
       </p>
       {move.error !== null && <ErrorNotice error={move.error} />}
     </>
@@ -53,58 +56,50 @@ export function MoveDialog({ seen, choices, hasReader, onClose }: DialogProps) {
   const texts = useTexts();
   const move = useMove(seen);
   const [chosen, setChosen] = useState(choices[0]);
-  const [reason, setReason] = useState('');
+  const [reason, setReason] = useKeptText(`${seen.id} move`);
   const [duplicateOf, setDuplicateOf] = useState('');
   if (chosen === undefined) return null;
   const { to, reason_required: needsReason } = chosen;
   const submit = () => {
     const why = needsReason ? { reason: reason.trim() } : {};
     const original = to === 'duplicate' ? { duplicate_of: duplicateOf } : {};
-    move.mutate({ to, ...why, ...original }, { onSuccess: onClose });
+    const onSuccess = () => {
+      setReason('');
+      onClose();
+    };
+    move.mutate({ to, ...why, ...original }, { onSuccess });
   };
   return (
-    <Dialog title={choices.length > 1 ? texts.shortcuts.move : texts.move[to]} onClose={onClose}>
-      <Form onSubmit={submit}>
-        {choices.length > 1 && (
-          <div className="field">
-            <label htmlFor="move-to">{texts.move.to}</label>
-            <select id="move-to" value={to} onChange={({ target }) => setChosen(choices[target.selectedIndex])}>
-              {choices.map((choice) => (
-                <option key={choice.to} value={choice.to}>
-                  {texts.status[choice.to]}
-                </option>
-              ))}
-            </select>
-          </div>
-        )}
-        {needsReason && (
-          <TextField
-            multiline
-            required
-            maxLength={500}
-            rows={3}
-            label={texts.move.reason}
-            {...(hasReader && { hint: texts.move.reasonHint })}
-            value={reason}
-            onText={setReason}
-          />
-        )}
-        {to === 'duplicate' && <Originals ofId={seen.id} chosen={duplicateOf} onChoose={setDuplicateOf} />}
-        {move.error !== null && <ErrorNotice error={move.error} />}
-        <p className="row">
-          <button type="button" onClick={onClose}>
-            {texts.cancel}
-          </button>
-          <button
-            type="submit"
-            className="primary"
-            disabled={move.isPending || (to === 'duplicate' && duplicateOf === '')}
-          >
-            {texts.move[to]}
-          </button>
-        </p>
-      </Form>
-    </Dialog>
+    <FormDialog
+      title={choices.length > 1 ? texts.shortcuts.move : texts.move[to]}
+      action={texts.move[to]}
+      change={move}
+      isReady={to !== 'duplicate' || duplicateOf !== ''}
+      onSubmit={submit}
+      onClose={onClose}
+    >
+      {choices.length > 1 && (
+        <SelectField
+          label={texts.move.to}
+          value={to}
+          onChange={({ target }) => setChosen(choices[target.selectedIndex])}
+          options={choices.map((choice) => [choice.to, texts.status[choice.to]])}
+        />
+      )}
+      {needsReason && (
+        <TextField
+          multiline
+          required
+          maxLength={2_000}
+          rows={3}
+          label={to === 'resolved' ? texts.shortcuts.answer : texts.move.reason}
+          {...(hasReader && { hint: texts.move.reasonHint })}
+          value={reason}
+          onText={setReason}
+        />
+      )}
+      {to === 'duplicate' && <Originals ofId={seen.id} chosen={duplicateOf} onChoose={setDuplicateOf} />}
+    </FormDialog>
   );
 }
 
@@ -196,32 +191,64 @@ export function AssignDialog({ seen, current, onClose }: AssignDialogProps) {
   const query = useQuery(agentsQuery);
   const [chosen, setChosen] = useState(current ?? '');
   return (
-    <Dialog title={texts.work.assign} onClose={onClose}>
+    <FormDialog
+      title={texts.work.assign}
+      action={texts.work.assign}
+      change={assign}
+      isReady={query.data !== undefined}
+      onSubmit={() => assign.mutate(chosen, { onSuccess: onClose })}
+      onClose={onClose}
+    >
       {query.data === undefined && <Waiting query={query} />}
       {query.data !== undefined && (
-        <Form onSubmit={() => assign.mutate(chosen, { onSuccess: onClose })}>
-          <div className="field">
-            <label htmlFor="assignee">{texts.work.assignTo}</label>
-            <select id="assignee" required value={chosen} onChange={({ target }) => setChosen(target.value)}>
-              <option value="" disabled />
-              {query.data.map(({ id, display_name: name, email }) => (
-                <option key={id} value={id}>
-                  {name ?? email}
-                </option>
-              ))}
-            </select>
-          </div>
-          {assign.error !== null && <ErrorNotice error={assign.error} />}
-          <p className="row">
-            <button type="button" onClick={onClose}>
-              {texts.cancel}
-            </button>
-            <button type="submit" className="primary" disabled={assign.isPending}>
-              {texts.work.assign}
-            </button>
-          </p>
-        </Form>
+        <SelectField
+          label={texts.work.assignTo}
+          none=""
+          required
+          value={chosen}
+          onChange={({ target }) => setChosen(target.value)}
+          options={query.data.map(({ id, display_name: name, email }) => [id, name ?? email ?? id])}
+        />
       )}
-    </Dialog>
+    </FormDialog>
+  );
+}
+
+type EditDialogProps = Readonly<{ seen: Seen; complaint: Complaint; onClose: () => void }>;
+
+/** Changes the category, and for staff the priority. */
+export function EditDialog({ seen, complaint: { category, priority }, onClose }: EditDialogProps) {
+  const texts = useTexts();
+  const categoryText = useCategoryText();
+  const edit = useEdit(seen);
+  const query = useQuery(categoriesQuery);
+  const [wanted, setWanted] = useState<Edit>({});
+  const staff = isStaff(useSession());
+  const offered = query.data?.filter(({ active, name }) => active || name === category) ?? [];
+  return (
+    <FormDialog
+      title={staff ? texts.shortcuts.edit : texts.complaint.edit}
+      action={texts.save}
+      change={edit}
+      isReady={query.data !== undefined}
+      onSubmit={() => edit.mutate(wanted, { onSuccess: onClose })}
+      onClose={onClose}
+    >
+      {query.data === undefined && <Waiting query={query} />}
+      {staff && (
+        <SelectField
+          label={texts.queue.priority}
+          value={wanted.priority ?? priority}
+          onChange={({ target }) => setWanted({ ...wanted, priority: target.value as Priority })}
+          options={Object.entries(texts.priority)}
+        />
+      )}
+      <SelectField
+        label={texts.queue.category}
+        value={wanted.category ?? category}
+        onChange={({ target }) => setWanted({ ...wanted, category: target.value })}
+        options={offered.map(({ name }) => [name, categoryText(name)])}
+      />
+    </FormDialog>
   );
 }

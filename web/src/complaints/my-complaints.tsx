@@ -1,11 +1,13 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { complaintsQuery } from '../queries.ts';
+import { useCategoryText } from '../texts/categories.ts';
 import { useTexts } from '../texts/texts.ts';
 import { StatusPill, Time, useTitle, Waiting } from '../ui/state.tsx';
 
 export function MyComplaints() {
   const texts = useTexts();
+  const categoryText = useCategoryText();
   const query = useInfiniteQuery(complaintsQuery({ mine: true, sort: 'updated' }));
   useTitle(texts.menu.mine);
   const items = query.data?.pages.flatMap((page) => page.items);
@@ -34,7 +36,7 @@ export function MyComplaints() {
                 <b>{title}</b>
                 <StatusPill status={status} />
                 <span className="muted">
-                  {number} · {category} · <Time of={updatedAt} say={texts.mine.updated} />
+                  {number} · {categoryText(category)} · <Time of={updatedAt} say={texts.mine.updated} />
                 </span>
               </Link>
             </li>

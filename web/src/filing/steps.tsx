@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { type ChangeEvent, useState } from 'react';
 import { categoriesQuery } from '../queries.ts';
+import { useCategoryText } from '../texts/categories.ts';
 import { useTexts } from '../texts/texts.ts';
 import { TextField } from '../ui/field.tsx';
 import { Form } from '../ui/form.tsx';
@@ -13,6 +14,7 @@ type LaterStep = Step & Readonly<{ onBack: () => void }>;
 
 export function CategoryStep({ inUse: { draft, change }, onDone }: Step) {
   const texts = useTexts();
+  const categoryText = useCategoryText();
   const query = useQuery(categoriesQuery);
   if (query.data === undefined) return <Waiting query={query} />;
   const offered = query.data.filter(({ active }) => active);
@@ -32,8 +34,8 @@ export function CategoryStep({ inUse: { draft, change }, onDone }: Step) {
               onChange={() => change({ category: name })}
             />
             <span>
-              <b>{name}</b>
-              {description !== '' && <span className="muted">{description}</span>}
+              <b>{categoryText(name)}</b>
+              {description !== '' && <span className="muted">{categoryText(description)}</span>}
             </span>
           </label>
         ))}
@@ -51,6 +53,7 @@ type PlaceProps = LaterStep & Readonly<{ isLocked: boolean; isSending: boolean }
 
 export function PlaceStep({ inUse: { draft, photos, change }, isLocked, isSending, onBack, onDone }: PlaceProps) {
   const texts = useTexts();
+  const categoryText = useCategoryText();
   const left = draft.complaintId === undefined ? texts.filing.sending : texts.filing.sendingPhotos(photos.length);
   return (
     <Form onSubmit={onDone}>
@@ -66,7 +69,7 @@ export function PlaceStep({ inUse: { draft, photos, change }, isLocked, isSendin
         <MyLocation point={draft.point} onPoint={(point) => change({ point })} />
       </fieldset>
       <section className="card">
-        <p className="muted">{draft.category}</p>
+        <p className="muted">{categoryText(draft.category)}</p>
         <h3>{draft.title}</h3>
         <p className="prose">{draft.description}</p>
         {photos.length > 0 && (

@@ -1,7 +1,7 @@
 import type { ListQuery } from '../queries.ts';
 import type { Priority, Status } from '../session.ts';
 
-const activeStatuses: readonly Status[] = ['open', 'assigned', 'in_progress', 'reopened'];
+export const activeStatuses: readonly Status[] = ['open', 'assigned', 'in_progress', 'reopened'];
 const endedStatuses: readonly Status[] = ['resolved', 'closed', 'rejected', 'duplicate', 'withdrawn'];
 export const statuses = [...activeStatuses, ...endedStatuses];
 export const owners = ['mine', 'unassigned'] as const;

@@ -3,9 +3,11 @@ import { getRouteApi, Link } from '@tanstack/react-router';
 import { useEffect, useRef, useState } from 'react';
 import { categoriesQuery, complaintsQuery } from '../queries.ts';
 import type { Complaint } from '../session.ts';
+import { useCategoryText } from '../texts/categories.ts';
 import { nameText, type Texts, useTexts } from '../texts/texts.ts';
+import { SelectField } from '../ui/field.tsx';
 import { PriorityPill, StatusPill, Time, useTitle, Waiting } from '../ui/state.tsx';
-import { type Filters, orders, owners, priorities, queryOf, readFilters, statuses } from './filters.ts';
+import { activeStatuses, type Filters, orders, owners, priorities, queryOf, readFilters, statuses } from './filters.ts';
 import { lastQueue, useShortcuts } from './navigation.ts';
 
 const route = getRouteApi('/queue');
@@ -14,7 +16,7 @@ const route = getRouteApi('/queue');
 export function Queue() {
   const texts = useTexts();
   const filters = route.useSearch();
-  const query = useInfiniteQuery(complaintsQuery(queryOf(filters)));
+  const query = useInfiniteQuery(complaintsQuery({ ...queryOf(filters), total: true }));
   const items = query.data?.pages.flatMap((page) => page.items);
   const list = useRef<HTMLUListElement>(null);
   useTitle(texts.menu.queue);
@@ -53,7 +55,7 @@ export function Queue() {
       <header className="row between">
         <h1>{texts.menu.queue}</h1>
         <p role="status" className="muted">
-          {items !== undefined && texts.queue.shown(items.length, query.hasNextPage)}
+          {items !== undefined && texts.queue.shown(items.length, query.data?.pages[0]?.total ?? items.length)}
         </p>
       </header>
       <QueueFilters onSearch={setSearched} />
@@ -88,23 +90,29 @@ function Row({ complaint }: { complaint: Complaint }) {
     priority,
     overdue,
     assignee_name: assignee,
+    created_at: createdAt,
+    location,
     service_level: level,
   } = complaint;
+  const categoryText = useCategoryText();
   const dueAt = level.first_answered_at === null ? level.first_answer_due_at : level.resolution_due_at;
   return (
     <Link className="entry" to="/queue/$id" params={{ id }} data-id={id}>
-      <b>{title}</b>
+      <span>
+        <b>{title}</b>
+        <span className="muted">{[number, categoryText(category), location?.address].filter(Boolean).join(' · ')}</span>
+      </span>
       <span className="row">
         <StatusPill status={status} />
         <PriorityPill priority={priority} />
       </span>
       <span className="muted">
-        {number} · {category}
+        <Time of={createdAt} say={texts.complaint.filed} />
       </span>
       <span className="muted">{complaint.assignee_id === null ? texts.queue.none : nameText(texts, assignee)}</span>
       <span className={overdue ? 'error' : 'muted'}>
-        {dueAt === null || level.resolved_at !== null ? (
-          <Time of={complaint.updated_at} />
+        {dueAt === null || !activeStatuses.includes(status) ? (
+          <Time of={complaint.updated_at} say={texts.mine.updated} />
         ) : (
           <Time of={dueAt} say={overdue ? texts.queue.wasDue : texts.queue.due} />
         )}
@@ -114,27 +122,29 @@ function Row({ complaint }: { complaint: Complaint }) {
 }
 
 /** The filters, which are in the URL so that views can be bookmarked and shared. */
-export function QueueFilters({ onSearch }: { onSearch: (text: string) => void }) {
+function QueueFilters({ onSearch }: { onSearch: (text: string) => void }) {
   const texts = useTexts();
   const filters = route.useSearch();
   const navigate = route.useNavigate();
+  const categoryText = useCategoryText();
   const categories = useQuery(categoriesQuery).data ?? [];
   const set = (name: keyof Filters, value: string | boolean) =>
     void navigate({ search: readFilters({ ...filters, [name]: value || undefined }), replace: true });
   return (
     <search className="filters row" aria-label={texts.queue.filters}>
-      {choicesOf(texts, categories).map(({ name, label, none, options }) => (
-        <div className="field" key={name}>
-          <label htmlFor={name}>{label}</label>
-          <select id={name} value={filters[name] ?? ''} onChange={({ target }) => set(name, target.value)}>
-            <option value="">{none}</option>
-            {options.map(([value, text]) => (
-              <option key={value} value={value}>
-                {text}
-              </option>
-            ))}
-          </select>
-        </div>
+      {choicesOf(
+        texts,
+        categories.map(({ name }) => [name, categoryText(name)]),
+      ).map(({ name, label, none, options }) => (
+        <SelectField
+          key={name}
+          id={name}
+          label={label}
+          none={none}
+          value={filters[name] ?? ''}
+          onChange={({ target }) => set(name, target.value)}
+          options={options}
+        />
       ))}
       <form
         className="field"
@@ -172,16 +182,15 @@ type Choice = Readonly<{
   options: readonly (readonly [value: string, text: string])[];
 }>;
 
-function choicesOf({ queue, status, priority }: Texts, categories: readonly { name: string }[]): Choice[] {
+function choicesOf({ queue, status, priority }: Texts, categories: Choice['options']): Choice[] {
   const others = orders.filter((order) => order !== 'priority');
   const named = <Name extends string>(names: readonly Name[], texts: Readonly<Record<Name, string>>) =>
     names.map((name) => [name, texts[name]] as const);
   const anyStatus = [['any', queue.any] as const, ...named(statuses, status)];
-  const everyCategory = categories.map(({ name }) => [name, name] as const);
   return [
     { name: 'whose', label: queue.whose, none: queue.everyone, options: named(owners, queue) },
     { name: 'status', label: queue.status, none: queue.active, options: anyStatus },
-    { name: 'category', label: queue.category, none: queue.any, options: everyCategory },
+    { name: 'category', label: queue.category, none: queue.any, options: categories },
     { name: 'priority', label: queue.priority, none: queue.any, options: named(priorities, priority) },
     { name: 'sort', label: queue.sort, none: queue.orders.priority, options: named(others, queue.orders) },
   ];

@@ -40,6 +40,7 @@ const keys = [
   ['i', 'take'],
   ['a', 'assign'],
   ['m', 'move'],
+  ['e', 'edit'],
   ['r', 'answer'],
   ['n', 'note'],
   ['h', 'history'],

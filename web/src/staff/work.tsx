@@ -3,14 +3,16 @@ import { getRouteApi, Link } from '@tanstack/react-router';
 import { type Ref, useEffect, useRef, useState } from 'react';
 import { flushSync } from 'react-dom';
 import { useAssign } from '../complaints/actions.ts';
-import { CommentForm, Comments, History } from '../complaints/comments.tsx';
+import { CommentForm, Comments, History, LastMove } from '../complaints/comments.tsx';
 import { Description } from '../complaints/description.tsx';
 import { Files } from '../complaints/files.tsx';
-import { AssignDialog, Assignment, MoveButtons, MoveDialog } from '../complaints/move-and-assign.tsx';
+import { AssignDialog, Assignment, EditDialog, MoveButtons, MoveDialog } from '../complaints/move-and-assign.tsx';
 import { complaintQuery } from '../queries.ts';
 import { type Complaint, type Transition, useSession } from '../session.ts';
+import { useCategoryText } from '../texts/categories.ts';
 import { nameText, useTexts } from '../texts/texts.ts';
 import { PriorityPill, StatusPill, Time, useTitle, Waiting } from '../ui/state.tsx';
+import { activeStatuses } from './filters.ts';
 import { lastQueue, neighborOf, useShortcuts } from './navigation.ts';
 
 const route = getRouteApi('/queue/$id');
@@ -27,15 +29,17 @@ export function Work() {
 
 function Opened({ complaint, etag }: { complaint: Complaint; etag: string }) {
   const texts = useTexts();
+  const categoryText = useCategoryText();
   const { user, tenant } = useSession();
   const navigate = route.useNavigate();
   const seen = { id: complaint.id, etag };
   const assign = useAssign(seen);
   const [isAssigning, setAssigning] = useState(false);
+  const [isEditing, setEditing] = useState(false);
   const [moving, setMoving] = useState<readonly Transition[]>();
   const [isNote, setNote] = useState(false);
   const field = useRef<HTMLTextAreaElement>(null);
-  const { transitions: next, assign: mayAssign } = complaint.allowed;
+  const { transitions: next, assign: mayAssign, edit: mayEdit } = complaint.allowed;
   const mayTake = tenant.role === 'agent' && complaint.assignee_id !== user.id && mayAssign;
 
   function write(asNote: boolean): void {
@@ -52,7 +56,8 @@ function Opened({ complaint, etag }: { complaint: Complaint; etag: string }) {
     k: () => goBy(-1),
     i: () => mayTake && assign.mutate(user.id),
     a: () => mayAssign && setAssigning(true),
-    m: () => setMoving(next),
+    m: () => next.length > 0 && setMoving(next),
+    e: () => mayEdit && setEditing(true),
     r: () => write(false),
     n: () => write(true),
     h: () => document.querySelector<HTMLElement>('#history > summary')?.click(),
@@ -70,39 +75,44 @@ function Opened({ complaint, etag }: { complaint: Complaint; etag: string }) {
           <PriorityPill priority={complaint.priority} />
           {complaint.overdue && <span className="pill bad">{texts.queue.overdueMark}</span>}
           <span className="muted">
-            {complaint.number} · {complaint.category} · <Time of={complaint.created_at} say={texts.complaint.filed} />
+            {complaint.number} · {categoryText(complaint.category)} ·{' '}
+            <Time of={complaint.created_at} say={texts.complaint.filed} />
           </span>
         </p>
       </header>
       <div className="work stack">
-        <aside className="stack">
-          <section className="card" aria-labelledby="moves">
-            <h2 id="moves">{texts.work.moves}</h2>
-            <MoveButtons seen={seen} next={next} onAsk={(transition) => setMoving([transition])} />
-          </section>
-          <Assignment complaint={complaint} assign={assign} mayTake={mayTake} onAssign={() => setAssigning(true)} />
-          <Facts complaint={complaint} />
-        </aside>
         <div className="stack">
           <Description complaint={complaint} />
           <Files complaintId={complaint.id} />
           <Conversation complaintId={complaint.id} isNote={isNote} onNote={setNote} fieldRef={field} />
           <History complaint={complaint} />
         </div>
+        <aside className="stack">
+          <section className="card" aria-labelledby="moves">
+            <h2 id="moves">{texts.shortcuts.move}</h2>
+            <LastMove complaint={complaint} />
+            <MoveButtons seen={seen} next={next} onAsk={(transition) => setMoving([transition])} />
+          </section>
+          <Assignment complaint={complaint} assign={assign} mayTake={mayTake} onAssign={() => setAssigning(true)} />
+          <Facts complaint={complaint} onEdit={() => setEditing(true)} />
+        </aside>
       </div>
       {moving !== undefined && (
         <MoveDialog seen={seen} choices={moving} hasReader onClose={() => setMoving(undefined)} />
       )}
+      {isEditing && <EditDialog seen={seen} complaint={complaint} onClose={() => setEditing(false)} />}
       {isAssigning && <AssignDialog seen={seen} current={complaint.assignee_id} onClose={() => setAssigning(false)} />}
     </>
   );
 }
 
 /** Who filed the complaint, and when an answer is due. */
-export function Facts({ complaint }: { complaint: Complaint }) {
+function Facts({ complaint, onEdit }: { complaint: Complaint; onEdit: () => void }) {
   const texts = useTexts();
   const { work, queue, priority } = texts;
   const { reporter, service_level: level } = complaint;
+  // Nothing is due once a complaint has ended.
+  const isActive = activeStatuses.includes(complaint.status);
   return (
     <section className="card">
       <dl>
@@ -120,17 +130,22 @@ export function Facts({ complaint }: { complaint: Complaint }) {
         </div>
         <Target
           name={work.firstAnswer}
-          dueAt={level.first_answer_due_at}
+          dueAt={isActive ? level.first_answer_due_at : null}
           doneAt={level.first_answered_at}
           isMissed={level.first_answer_overdue}
         />
         <Target
           name={work.resolution}
-          dueAt={level.resolution_due_at}
+          dueAt={isActive ? level.resolution_due_at : null}
           doneAt={level.resolved_at}
           isMissed={level.resolution_overdue}
         />
       </dl>
+      {complaint.allowed.edit && (
+        <button type="button" onClick={onEdit}>
+          {texts.shortcuts.edit}
+        </button>
+      )}
     </section>
   );
 }
@@ -161,7 +176,7 @@ type Props = Readonly<{
 }>;
 
 /** Answers and internal notes in one list, in the order in which they were written. */
-export function Conversation({ complaintId, isNote, onNote, fieldRef }: Props) {
+function Conversation({ complaintId, isNote, onNote, fieldRef }: Props) {
   const { work, shortcuts } = useTexts();
   const forms = [
     { internal: false, label: work.answer, action: work.sendAnswer, sent: work.answerSent },

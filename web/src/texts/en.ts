@@ -6,6 +6,7 @@ export const en = {
   loading: 'Loading …',
   retry: 'Try again',
   cancel: 'Cancel',
+  save: 'Save',
   close: 'Close',
   back: 'Back',
   next: 'Next',
@@ -62,9 +63,9 @@ export const en = {
     reopened: 'Your complaint is open again. A member of our staff will handle it.',
     resolved: 'We believe that this is resolved. Please close the complaint, or reopen it if the problem persists.',
     closed: 'This complaint is closed.',
-    rejected: 'We cannot do anything about this complaint. The reason is in its history.',
+    rejected: 'We cannot do anything about this complaint.',
     duplicate: 'This has already been reported. We are handling the earlier complaint.',
-    withdrawn: 'You have withdrawn this complaint.',
+    withdrawn: 'This complaint was withdrawn.',
   },
   next_steps: {
     title: 'What you can do',
@@ -82,7 +83,7 @@ export const en = {
     open: 'Open',
     assigned: 'Assign',
     reason: 'Reason',
-    reasonHint: 'The complainant can read it.',
+    reasonHint: 'The complainant can read this text.',
     duplicateOf: 'Find the other complaint',
     duplicateHint: 'Number, title, address or person',
     to: 'New status',
@@ -130,6 +131,7 @@ export const en = {
   },
   complaint: {
     progress: 'Progress',
+    edit: 'Change the category',
     filed: (when: string) => `Filed ${when}`,
     place: 'Place',
     map: (latitude: string, longitude: string) => `${latitude}, ${longitude}`,
@@ -145,12 +147,16 @@ export const en = {
     files: 'Files',
     noFiles: 'No files yet.',
     addFile: 'Add a file',
+    fileKinds: 'JPEG, PNG, WebP, PDF or plain text, up to 15 MB',
     uploading: 'Uploading …',
     photo: (name: string) => `Photo ${name}, enlarge`,
     download: (name: string) => `Download ${name}`,
     kilobytes: (count: string) => `${count} kB`,
   },
   history: {
+    /** Follows `you`, or a name. English needs none. */
+    youHave: '',
+    has: '',
     filed: 'filed the complaint',
     edited: (fields: string) => `changed ${fields}`,
     assigned: (to: string) => `assigned it to ${to}`,
@@ -164,7 +170,7 @@ export const en = {
       category: 'the category',
       priority: 'the priority',
       location: 'the place',
-      contact_preference: 'the contact',
+      contact_preference: 'the contact preference',
     } as Readonly<Record<string, string>>,
   },
   queue: {
@@ -191,8 +197,10 @@ export const en = {
     search: 'Search',
     reset: 'Reset',
     empty: 'No complaint matches these filters.',
-    shown: (count: number, more: boolean) =>
-      more ? `The first ${count} complaints` : `${count} ${count === 1 ? 'complaint' : 'complaints'}`,
+    shown: (count: number, total: number) =>
+      count < total
+        ? `${count} of ${total === 1_000 ? '1,000 or more' : total} complaints`
+        : `${count} ${count === 1 ? 'complaint' : 'complaints'}`,
     due: (when: string) => `due ${when}`,
     wasDue: (when: string) => `was due ${when}`,
     none: 'unassigned',
@@ -204,7 +212,6 @@ export const en = {
     assign: 'Assign',
     assignTo: 'Assign to',
     unassign: 'Return to the queue',
-    moves: 'Move to',
     firstAnswer: 'First answer',
     resolution: 'Resolution',
     done: (when: string) => `done ${when}`,
@@ -218,6 +225,15 @@ export const en = {
     saveNote: 'Save internal note',
     noteSaved: 'Your internal note was saved.',
   },
+  mail: {
+    title: 'Get these emails again',
+    kinds: {
+      receipt: 'Receipts for new complaints',
+      news: 'News about complaints',
+      work: 'News about complaints assigned to you',
+      digest: 'New complaints of your team',
+    },
+  },
   shortcuts: {
     enabled: 'Use single-key shortcuts',
     help: 'This list',
@@ -229,6 +245,7 @@ export const en = {
     take: 'Assign to me',
     assign: 'Assign to an agent',
     move: 'Move the complaint',
+    edit: 'Change priority or category',
     answer: 'Answer',
     note: 'Internal note',
     history: 'Open or close the history',

@@ -1,5 +1,8 @@
-import { useMutation } from '@tanstack/react-query';
-import { logOut, rememberPage, useSession } from '../session.ts';
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { answerOf } from '../failure.ts';
+import { unsubscribedQuery } from '../queries.ts';
+import { client, logOut, rememberPage, useSession } from '../session.ts';
 import { useStored } from '../store.ts';
 import { type Language, language, languages, useTexts } from '../texts/texts.ts';
 import { ErrorNotice, useTitle } from './state.tsx';
@@ -7,10 +10,12 @@ import { ErrorNotice, useTitle } from './state.tsx';
 export function AccountMenu() {
   const texts = useTexts();
   const { user, tenant } = useSession();
+  const [isOpen, setOpen] = useState(false);
   const leave = useMutation({ networkMode: 'always', mutationFn: logOut });
   return (
     <details
       className="account"
+      onToggle={({ currentTarget }) => setOpen(currentTarget.open)}
       onKeyDown={({ key, currentTarget }) => {
         if (key === 'Escape') currentTarget.open = false;
       }}
@@ -29,12 +34,37 @@ export function AccountMenu() {
         <a href="/account">{texts.menu.title}</a>
         {tenant.role === 'admin' && <a href="/account/members">{texts.menu.members}</a>}
         <LanguageChoice />
+        {isOpen && <Unsubscribed />}
         <button type="button" disabled={leave.isPending} onClick={() => leave.mutate()}>
           {texts.menu.logOut}
         </button>
         {leave.error !== null && <ErrorNotice error={leave.error} />}
       </div>
     </details>
+  );
+}
+
+/** The kinds of email from which the user has unsubscribed, each with a button to get it again. */
+function Unsubscribed() {
+  const { mail } = useTexts();
+  const query = useQuery(unsubscribedQuery);
+  const subscribe = useMutation({
+    networkMode: 'always',
+    mutationFn: (kind: keyof typeof mail.kinds) =>
+      answerOf(client.api.DELETE('/v1/mail/unsubscribed/{kind}', { params: { path: { kind } } })),
+    onSettled: () => query.refetch(),
+  });
+  if (query.data === undefined || query.data.length === 0) return null;
+  return (
+    <fieldset className="stack">
+      <legend>{mail.title}</legend>
+      {query.data.map((kind) => (
+        <button key={kind} type="button" disabled={subscribe.isPending} onClick={() => subscribe.mutate(kind)}>
+          {mail.kinds[kind]}
+        </button>
+      ))}
+      {subscribe.error !== null && <ErrorNotice error={subscribe.error} />}
+    </fieldset>
   );
 }
 

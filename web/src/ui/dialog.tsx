@@ -1,5 +1,7 @@
 import { type ReactNode, useId, useLayoutEffect, useRef } from 'react';
 import { useTexts } from '../texts/texts.ts';
+import { Form } from './form.tsx';
+import { ErrorNotice } from './state.tsx';
 
 type Props = Readonly<{ title: string; onClose: () => void; wide?: boolean; children: ReactNode }>;
 
@@ -31,5 +33,35 @@ export function Dialog({ title, onClose, wide = false, children }: Props) {
         ✕
       </button>
     </dialog>
+  );
+}
+
+type FormProps = Omit<Props, 'wide'> &
+  Readonly<{
+    action: string;
+    /** The mutation that the form starts. */
+    change: Readonly<{ isPending: boolean; error: unknown }>;
+    isReady?: boolean;
+    onSubmit: (form: HTMLFormElement) => void;
+  }>;
+
+/** A dialog that asks for fields. */
+export function FormDialog({ title, action, change, isReady = true, onSubmit, onClose, children }: FormProps) {
+  const texts = useTexts();
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <Form onSubmit={onSubmit}>
+        {children}
+        {change.error !== null && <ErrorNotice error={change.error} />}
+        <p className="row">
+          <button type="button" onClick={onClose}>
+            {texts.cancel}
+          </button>
+          <button type="submit" className="primary" disabled={change.isPending || !isReady}>
+            {action}
+          </button>
+        </p>
+      </Form>
+    </Dialog>
   );
 }

@@ -1,4 +1,12 @@
-import { type InputEvent, type InputHTMLAttributes, type TextareaHTMLAttributes, useId } from 'react';
+import {
+  type InputEvent,
+  type InputHTMLAttributes,
+  type SelectHTMLAttributes,
+  type TextareaHTMLAttributes,
+  useId,
+  useState,
+} from 'react';
+import { useSession } from '../session.ts';
 import { useTexts } from '../texts/texts.ts';
 
 type Common = Readonly<{ label: string; hint?: string; onText: (text: string) => void }>;
@@ -32,4 +40,42 @@ export function TextField({ label, hint, onText, multiline, ...rest }: InputProp
       )}
     </div>
   );
+}
+
+type SelectProps = SelectHTMLAttributes<HTMLSelectElement> &
+  Readonly<{
+    label: string;
+    /** The label of an empty choice. */
+    none?: string | undefined;
+    options: readonly (readonly [value: string, text: string])[];
+  }>;
+
+export function SelectField({ label, none, options, ...rest }: SelectProps) {
+  const id = useId();
+  return (
+    <div className="field">
+      <label htmlFor={rest.id ?? id}>{label}</label>
+      <select id={id} {...rest}>
+        {none !== undefined && <option value="">{none}</option>}
+        {options.map(([value, text]) => (
+          <option key={value} value={value}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </div>
+  );
+}
+
+/** A text that outlives its field, such as a dialog that was closed. Logging out removes it. */
+export function useKeptText(name: string): readonly [text: string, keep: (text: string) => void] {
+  const key = `countersign.text.${useSession().user.id}.${name}`;
+  const [text, setText] = useState(() => sessionStorage.getItem(key) ?? '');
+  return [
+    text,
+    (next) => {
+      setText(next);
+      sessionStorage.setItem(key, next);
+    },
+  ];
 }

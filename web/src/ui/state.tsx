@@ -1,3 +1,4 @@
+import { Link } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
 import { codeOf } from '../failure.ts';
 import type { Priority, Status } from '../session.ts';
@@ -49,11 +50,24 @@ type QueryLike = Readonly<{ isPending: boolean; error: unknown; refetch: () => u
 /** Shown instead of data that is loading or cannot be loaded. */
 export function Waiting({ query }: { query: QueryLike }) {
   const texts = useTexts();
+  if (query.error !== null && codeOf(query.error) === 'not_found') return <NotFound text={texts.errors.not_found} />;
   if (query.error !== null) return <ErrorNotice error={query.error} onRetry={() => void query.refetch()} />;
   return (
     <p className="muted" role="status">
       {texts.loading}
     </p>
+  );
+}
+
+/** Shown for a page or complaint that does not exist. */
+export function NotFound({ text }: { text?: string | undefined }) {
+  const texts = useTexts();
+  return (
+    <section className="card empty">
+      <h1>{texts.notFound.title}</h1>
+      <p>{text ?? texts.notFound.text}</p>
+      <Link to="/">{texts.notFound.home}</Link>
+    </section>
   );
 }
 

@@ -400,7 +400,7 @@ describe('web/ in Chromium', () => {
     });
   });
 
-  test('whoever unsubscribed in an email program can get the emails again', async () => {
+  test('a user who unsubscribed in an email program can get the emails again', async () => {
     const { number } = await filed('With a receipt');
     const link = await eventually(async () => {
       const mails = readdirSync(join(place.home, 'mail')).map((name) =>

@@ -127,6 +127,20 @@ describe('web/ in Chromium', () => {
     await page.getByRole('textbox').nth(1).fill('With text.');
   }
 
+  test.each(['light', 'dark'] as const)(
+    '%s: axe finds nothing on /docs, with samples of the client',
+    async (colorScheme) => {
+      for (const viewport of sizes) {
+        const page = await browser.newPage({ viewport, colorScheme, bypassCSP: true });
+        const troubles = watchPage(page, origin);
+        await page.goto(`${origin}/docs`);
+        await page.getByText("import { createClient } from '@countersign/client';").first().waitFor();
+        expect([await accessibilityProblems(page), await overflow(page), troubles]).toEqual([[], 0, []]);
+        await page.close();
+      }
+    },
+  );
+
   test('files have the policy in README.md, and a page does not load without its session', async () => {
     const page = await browser.newPage({ viewport: sizes[0] });
     const response = await page.goto(`${origin}/app/complaints/1`);

@@ -2333,7 +2333,7 @@ export interface components {
         };
     };
     responses: {
-        /** @description Errors from the gateway itself, such as an invalid token or an exceeded limit: https://github.com/countersign/countersign/blob/main/docs/errors.md */
+        /** @description Errors from the gateway itself, such as an invalid token or an exceeded limit. docs/errors.md lists them. */
         GatewayProblem: {
             headers: {
                 [name: string]: unknown;

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Express } from 'express';
 import supertest, { type Response } from 'supertest';
 import { z } from 'zod';
+import { withCodeSamples } from '../src/api/code-samples.ts';
 import {
   type Api,
   apiPageRoutes,
@@ -357,7 +358,9 @@ describe('a declared route', () => {
     for (const [, script = ''] of page.text.matchAll(/src="([^"]+)"/g)) {
       expect(await call(anonymous, 'get', script)).toMatchObject({ status: 200, type: 'text/javascript' });
     }
-    expect((await call(anonymous, 'get', '/docs/page.js')).text).toContain(`const description = ${document};`);
+    expect((await call(anonymous, 'get', '/docs/page.js')).text).toContain(
+      `const description = ${withCodeSamples(document)};`,
+    );
     expect((await call(asUser(agent), 'get', '/openapi.json')).body).toEqual(JSON.parse(document));
     expect((await supertest(app).get('/docs')).status).toBe(401);
   });

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { allowAnonymous } from '@countersign/identity/express';
 import { createRouter } from '@countersign/process-kit';
 import type { RequestHandler, Router } from 'express';
+import { withCodeSamples } from './code-samples.ts';
 import { type Api, describeApi } from './openapi.ts';
 
 const asset = (name: string) => readFileSync(new URL(`../../assets/${name}`, import.meta.url));
@@ -25,7 +26,7 @@ type File = Readonly<{ path: string; type: string; body: Buffer; headers?: Reado
  * Serves an OpenAPI document at `/openapi.json`, and at `/docs` a page that shows it. The gateway decides who reads them.
  */
 export function apiPageRoutes(document: string): Router {
-  const script = Buffer.concat([Buffer.from(`const description = ${document};\n`), asset('page.js')]);
+  const script = Buffer.concat([Buffer.from(`const description = ${withCodeSamples(document)};\n`), asset('page.js')]);
   const javascript = 'text/javascript; charset=utf-8';
   const files: readonly File[] = [
     { path: '/openapi.json', type: 'application/json', body: Buffer.from(document) },

@@ -101,7 +101,8 @@ function gatewayResponseOf({ gatewayErrors }: Api, components: Components): Json
     });
   }
   return {
-    description: `Errors from the gateway itself, such as an invalid token or an exceeded limit: ${docsPage('errors.md')}`,
+    description:
+      'Errors from the gateway itself, such as an invalid token or an exceeded limit. docs/errors.md lists them.',
     content: { [problemMediaType]: { schema: gatewayErrors === undefined ? problem : refTo(gatewayResponse) } },
   };
 }

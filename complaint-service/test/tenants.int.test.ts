@@ -92,7 +92,7 @@ const steps: readonly Step[] = [
     ...['/v1/complaints/erasures', '/v1/webhooks', '/v1/webhooks/:webhook', '/v1/webhooks/:webhook/deliveries'],
     ...['/v1/complaints/:complaint', '/v1/complaints/:complaint/comments', '/v1/complaints/:complaint/history'],
     ...['/v1/complaints/:complaint/watchers', '/v1/complaints/:complaint/attachments', '/v1/categories', '/v1/teams'],
-    '/v1/complaint-settings',
+    ...['/v1/complaint-settings', '/v1/mail/unsubscribed'],
   ].map((path) => step('GET', path)),
   step('POST', '/v1/complaints/erasures/:erasure/cancel', { send: () => ({ context: fresh() }) }),
   step('DELETE', '/v1/complaints/:complaint/watching', { who: agent }),
@@ -101,6 +101,7 @@ const steps: readonly Step[] = [
     send: json((name) => ({ to: 'rejected', reason: `Of ${name}` })),
   }),
   step('DELETE', '/v1/webhooks/:webhook'),
+  step('DELETE', '/v1/mail/unsubscribed/:kind'),
 ];
 
 describe.each(databases())('two tenants with equal ids on %s', (_kind, database) => {
@@ -115,7 +116,7 @@ describe.each(databases())('two tenants with equal ids on %s', (_kind, database)
     await world.close();
   });
 
-  const made: Record<keyof typeof tenants, Record<string, string>> = { acme: {}, globex: {} };
+  const made: Record<keyof typeof tenants, Record<string, string>> = { acme: { kind: 'news' }, globex: { kind: 'news' } };
   const called = new Set<string>();
   const inTenant = (name: keyof typeof tenants, who: typeof agent) => ({ ...who, tenantId: tenants[name] });
 

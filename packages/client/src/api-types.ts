@@ -2333,7 +2333,7 @@ export interface components {
         };
     };
     responses: {
-        /** @description Errors from the gateway itself, such as an invalid token or an exceeded limit. docs/errors.md lists them. */
+        /** @description Errors from the gateway itself, such as an invalid token or an exceeded limit. The schema Problem links to all codes. */
         GatewayProblem: {
             headers: {
                 [name: string]: unknown;

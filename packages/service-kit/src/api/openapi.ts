@@ -102,7 +102,7 @@ function gatewayResponseOf({ gatewayErrors }: Api, components: Components): Json
   }
   return {
     description:
-      'Errors from the gateway itself, such as an invalid token or an exceeded limit. docs/errors.md lists them.',
+      'Errors from the gateway itself, such as an invalid token or an exceeded limit. The schema Problem links to all codes.',
     content: { [problemMediaType]: { schema: gatewayErrors === undefined ? problem : refTo(gatewayResponse) } },
   };
 }

@@ -17,11 +17,11 @@ const samples = new Map(
 const callOf = (operationId: string) => samples.get(operationId)?.split('(…):')[1]?.replaceAll(/\s+/g, '');
 
 test.each([
-  ['readComplaint', "const{data,error}=awaitclient.api.GET('/v1/complaints/{id}',{params:{path:{id:'…'}},});"],
-  ['moveComplaint', 'body:{to:"rejected",reason:"Theroadbelongstothecounty."},});'],
-  ['previewErasure', "params:{query:{user_id:'…'}},});"],
+  ['readComplaint', `const{data,error}=awaitclient.api.GET('/v1/complaints/{id}',{params:{path:{id:"…"}}});`],
+  ['moveComplaint', 'body:{to:"rejected",reason:"Theroadbelongstothecounty."}});'],
+  ['previewErasure', '{params:{query:{user_id:"…"}}});'],
   ['logIn', 'const{data,error}=awaitclient.logIn({'],
-  ['forgotPassword', 'body:{email:"…"},});'],
+  ['forgotPassword', '{body:{email:"…"}});'],
   ['followEvents', "forawait(consteventofclient.events('/v1/complaints/events'))console.log(event);"],
 ])('the sample of %s calls the client', (operationId, call) => {
   expect(callOf(operationId)).toContain(call);

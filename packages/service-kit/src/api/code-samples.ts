@@ -16,18 +16,14 @@ function codeSample(path: string, method: string, operation: Operation): string 
   const { examples = [], required = [] } = content['application/json']?.schema ?? {};
   const body = examples[0] ?? Object.fromEntries(required.map((name) => [name, '…']));
   const named = (place: string) =>
-    parameters
-      .filter((one) => one.in === place && (place === 'path' || one.required))
-      .map(({ name }) => `${name}: '…'`);
+    parameters.filter((one) => one.in === place && one.required).map(({ name }) => [name, '…'] as const);
   const groups = ['path', 'query'].filter((place) => named(place).length > 0);
-  const params = groups.map((place) => `${place}: { ${named(place).join(', ')} }`).join(', ');
-  const options = [
-    ...(params === '' ? [] : [`params: { ${params} }`]),
-    ...(requestBody === undefined ? [] : [`body: ${print(body)}`]),
-  ];
+  const params = Object.fromEntries(groups.map((place) => [place, Object.fromEntries(named(place))]));
+  const options = { ...(groups.length > 0 && { params }), ...(requestBody !== undefined && { body }) };
+  const given = Object.keys(options).length === 0 ? '' : `, ${print(options)}`;
   const call = ofClient.includes(operationId)
     ? `${operationId}(${print(body)})`
-    : `api.${method.toUpperCase()}('${path}'${options.length === 0 ? '' : `, {\n  ${options.join(',\n  ')},\n}`})`;
+    : `api.${method.toUpperCase()}('${path}'${given})`;
   const read = path.endsWith('/events')
     ? `for await (const event of client.events('${path}')) console.log(event);`
     : `const { data, error } = await client.${call};`;
@@ -39,10 +35,7 @@ ${read}`;
 }
 
 /** Prints a value as JavaScript. */
-const print = (value: unknown): string =>
-  JSON.stringify(value, null, 2)
-    .replaceAll(/^(\s*)"(\w+)":/gm, '$1$2:')
-    .replaceAll('\n', '\n  ');
+const print = (value: unknown): string => JSON.stringify(value, null, 2).replaceAll(/^( *)"(\w+)":/gm, '$1$2:');
 
 type Described = {
   paths: Readonly<Record<string, Readonly<Record<string, Operation & { 'x-codeSamples'?: object[] }>>>>;

@@ -116,7 +116,10 @@ describe.each(databases())('two tenants with equal ids on %s', (_kind, database)
     await world.close();
   });
 
-  const made: Record<keyof typeof tenants, Record<string, string>> = { acme: { kind: 'news' }, globex: { kind: 'news' } };
+  const made: Record<keyof typeof tenants, Record<string, string>> = {
+    acme: { kind: 'news' },
+    globex: { kind: 'news' },
+  };
   const called = new Set<string>();
   const inTenant = (name: keyof typeof tenants, who: typeof agent) => ({ ...who, tenantId: tenants[name] });
 

@@ -1,10 +1,10 @@
 import { type DeliveryResult, deliveries, startCourier } from '@countersign/database';
 import type { Mailer } from '@countersign/mail';
 import type { Logger } from '@countersign/process-kit';
-import type { Status } from '../domain/complaints/workflow.ts';
 import { type MailContent, mailText, type Told } from '../domain/mail/mail-text.ts';
 import * as rules from '../domain/mail/recipients.ts';
 import { personAt, type UnsubscribeTokens } from '../domain/mail/unsubscribe.ts';
+import type { Words } from '../domain/mail/words.ts';
 import type { AddressBook, Addressee } from '../domain/people.ts';
 import { retryDelayMs } from '../domain/webhooks/retry-rules.ts';
 import { findComplaint, listWatchers } from '../store/complaints/complaints.ts';
@@ -204,22 +204,17 @@ async function readAbout(
 
 function toldOf(change: HistoryEntry | Comment): Told[] {
   if ('body' in change) {
-    const { author_id: actorId, author_role: actorRole, body, internal } = change;
-    return [internal ? { actorId, actorRole, what: 'note' } : { actorId, actorRole, what: 'comment', body }];
+    const by = { actorId: change.author_id, actorRole: change.author_role };
+    return [change.internal ? { ...by, what: 'note' } : { ...by, what: 'comment', body: change.body }];
   }
-  const { actor_id: actorId, actor_role: actorRole } = change;
+  const by = { actorId: change.actor_id, actorRole: change.actor_role };
   const { action, detail } = change as HistoryEntry & HistoryEvent;
   if (action === 'moved')
-    return [
-      {
-        actorId,
-        actorRole,
-        what: 'moved',
-        to: detail.to as Exclude<Status, 'open' | 'assigned'>,
-        reason: detail.reason,
-      },
-    ];
-  if (action === 'unassigned' || (action === 'assigned' && detail.to === null))
-    return [{ actorId, actorRole, what: 'unassigned' }];
-  return action === 'assigned' && detail.to !== null ? [{ actorId, actorRole, what: 'assigned', to: detail.to }] : [];
+    return [{ ...by, what: 'moved', to: detail.to as keyof Words['moved'], reason: detail.reason }];
+  if (action !== 'assigned' && action !== 'unassigned') return [];
+  return [
+    action === 'unassigned' || detail.to === null
+      ? { ...by, what: 'unassigned' }
+      : { ...by, what: 'assigned', to: detail.to },
+  ];
 }

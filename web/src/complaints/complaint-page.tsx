@@ -72,9 +72,7 @@ function NextSteps({ seen, complaint }: { seen: Seen; complaint: Complaint }) {
           </button>
         )}
       </MoveButtons>
-      {asking !== undefined && (
-        <MoveDialog seen={seen} choices={[asking]} hasReader={false} onClose={() => setAsking(undefined)} />
-      )}
+      {asking !== undefined && <MoveDialog seen={seen} choices={[asking]} onClose={() => setAsking(undefined)} />}
       {isEditing && <EditDialog seen={seen} complaint={complaint} onClose={() => setEditing(false)} />}
     </section>
   );

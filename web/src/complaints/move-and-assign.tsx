@@ -46,14 +46,13 @@ type DialogProps = Readonly<{
   seen: Seen;
   /** The new status, or several to choose from. */
   choices: readonly Transition[];
-  /** Whether the complainant will read the reason. */
-  hasReader: boolean;
   onClose: () => void;
 }>;
 
 /** Asks for the fields that a status change needs, and makes the change. */
-export function MoveDialog({ seen, choices, hasReader, onClose }: DialogProps) {
+export function MoveDialog({ seen, choices, onClose }: DialogProps) {
   const texts = useTexts();
+  const session = useSession();
   const move = useMove(seen);
   const [chosen, setChosen] = useState(choices[0]);
   const [reason, setReason] = useKeptText(`${seen.id} move`);
@@ -93,7 +92,7 @@ export function MoveDialog({ seen, choices, hasReader, onClose }: DialogProps) {
           maxLength={2_000}
           rows={3}
           label={to === 'resolved' ? texts.shortcuts.answer : texts.move.reason}
-          {...(hasReader && { hint: texts.move.reasonHint })}
+          {...(isStaff(session) && { hint: texts.move.reasonHint })}
           value={reason}
           onText={setReason}
         />

@@ -97,9 +97,7 @@ function Opened({ complaint, etag }: { complaint: Complaint; etag: string }) {
           <Facts complaint={complaint} onEdit={() => setEditing(true)} />
         </aside>
       </div>
-      {moving !== undefined && (
-        <MoveDialog seen={seen} choices={moving} hasReader onClose={() => setMoving(undefined)} />
-      )}
+      {moving !== undefined && <MoveDialog seen={seen} choices={moving} onClose={() => setMoving(undefined)} />}
       {isEditing && <EditDialog seen={seen} complaint={complaint} onClose={() => setEditing(false)} />}
       {isAssigning && <AssignDialog seen={seen} current={complaint.assignee_id} onClose={() => setAssigning(false)} />}
     </>

@@ -332,6 +332,7 @@ describe('web/ in Chromium', () => {
       await page.getByRole('dialog').getByLabel('Category').selectOption('Roads');
       await page.getByRole('dialog').getByLabel('Priority').selectOption('urgent');
       await type('Control+Enter');
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
       await page.getByText('Urgent', { exact: true }).first().waitFor();
       await page.getByText(/· Roads ·/).waitFor();
       // An unfinished answer is kept over Escape and Back, and over a reload.

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -37,7 +38,9 @@ let home: string;
 let keysUrl: string;
 beforeEach(async () => {
   home = mkdtempSync(join(tmpdir(), 'countersign-kit-'));
-  const set = JSON.stringify({ keys: [publicAgreementJwk(gateway)] });
+  // A set whose keys sign nothing is empty.
+  const signing = { ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }), kid: 'ed-1', alg: 'EdDSA', use: 'sig' };
+  const set = JSON.stringify({ keys: [signing, publicAgreementJwk(gateway)] });
   const server = createServer((_req, res) => void res.end(set)).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   stops.push(() => server.close());

@@ -62,7 +62,6 @@ export function readSettings(env: Environment) {
     isDemo: !isProduction && WEB_DEMO === '1',
     /** The auth-service's registration variables. In production its own defaults apply. */
     registration: isProduction ? {} : { AUTH_REGISTRATION, AUTH_REGISTRATION_TENANT },
-    /** The scopes that OAuth clients can have. */
     scopes,
     startTimeoutMs,
     /** Whether each process restarts when its source changes, and opens an inspector for a debugger. */

@@ -18,7 +18,6 @@ export type Part = Readonly<{
   start(changes?: Changes): void;
   /** Resolves when it is ready and lacks nothing. */
   ready(): Promise<void>;
-  /** Resolves when the process has ended. */
   ended(): Promise<unknown>;
   /** Sends a signal, by default SIGTERM, and waits for the end. */
   stop(signal?: NodeJS.Signals): Promise<unknown>;

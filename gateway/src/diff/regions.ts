@@ -26,7 +26,6 @@ export type Region = Readonly<{
   after: Decision;
   conditions: readonly Condition[];
   box: Box;
-  /** The parts that the conditions are about. */
   parts: ReadonlySet<number>;
 }>;
 

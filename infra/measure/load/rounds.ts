@@ -88,7 +88,6 @@ export async function inRounds<One extends Readonly<{ name: string }>, Result>(
   return results;
 }
 
-/** Warms up each server, then measures all of them in rounds. */
 export async function measureRounds(subjects: readonly Subject[], bench: Bench): Promise<Map<string, Sample[]>> {
   for (const subject of subjects) await warmUp(subject, bench);
   return inRounds(subjects, bench.rounds, (subject) => measure(subject, bench));
@@ -148,7 +147,6 @@ export async function measureAtRate(
   return expectSuccess(subject.name, await runLoadProgram(options));
 }
 
-/** One sentence about where and when this was measured. */
 function describeMachine(cores: Cores | undefined, load: string, gateways: readonly string[]): string {
   const date = new Date().toISOString().slice(0, 10);
   const [busyFor1min = 0] = loadavg();

@@ -125,7 +125,6 @@ export function selectContenders(all: readonly Contender[], names: readonly stri
   return all.filter((contender) => names.length === 0 || names.some((name) => isSelected(contender.name, name)));
 }
 
-/** The versions of the servers that the gateway is compared with. */
 export function rivalVersions(): string {
   // Both files pin exact versions.
   const files = ['../../package.json', '../package.json'].map((file) => join(import.meta.dirname, file));

@@ -7,7 +7,6 @@ import { isCompletelyReady } from '../../run/spawn.ts';
 import type { RunningServer } from '../machine/processes.ts';
 import type { Site } from './site.ts';
 
-/** The gateway of this checkout. */
 export const ownGateway = resolve(import.meta.dirname, '../../../gateway');
 
 /** How the gateway hands on identity, as `upstreams.*.identity` in gateway.yaml. */

@@ -103,7 +103,6 @@ function judge({ responseMs, lateMs, prometheus }: FaultStack, fault: Fault, see
   return {
     /** How many requests failed with each status and code, including those sent after the part ran again. */
     kinds: new Map(kinds),
-    /** The promises that were broken. */
     broken: [
       ...(longestMs > responseMs + lateMs ? [`a response took longer than ${responseMs / 1000} s`] : []),
       ...(wellAfterMs > Math.max(wellWithinMs, lateMs) ? ['not healthy within 1 s'] : []),

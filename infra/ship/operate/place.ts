@@ -55,7 +55,6 @@ const databasesAt = (
   postgres: (args: readonly string[], files?: Files) => string,
   connectionTo: (name: Name) => string,
 ) => ({
-  /** Writes a dump in PostgreSQL's custom format. */
   dump: (name: Name, file: string) => void postgres(['pg_dump', '-Fc', '-d', connectionTo(name)], { to: file }),
   /** Replaces everything in the database with a dump, or changes nothing. */
   load: (name: Name, file: string) => void postgres(['sh', '-c', replaceDatabase, connectionTo(name)], { from: file }),
@@ -77,7 +76,6 @@ export function composePlace(prefix: string) {
       const pack = `cd ${home} && mkdir -p data && exec tar -c data`;
       compose(['exec', '-T', 'complaint-service', 'sh', '-c', pack], { to: file });
     },
-    /** Replaces the attachments. */
     unpackAttachments(file: string) {
       const unpack = ['-c', `cd ${home} && rm -rf data && exec tar -x`];
       const once = ['run', '--rm', '-T', '--no-deps', '--entrypoint', 'sh'];

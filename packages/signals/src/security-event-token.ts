@@ -19,7 +19,6 @@ export type CredentialChange = (typeof credentialChanges)[number];
 export type SecurityEventTokenOptions = Readonly<{
   /** The `iss` of its tokens. */
   transmitter: string;
-  /** The keys of the transmitter. */
   keys: Pick<KeySet, 'find' | 'lookup'>;
   /** JOSE names of the algorithms that it may use. */
   algorithms: readonly string[];

@@ -112,7 +112,6 @@ export type VerifiedAssertion = Readonly<{ hash: Buffer; expiresAt: Date; keyThu
 export const refusedAssertion = (message: string) =>
   new AppError('invalid_client', { errors: [{ path: 'client_assertion', message }] });
 
-/** Returns the client id that an unverified assertion claims. */
 function claimedClientId(assertion: string): string | undefined {
   try {
     const { sub } = decodeJwt(assertion);

@@ -72,7 +72,6 @@ function hold({ keys, now }: KeysNow, keks: KeyRing) {
   };
 }
 
-/** Creates an encrypted key with these timestamps. */
 async function makeKey(keks: KeyRing, alg: SigningAlgorithm = 'ES256') {
   const { publicKey, privateKey } = await keyPairs[alg]();
   const jwk = publicKey.export({ format: 'jwk' }) as JWK;
@@ -98,7 +97,6 @@ const keyPairs = {
 
 const publicMembers = ({ kty, crv, x, y, n, e }: JWK) => ({ kty, crv, x, y, n, e });
 
-/** Encrypts a key with the current master key. */
 function resealPrivateKey(key: StoredKey, keks: KeyRing) {
   const pkcs8 = openPrivateKey(key, keks).export({ format: 'der', type: 'pkcs8' });
   return { private_enc: seal(keks.current.bytes, pkcs8, key.kid), kek_id: keks.current.id };

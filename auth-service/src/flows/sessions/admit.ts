@@ -93,7 +93,6 @@ async function proceed(parts: AdmitParts, proven: Proven, caller: HttpCaller): P
 /** The `client_id` in tokens of our own apps. */
 const clientId = 'first-party';
 
-/** How a person's identity was proven. */
 export type Proof = Readonly<{
   userId: string;
   /** Becomes `auth_time`. On the database's clock, and later than the password: older logins are refused. */

@@ -6,7 +6,6 @@ import { appendRevocations, type NewRevocation } from '../../store/sessions/revo
 import { lockOwnSessions, markRevoked, type OwnSession } from '../../store/sessions/sessions.ts';
 import { type AuthDatabase, enterTenant, roles, type Trx } from '../../store/transaction.ts';
 
-/** Which of a person's sessions to end, relative to the current one. */
 type LogoutScope = 'this' | 'others' | 'all';
 
 export type SessionOwner = Readonly<{ userId: string; sessionId: string }>;

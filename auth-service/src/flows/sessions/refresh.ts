@@ -15,7 +15,6 @@ import { endSessions, type SessionOwner } from './end-sessions.ts';
 import type { InSession } from './log-in.ts';
 import type { HttpCaller } from './throttle.ts';
 
-/** The outcomes of a refresh. */
 const issuing = ['rotated', 'repeated'] as const;
 const refusing = ['invalid', 'unbound', 'revoked', 'expired', 'inactive', 'reuse', 'ahead'] as const;
 

@@ -216,5 +216,4 @@ export const en = {
   },
 };
 
-/** All page texts in one language. */
 export type Texts = typeof en;

@@ -41,7 +41,6 @@ export function outboxOf(db: AuthDatabase, topic: OutboxTopic): OutboxRows<Deliv
   });
 }
 
-/** Counts waiting and parked deliveries for the metrics. */
 export function outboxDepth(db: AuthDatabase): Promise<(OutboxDepth & Readonly<{ parked: number }>)[]> {
   return Promise.all(
     outboxTopics.map(async (topic) => {

@@ -73,7 +73,6 @@ const proofOf = (trx: Trx, { tenantId, sessionId }: SessionKey, userId: string) 
     .select(['auth_time as authTime', 'amr', 'jkt'])
     .where(isCurrent);
 
-/** Starts a session with counter 1. */
 export const insertSession = (
   trx: Trx,
   session: Omit<Insertable<AuthSchema['sessions']>, 'counter' | 'absolute_expires_at' | 'idle_expires_at'>,

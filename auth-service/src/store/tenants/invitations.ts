@@ -49,7 +49,6 @@ export async function revokeInvitation(trx: Trx, tenantId: string, id: string): 
   return row?.email_ci;
 }
 
-/** Withdraws the pending invitations to this address in the tenant. */
 export async function revokeInvitationsTo(trx: Trx, tenantId: string, email: string): Promise<void> {
   await revocationIn(trx, tenantId).where('email_ci', '=', email).execute();
 }

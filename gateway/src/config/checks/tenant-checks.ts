@@ -89,7 +89,6 @@ const hasAnyRole = (issuer: Issuer): boolean =>
 
 const meet = (a: Names, b: Names): boolean => sharedBy(a, b) !== undefined;
 
-/** Returns a tenant or prefix that both issuers can name. */
 function sharedBy(a: Names, b: Names): string | undefined {
   if (a === undefined || b === undefined) return undefined;
   if ('list' in a) {

@@ -31,11 +31,7 @@ export type RunningGateway = Running &
     reload: ConfigReloader['reload'];
   }>;
 
-/**
- * Builds and starts a gateway.
- *
- * @throws StartupError if keys cannot be loaded or a port is taken. It then closes everything.
- */
+/** @throws StartupError, after closing everything, if keys cannot be loaded or a port is taken. */
 export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
   return buildGateway(config, deps).start();
 }
@@ -143,11 +139,7 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps) {
     await drainServer(servers.admin, shutdownGraceMs);
   }
 
-  /**
-   * Services need the key set of the internal listener to become ready, and may start at the same time.
-   *
-   * @throws StartupError if a port is taken. It then closes everything.
-   */
+  /** Services start at the same time and wait for the internal key set. @throws StartupError if a port is taken. */
   async function start(): Promise<RunningGateway> {
     try {
       const internal = await listen(servers.internal, config.listen.internal, 'internal listener');

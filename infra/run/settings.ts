@@ -41,11 +41,7 @@ const schema = z.object({
 
 export type Settings = ReturnType<typeof readSettings>;
 
-/**
- * Reads the settings of `npm start`. Relative paths in variables start at the repository.
- *
- * @throws ConfigError that names every wrong variable.
- */
+/** Relative paths start at the repository. @throws ConfigError that names every wrong variable. */
 export function readSettings(env: Environment) {
   const { COUNTERSIGN_HOME: home, GATEWAY_CONFIG: gatewayConfig, SEED_FILE, ...values } = readConfig(schema, env);
   const { NODE_ENV, DEV, WEB_DEMO, AUTH_REGISTRATION, AUTH_REGISTRATION_TENANT, ...others } = values;

@@ -167,11 +167,7 @@ try {
   process.exitCode = 1;
 }
 
-/**
- * Checks every port before any process starts.
- *
- * @throws StartupError that names each taken port and the variable that moves it.
- */
+/** @throws StartupError that names each taken port and the variable that moves it. */
 async function requireFreePorts(ports: Settings['ports']): Promise<void> {
   const taken: string[] = [];
   for (const [variable, port] of Object.entries(ports)) {

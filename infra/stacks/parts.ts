@@ -25,11 +25,7 @@ export type Part = Readonly<{
   log(): string;
 }>;
 
-/**
- * Describes processes of `npm start`, in this order.
- *
- * @param env Variables in addition to those of the place.
- */
+/** Describes processes of `npm start`. @param env Variables in addition to those of the place. */
 export function describeParts(
   place: Place,
   names: readonly string[],
@@ -44,11 +40,7 @@ export function describeParts(
   });
 }
 
-/**
- * Starts processes, and waits until they are ready.
- *
- * @throws Error with the last lines of each, after it has stopped all of them.
- */
+/** Resolves when all are ready. @throws Error with the last lines of each, after it has stopped all of them. */
 export async function startParts(specs: readonly ChildSpec[]): Promise<readonly Part[]> {
   const parts = specs.map(createPart);
   for (const { start } of parts) start();

@@ -61,11 +61,7 @@ type Example = Readonly<{
 
 type Found = Readonly<{ codes: ReadonlySet<Code>; claims: Claims; verdicts: ReadonlyMap<RuleInput, Code | undefined> }>;
 
-/**
- * Finds the callers for whom two targets decide differently.
- *
- * @throws Incomparable
- */
+/** Finds the callers for whom two targets decide differently. @throws Incomparable */
 export function compareCallers(
   targets: readonly Target[],
   population: Population,

@@ -29,11 +29,7 @@ export type Region = Readonly<{
   parts: ReadonlySet<number>;
 }>;
 
-/**
- * Subtracts one decision from another: divides all callers by the decision before, and each box by the one after.
- *
- * @param counts How many examples each part has.
- */
+/** Divides all callers by the decision before, and each box by the one after. @param counts Examples per part. */
 export function differingRegions(before: Steps, after: Steps, counts: readonly number[]): readonly Region[] {
   const whole = counts.map((count) => Array.from({ length: count }, (_, example) => example));
   return divide(whole, before).flatMap((was) =>

@@ -66,12 +66,7 @@ export async function runBench(
   }
 }
 
-/**
- * Measures all subjects in every round, so that other work on this machine affects them equally. Every other round
- * runs in reverse order.
- *
- * @returns Each subject's results by name, in the order of the rounds.
- */
+/** Measures in rounds, every other one reversed, so other work affects all equally. @returns Results by name. */
 export async function inRounds<One extends Readonly<{ name: string }>, Result>(
   subjects: readonly One[],
   rounds: number,

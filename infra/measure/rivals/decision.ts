@@ -26,11 +26,7 @@ export const nginxVersion = (): string | undefined =>
 
 type DecisionOptions = Omit<GatewayOptions, 'decision'>;
 
-/**
- * Starts a gateway, and nginx that asks it about each request. Both share one core.
- *
- * @returns nginx, with the gateway that it asks, the files of nginx, and the socket in them.
- */
+/** Starts a gateway, and nginx that asks it. Both share one core. @returns nginx, with its files and socket. */
 export async function startBehindNginx(site: Site, options: DecisionOptions) {
   const { folder, cores } = options;
   const socket = join(mkdtempSync(join(site.directory, 'decision-')), 'decision.sock');
@@ -99,12 +95,7 @@ function printedFiles(folder: string, config: string): Record<string, string> {
 // Node's server writes these headers itself.
 const connectionNames = /^(?:connection|keep-alive|date)$/i;
 
-/**
- * Asks a decision endpoint as nginx does.
- *
- * @returns The answer's headers as alternating names and values, without connection headers.
- * @throws Error unless the answer is 200.
- */
+/** Asks as nginx does. @returns The alternating headers, without connection ones. @throws Error unless 200. */
 function ask(socketPath: string, token = ''): Promise<readonly string[]> {
   const headers = {
     Host: '127.0.0.1',

@@ -93,11 +93,7 @@ export const benchPath = '/v1/complaints/01890a5d-ac96-774b-bcce-b302099a8057';
 
 export const pathOfRoute = (index: number): string => `/v1/area-${index % 100}/things-${index}/7`;
 
-/**
- * The measured configuration. Other settings have their defaults.
- *
- * @param ports The ports of the public, admin and internal listeners.
- */
+/** The rest has its defaults. @param ports The ports of the public, admin and internal listeners. */
 function gatewayYaml(site: Site, options: GatewayOptions, ports: readonly number[]): string {
   const { algorithm, revocations = 1_000, moreRoutes = 10, workers, decision, nested } = options;
   const [publicPort, admin, internal] = ports.map((port) => `"127.0.0.1:${port}"`);

@@ -8,12 +8,7 @@ export type Fault = Readonly<{
   /** Changes the stack before traffic starts. `restore` undoes this afterwards. */
   prepare?(stack: FaultStack): Promise<unknown>;
   restore?(stack: FaultStack): Promise<unknown>;
-  /**
-   * Causes the fault and ends it. Resolves when the part runs again: it accepts connections, or continues.
-   *
-   * @returns A note for the report, if any.
-   * @throws Error if the fault did not go as expected.
-   */
+  /** Causes and ends the fault. Resolves when the part runs again. @returns A note for the report, if any. */
   run(stack: FaultStack, traffic: Traffic): Promise<unknown>;
   /** The requests that may fail: those to some parts, or those for which it returns true. At least one must fail. */
   fails?: readonly Part[] | 'all' | ((sent: Sent) => boolean);

@@ -104,12 +104,7 @@ export function composePlace(prefix: string) {
   };
 }
 
-/**
- * A PostgreSQL server, and a directory of this machine.
- *
- * @param serverUrl `DATABASE_URL`.
- * @param home `COUNTERSIGN_HOME`.
- */
+/** @param serverUrl `DATABASE_URL`. @param home `COUNTERSIGN_HOME`. */
 export function serverPlace(prefix: string, serverUrl: string, home: string): Place {
   const urlOf = (name: Name) => Object.assign(new URL(serverUrl), { pathname: `/${prefix}_${name}` }).href;
   const inDatabases = databasesAt(([program = '', ...args], files) => run(program, args, files), urlOf);

@@ -41,12 +41,7 @@ export function parseEventBody(body: Uint8Array): Json {
   return value;
 }
 
-/**
- * Reads the id of a user.
- *
- * @returns Undefined if the value is missing or null.
- * @throws EventTokenError if it is not a text of 1 to 256 bytes.
- */
+/** @returns Undefined if missing or null. @throws EventTokenError if it is not a text of 1 to 256 bytes. */
 export function readId(value: unknown): string | undefined {
   if (value === undefined || value === null) return undefined;
   // A lone surrogate would be hashed like other characters, and so name another subject.

@@ -26,11 +26,7 @@ export type ClientCredentials = Readonly<{ clientId: string }> &
     | Readonly<{ method: 'private_key_jwt'; assertion: string }>
   );
 
-/**
- * Requires one method (RFC 6749 section 2.3): two could name different OAuth clients.
- *
- * @throws AppError `invalid_client`, `invalid_request`.
- */
+/** One method (RFC 6749 section 2.3): two could differ. @throws AppError `invalid_client`, `invalid_request`. */
 export function readClientCredentials(
   authorization: string | undefined,
   form: CredentialParameters,

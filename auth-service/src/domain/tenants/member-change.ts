@@ -11,11 +11,7 @@ type MemberDecision =
   | Readonly<{ kind: 'same'; member: MemberState }>
   | Readonly<{ kind: 'refuse'; code: 'insufficient_role' | 'not_found' | 'last_admin' }>;
 
-/**
- * Decides whether a member may be changed.
- *
- * @param known The member and all administrators of the tenant, under locks.
- */
+/** @param known The member and all administrators of the tenant, under locks. */
 export function decideMemberChange(
   known: readonly KnownMember[],
   { actor, memberId }: Readonly<{ actor: string; memberId: string }>,

@@ -127,12 +127,7 @@ export async function listKeys({ db }: Pick<KeyParts, 'db'>) {
   return keys.map((key) => ({ key, state: lifecycle.keyState(key, keys, now) }));
 }
 
-/**
- * Activates the next key as soon as every verifier has had time to fetch it. If it was published at least 25 h ago,
- * that is now.
- *
- * @returns The key and its activation time.
- */
+/** Activates the next key once every verifier had 25 h to fetch it. @returns The key and its activation time. */
 export async function rotateKeys({ db, ...parts }: KeyParts, requestId: string): Promise<{ kid: string; at: Date }> {
   return changeKeys(db, async (trx, { keys, now }) => {
     const next = lifecycle.nextKey(keys, now);

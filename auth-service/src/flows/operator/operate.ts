@@ -35,12 +35,7 @@ export async function endAllSessions(db: AuthDatabase, requestId: string): Promi
   });
 }
 
-/**
- * Blocks this person's logins, ends their sessions and withdraws invitations that they sent. Other services receive the
- * change for each of their tenants.
- *
- * @throws AppError `not_found`
- */
+/** Blocks logins, ends sessions and withdraws sent invitations, in all tenants. @throws AppError `not_found` */
 export async function disableUser(db: AuthDatabase, email: string, requestId: string): Promise<{ ended: number }> {
   const reason: EndReason = 'user_disabled';
   return changeUser(db, email, async (trx, userId) => {

@@ -34,11 +34,7 @@ export async function logOut(
   });
 }
 
-/**
- * Ends locked sessions of one user. Must be the last step of a transaction, which stays in the last session's tenant.
- *
- * @param how.also Another revocation to write.
- */
+/** Ends locked sessions of one user, as the last step of a transaction. `also` is another revocation to write. */
 export async function endSessions(
   trx: Trx,
   userId: string,

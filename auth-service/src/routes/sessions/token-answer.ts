@@ -96,11 +96,7 @@ export const passwordLoginErrors = [
 
 type RequestCall = Readonly<{ req: Request; res: Response; identity: Identity }>;
 
-/**
- * Runs a login step, and responds with tokens or the next step.
- *
- * @param step.mayUse Throws if the caller cannot receive tokens this way.
- */
+/** Responds with tokens or the next step. @param step.mayUse Throws if the caller cannot receive tokens. */
 export async function answerLogin(
   { req, res, identity }: RequestCall,
   parts: RouteParts,
@@ -158,12 +154,7 @@ export function refreshTokenOf(
   return { token: cookie, transport: 'cookie' };
 }
 
-/**
- * Checks the origin before the cookie is set, because another site must not log a user in to a different account. Only
- * browsers send `Origin`.
- *
- * @throws AppError `cross_site_refused`
- */
+/** Another site must not log a user in, and only browsers send `Origin`. @throws AppError `cross_site_refused` */
 function refuseForeignPage({ browserOrigins }: RouteParts, req: Request, transport: Transport): void {
   const { origin } = req.headers;
   if (transport === 'cookie' && origin !== undefined && !browserOrigins.has(origin)) {

@@ -6,12 +6,7 @@ import { type AuthDatabase, roles, type Trx } from '../transaction.ts';
 
 export const outboxChannel = 'countersign_auth_outbox';
 
-/**
- * Queues a delivery, which any instance can send after this transaction commits. Deliveries with the same key are sent
- * in order.
- *
- * @param payload JSON without secrets.
- */
+/** Any instance sends it after the commit, those of one key in order. @param payload JSON without secrets. */
 export async function addToOutbox(trx: Trx, topic: OutboxTopic, key: string, payload: unknown): Promise<void> {
   await insert(trx, 'outbox', { topic, ordering_key: key, payload: JSON.stringify(payload) });
   await notify(trx, outboxChannel);

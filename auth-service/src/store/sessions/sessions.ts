@@ -115,11 +115,7 @@ export type LockedSession = NonNullable<Awaited<ReturnType<typeof lockSession>>>
 
 type Rotation = Pick<Row<'sessions'>, 'token_hash' | 'sealed_successor' | 'mac_kid' | 'ip' | 'user_agent'>;
 
-/**
- * Stores a session's next refresh token, and increments its counter.
- *
- * @returns Seconds until the new token expires, or undefined if the session has just expired.
- */
+/** @returns Seconds until the new token expires, or undefined if the session has just expired. */
 export async function rotateSession(
   trx: Trx,
   { tenantId, sessionId }: SessionKey,

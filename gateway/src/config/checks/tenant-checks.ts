@@ -154,11 +154,7 @@ export function valuesOf(
 /** What is impossible: the key in the caller, and the possible values. */
 type Impossible = Readonly<{ key: keyof TestCaller; message: string }>;
 
-/**
- * Says why no token of an issuer can have a test's caller. Undefined if one can.
- *
- * @param allow The rules of the test's route. A test may omit what they do not read.
- */
+/** Says why no token can have a test's caller. @param allow The route's rules: a test may omit the rest. */
 export function whyImpossible(as: TestCaller, issuer: Issuer, allow: Allow = {}): Impossible | undefined {
   const { claims, machines, clients } = issuer;
   const isUser = as.userId !== undefined;

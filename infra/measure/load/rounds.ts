@@ -98,9 +98,8 @@ export async function warmUp(subject: Subject, bench: Bench): Promise<void> {
   process.stderr.write(`warming up ${subject.name}\n`);
   const seconds = Math.min(warmUpSeconds, bench.seconds);
   const needed = warmUpRequests * (seconds / warmUpSeconds);
-  for (let run = 0, sent = 0; run < maxWarmUpRuns && sent < needed; run += 1) {
+  for (let run = 0, sent = 0; run < maxWarmUpRuns && sent < needed; run += 1)
     sent += (await measure(subject, { ...bench, seconds })).perSecond * seconds;
-  }
 }
 
 /** @throws Error if a request failed, because the rows would then compare different work. */

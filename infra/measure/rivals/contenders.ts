@@ -119,9 +119,8 @@ export function selectContenders(all: readonly Contender[], names: readonly stri
   const isSelected = (contender: string, name: string) =>
     contender === name || contender.startsWith(`${name}-`) || contender.startsWith(`${name}@`);
   const unknown = names.filter((name) => !all.some((contender) => isSelected(contender.name, name)));
-  if (unknown.length > 0) {
+  if (unknown.length > 0)
     throw new Error(`unknown: ${unknown.join(', ')}; known: ${all.map(({ name }) => name).join(', ')}`);
-  }
   return all.filter((contender) => names.length === 0 || names.some((name) => isSelected(contender.name, name)));
 }
 

@@ -74,9 +74,8 @@ function startNginx(site: Site, files: Readonly<Record<string, string>>, cores: 
   const directory = mkdtempSync(join(site.directory, 'nginx-'));
   mkdirSync(join(directory, 'client-body'));
   return serve(site, cores, (port) => {
-    for (const [name, text] of Object.entries(files)) {
+    for (const [name, text] of Object.entries(files))
       writeFileSync(join(directory, name), text.replaceAll(printedAddress, `127.0.0.1:${port}`), { mode: 0o600 });
-    }
     return {
       command: 'nginx',
       args: ['-p', directory, '-c', 'nginx.conf', '-g', 'daemon off; master_process off;'],

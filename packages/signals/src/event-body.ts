@@ -45,9 +45,8 @@ export function parseEventBody(body: Uint8Array): Json {
 export function readId(value: unknown): string | undefined {
   if (value === undefined || value === null) return undefined;
   // A lone surrogate would be hashed like other characters, and so name another subject.
-  if (typeof value !== 'string' || value === '' || !value.isWellFormed() || Buffer.byteLength(value) > maxTextBytes) {
+  if (typeof value !== 'string' || value === '' || !value.isWellFormed() || Buffer.byteLength(value) > maxTextBytes)
     throw malformed('an id is not a text of 1 to 256 bytes');
-  }
   return value;
 }
 

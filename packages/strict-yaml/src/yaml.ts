@@ -70,9 +70,8 @@ function syntaxProblems(document: YAML.Document.Parsed, text: string): readonly 
   const errors = [...document.errors, ...warnings].toSorted((a, b) => a.pos[0] - b.pos[0]);
   const [first] = errors;
   if (first === undefined) return [];
-  if (first.code === 'MULTIPLE_DOCS') {
+  if (first.code === 'MULTIPLE_DOCS')
     return [{ offset: first.pos[0], message: 'a second document begins here, but a file has only one configuration' }];
-  }
   const unquoted = unquotedVariables(errors, text);
   return unquoted.length > 0 ? unquoted : [structureProblem(first, document, text)];
 }
@@ -104,9 +103,8 @@ function unquotedVariables(errors: readonly YAML.YAMLError[], text: string): rea
 function structureProblem(error: YAML.YAMLError, document: YAML.Document.Parsed, text: string): FileProblem {
   const { pos, code, message } = error;
   const { flow, quote } = openAt(document, pos[0]);
-  if (code === 'MISSING_CHAR' && message.includes('quote') && quote !== undefined) {
+  if (code === 'MISSING_CHAR' && message.includes('quote') && quote !== undefined)
     return notYaml(quote, `this ${text[quote]} is not closed`);
-  }
   if (flow === undefined) return indentationProblem(error, text) ?? notYaml(pos[0], plainMessage(error, inBlock));
   if (isClosed(flow)) return notYaml(pos[0], plainMessage(error, inBrackets));
   const { source } = flow.start;
@@ -177,9 +175,8 @@ function indentationProblem({ code, message, pos: [at] }: YAML.YAMLError, text: 
   const column = at - text.lastIndexOf('\n', at - 1) - 1;
   const [before = '', after = ''] = [lines[line]?.slice(0, column), lines[line]?.slice(column)];
   const isUnclear = code === 'BAD_INDENT' || code === 'BLOCK_AS_IMPLICIT_KEY';
-  if (before.trim() === '' && (isUnclear || code === 'MISSING_CHAR' || message.includes('at node end'))) {
+  if (before.trim() === '' && (isUnclear || code === 'MISSING_CHAR' || message.includes('at node end')))
     return problemOfLine(lines, firstFrom(lines, line));
-  }
   // This line's value is not a map, so the map is on the next line.
   if (code !== 'BLOCK_AS_IMPLICIT_KEY' || /:(?:\s|$)/.test(after)) return undefined;
   return problemOfLine(lines, firstFrom(lines, line + 1));

@@ -20,9 +20,8 @@ export function decideMemberChange(
   const administers = (member: KnownMember) =>
     member.role === adminRole && member.status === 'active' && member.accountActive;
   // Of two administrators who demote each other at the same time, the second is no longer an administrator.
-  if (!known.some((member) => member.userId === actor && administers(member))) {
+  if (!known.some((member) => member.userId === actor && administers(member)))
     return { kind: 'refuse', code: 'insufficient_role' };
-  }
   const member = known.find(({ userId }) => userId === memberId);
   if (member === undefined) return { kind: 'refuse', code: 'not_found' };
   const from: MemberState = { userId: member.userId, role: member.role, status: member.status };

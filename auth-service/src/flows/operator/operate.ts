@@ -105,9 +105,8 @@ export async function createTenant(
 ): Promise<{ id: string }> {
   const id = uuidv7();
   await db.transaction({ role: roles.accounts, tenantId: id }, async (trx) => {
-    if (!(await insertNew(trx, 'tenants', { id, slug, name }))) {
+    if (!(await insertNew(trx, 'tenants', { id, slug, name })))
       throw new AppError('validation_failed', { errors: [{ path: 'SLUG', message: 'is already taken' }] });
-    }
     await actAs(trx, roles.operator);
     await recordForOperator(trx, { action: 'tenant.created', requestId, detail: { tenant_id: id, slug, name } });
   });

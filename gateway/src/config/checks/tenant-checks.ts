@@ -91,9 +91,8 @@ const meet = (a: Names, b: Names): boolean => sharedBy(a, b) !== undefined;
 
 function sharedBy(a: Names, b: Names): string | undefined {
   if (a === undefined || b === undefined) return undefined;
-  if ('list' in a) {
+  if ('list' in a)
     return [...a.list].find((tenant) => ('list' in b ? b.list.has(tenant) : tenant.startsWith(b.prefix)));
-  }
   if ('list' in b) return sharedBy(b, a);
   if (a.prefix.startsWith(b.prefix)) return a.prefix;
   return b.prefix.startsWith(a.prefix) ? b.prefix : undefined;

@@ -39,7 +39,12 @@ let keysUrl: string;
 beforeEach(async () => {
   home = mkdtempSync(join(tmpdir(), 'countersign-kit-'));
   // A set whose keys sign nothing is empty.
-  const signing = { ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }), kid: 'ed-1', alg: 'EdDSA', use: 'sig' };
+  const signing = {
+    ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }),
+    kid: 'gateway-1',
+    alg: 'EdDSA',
+    use: 'sig',
+  };
   const set = JSON.stringify({ keys: [signing, publicAgreementJwk(gateway)] });
   const server = createServer((_req, res) => void res.end(set)).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));

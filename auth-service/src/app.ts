@@ -1,6 +1,12 @@
 import { requireIdentity } from '@countersign/identity/express';
 import { createRouter, notStored } from '@countersign/process-kit';
-import * as kit from '@countersign/service-kit';
+import {
+  apiPageRoutes,
+  createServiceApp,
+  descriptionRoutes,
+  mountRoutes,
+  type ServiceParts,
+} from '@countersign/service-kit';
 import type { Express, RequestHandler } from 'express';
 import { AppError, errors } from './errors.ts';
 import { api, routes } from './routes/api.ts';
@@ -10,7 +16,7 @@ import type { RouteParts } from './routes/route.ts';
 import { keySetRoutes, metadataRoutes } from './routes/well-known.ts';
 
 type AppParts = RouteParts &
-  Pick<kit.ServiceParts, 'identity' | 'publishKeys' | 'health' | 'metrics' | 'logger' | 'tracing'> &
+  Pick<ServiceParts, 'identity' | 'publishKeys' | 'health' | 'metrics' | 'logger' | 'tracing'> &
   Readonly<{
     /** The OpenAPI document that the API page shows. If undefined, there is no such page. */
     apiDocument?: string | undefined;
@@ -20,14 +26,14 @@ const maxBodyBytes = 16 * 1024;
 
 export function createApp(parts: AppParts): Express {
   const pages = accountPageRoutes(parts);
-  const router = createRouter().use(refuseActors, notStored, kit.mountRoutes(routes, parts), pages.router);
-  if (parts.apiDocument !== undefined) router.use(kit.apiPageRoutes(parts.apiDocument));
-  return kit.createServiceApp({
+  const router = createRouter().use(refuseActors, notStored, mountRoutes(routes, parts), pages.router);
+  if (parts.apiDocument !== undefined) router.use(apiPageRoutes(parts.apiDocument));
+  return createServiceApp({
     ...parts,
     errors,
     formatError: (...refused) => formatOAuthError(...refused) ?? pages.formatError(...refused),
     ...(parts.publishKeys && { publishKeys: onlyToGateway(parts.publishKeys) }),
-    open: createRouter().use(keySetRoutes(parts.signingKeys), kit.descriptionRoutes(api), metadataRoutes(parts)),
+    open: createRouter().use(keySetRoutes(parts.signingKeys), descriptionRoutes(api), metadataRoutes(parts)),
     maxBodyBytes,
     routes: router,
   });

@@ -74,8 +74,9 @@ async function openApp(config: AuthConfig, { redis, checks, onClose, ...parts }:
   const signingKeys = await openSigningKeys(db, config.AUTH_SIGNING_KEK, config.AUTH_SIGNING_ALGORITHM);
   checks.signing_key = () => (signingKeys.ready ? undefined : 'no signing key is loaded');
   const passwords = await openPasswords(config, metrics);
-  if (config.SEED_FILE !== undefined)
+  if (config.SEED_FILE !== undefined) {
     await seed(db, passwords, { file: config.SEED_FILE, clientSecret: config.SEED_CLIENT_SECRET });
+  }
   const registration = registrationOf(config);
   await warnOfMissingTenant(db, registration, logger);
   const inDatabase = databaseAttempts(db);

@@ -18,8 +18,9 @@ const bundled = [
 const dist = resolve(import.meta.dirname, '../dist');
 
 // tsc copies only TypeScript.
-for (const file of ['config/presets.yaml', 'config/webhooks.yaml', 'cli/init.template'])
+for (const file of ['config/presets.yaml', 'config/webhooks.yaml', 'cli/init.template']) {
   cpSync(resolve(import.meta.dirname, '../src', file), join(dist, file));
+}
 
 for (const name of bundled) {
   const copy = join(dist, name);

@@ -31,7 +31,11 @@ export type RunningGateway = Running &
     reload: ConfigReloader['reload'];
   }>;
 
-/** @throws StartupError, after closing everything, if keys cannot be loaded or a port is taken. */
+/**
+ * Builds and starts a gateway.
+ *
+ * @throws StartupError if keys cannot be loaded or a port is taken. It then closes everything.
+ */
 export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
   return buildGateway(config, deps).start();
 }
@@ -139,7 +143,11 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps) {
     await drainServer(servers.admin, shutdownGraceMs);
   }
 
-  /** Services start at the same time and wait for the internal key set. @throws StartupError if a port is taken. */
+  /**
+   * Services need the key set of the internal listener to become ready, and may start at the same time.
+   *
+   * @throws StartupError if a port is taken. It then closes everything.
+   */
   async function start(): Promise<RunningGateway> {
     try {
       const internal = await listen(servers.internal, config.listen.internal, 'internal listener');

@@ -32,7 +32,11 @@ export function ensureAuthSecrets(home: string): SecretFiles {
   return Object.fromEntries(files);
 }
 
-/** Creates the secret once, like {@link ensureAuthSecrets}. @returns The file with the secret. */
+/**
+ * Creates the secret for all demo OAuth clients once, like {@link ensureAuthSecrets}.
+ *
+ * @returns The file with the secret.
+ */
 export const ensureDemoClientSecret = (home: string): string =>
   ensureSecret(
     demoClientSecretFile(home),

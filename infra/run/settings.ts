@@ -41,7 +41,11 @@ const schema = z.object({
 
 export type Settings = ReturnType<typeof readSettings>;
 
-/** Relative paths start at the repository. @throws ConfigError that names every wrong variable. */
+/**
+ * Reads the settings of `npm start`. Relative paths in variables start at the repository.
+ *
+ * @throws ConfigError that names every wrong variable.
+ */
 export function readSettings(env: Environment) {
   const { COUNTERSIGN_HOME: home, GATEWAY_CONFIG: gatewayConfig, SEED_FILE, ...values } = readConfig(schema, env);
   const { NODE_ENV, DEV, WEB_DEMO, AUTH_REGISTRATION, AUTH_REGISTRATION_TENANT, ...others } = values;
@@ -58,6 +62,7 @@ export function readSettings(env: Environment) {
     isDemo: !isProduction && WEB_DEMO === '1',
     /** The auth-service's registration variables. In production its own defaults apply. */
     registration: isProduction ? {} : { AUTH_REGISTRATION, AUTH_REGISTRATION_TENANT },
+    /** The scopes that OAuth clients can have. */
     scopes,
     startTimeoutMs,
     /** Whether each process restarts when its source changes, and opens an inspector for a debugger. */

@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 export type ChildSpec = Readonly<{
   name: string;
   nodeOptions?: readonly string[];
+  /** The file to run and its arguments. */
   args: readonly string[];
   env: Readonly<Record<string, string>>;
   /** A URL that responds with 200 once the process is ready. */

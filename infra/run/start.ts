@@ -167,7 +167,11 @@ try {
   process.exitCode = 1;
 }
 
-/** @throws StartupError that names each taken port and the variable that moves it. */
+/**
+ * Checks every port before any process starts.
+ *
+ * @throws StartupError that names each taken port and the variable that moves it.
+ */
 async function requireFreePorts(ports: Settings['ports']): Promise<void> {
   const taken: string[] = [];
   for (const [variable, port] of Object.entries(ports)) {

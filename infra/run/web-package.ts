@@ -9,7 +9,12 @@ export const web = join(repository, 'web');
 const cache = join(repository, 'node_modules/.cache');
 const lock = join(cache, 'web.lock');
 
-/** Installs what is missing, and runs a script, in one process at a time. @param isDone Whether to skip it. */
+/**
+ * Installs web/'s dependencies if they are missing, and runs one of its scripts. Only one process can do this at a
+ * time.
+ *
+ * @param isDone Whether the script need not run, asked in turn.
+ */
 export const runInWeb = (script: 'build' | 'types', isDone = () => false): Promise<void> =>
   inTurn(() => {
     if (isDone()) return;

@@ -58,6 +58,7 @@ export async function startAgentsStack() {
       return { id: String(created.body.client_id), secret: String(created.body.client_secret) };
     },
     configure: (change: (config: GatewayYaml) => void) => void writeGatewayConfig(place, 'gateway.yaml', change),
+    /** Returns the gateway's log lines for requests with this path. */
     logOf: (path: string): Record<string, unknown>[] =>
       (parts[0]?.log() ?? '')
         .split('\n')

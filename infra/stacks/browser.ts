@@ -7,8 +7,9 @@ const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
 /** @throws Error if Chromium is missing, because these suites must not pass without a browser. */
 export async function openBrowser(): Promise<Browser> {
-  if (!existsSync(executablePath))
+  if (!existsSync(executablePath)) {
     throw new Error(`${executablePath} is missing: install Debian's package chromium, or set CHROMIUM`);
+  }
   return chromium.launch({ executablePath, args: ['--no-sandbox'] });
 }
 

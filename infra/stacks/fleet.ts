@@ -63,6 +63,7 @@ export async function startFleet(options: FleetOptions) {
     gateways: all.slice(auths.length),
     /** The gateway.yaml for all gateways, which uses each gateway's variables. */
     configFile,
+    /** Stops the processes and drops the database. */
     async remove() {
       await Promise.all(all.map(({ stop }) => stop()));
       await place.remove();

@@ -14,7 +14,11 @@ export const published = [
 
 export type Project = ReturnType<typeof installPackages>;
 
-/** Installs the packed packages in a new project elsewhere. @param others More of them, as `name@version`. */
+/**
+ * Packs the packages as npm would publish them, and installs them in a new project outside the repository.
+ *
+ * @param others More packages to install, as `name@version`.
+ */
 export function installPackages(others: readonly string[]) {
   const directory = mkdtempSync(join(tmpdir(), 'countersign-installed-'));
   runIn(repository, 'npm', 'run', 'build');

@@ -13,7 +13,11 @@ type Seen = { acceptedOnce: boolean; refusedAtMs: number };
 const giveUpAfterMs = 10_000;
 const revoked = '401 token_revoked';
 
-/** Logs out sessions in use at all gateways. @throws Error if one accepts a token 10 s after its logout. */
+/**
+ * Uses each session at all gateways of a fleet, logs it out meanwhile, and continues until every gateway refuses it.
+ *
+ * @throws Error if a gateway still accepts a token 10 s after its logout.
+ */
 export async function logoutsUnderLoad({ gateways, sessions, requestsPerSecond }: LoadOptions) {
   const logouts: { everywhereMs: number; relapses: number }[] = [];
   let turn = 0;

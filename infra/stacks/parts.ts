@@ -18,6 +18,7 @@ export type Part = Readonly<{
   start(changes?: Changes): void;
   /** Resolves when it is ready and lacks nothing. */
   ready(): Promise<void>;
+  /** Resolves when the process has ended. */
   ended(): Promise<unknown>;
   /** Sends a signal, by default SIGTERM, and waits for the end. */
   stop(signal?: NodeJS.Signals): Promise<unknown>;
@@ -25,7 +26,11 @@ export type Part = Readonly<{
   log(): string;
 }>;
 
-/** Describes processes of `npm start`. @param env Variables in addition to those of the place. */
+/**
+ * Describes processes of `npm start`, in this order.
+ *
+ * @param env Variables in addition to those of the place.
+ */
 export function describeParts(
   place: Place,
   names: readonly string[],
@@ -40,7 +45,11 @@ export function describeParts(
   });
 }
 
-/** Resolves when all are ready. @throws Error with the last lines of each, after it has stopped all of them. */
+/**
+ * Starts processes, and waits until they are ready.
+ *
+ * @throws Error with the last lines of each, after it has stopped all of them.
+ */
 export async function startParts(specs: readonly ChildSpec[]): Promise<readonly Part[]> {
   const parts = specs.map(createPart);
   for (const { start } of parts) start();

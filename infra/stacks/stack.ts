@@ -57,6 +57,7 @@ export async function makePlace(stores: Stores) {
       // The lowest bcrypt cost, because demo accounts and logins would take a quarter of a second each.
       AUTH_BCRYPT_COST: '4',
     },
+    /** Deletes all of them. */
     async remove() {
       if (stores.databaseUrl !== undefined) await dropDatabases(stores.databaseUrl, `${prefix}_`);
       rmSync(home, { recursive: true, force: true });

@@ -3,7 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 /** One response, or the code of a connection that failed. Times are milliseconds since the load began. */
 export type Outcome<Result = string> = Readonly<{ sentMs: number; endedMs: number; result: Result }>;
 
-/** Sends at a constant rate, without waiting. @param ask Returns a result such as `503 upstream_circuit_open`. */
+/**
+ * Sends requests at a constant rate, without waiting for earlier responses.
+ *
+ * @param ask Sends a request and returns a name for its result, such as `200` or `503 upstream_circuit_open`.
+ */
 export function steadyLoad<Result>(perSecond: number, ask: () => Promise<Result>) {
   const began = performance.now();
   const nowMs = () => performance.now() - began;

@@ -6,7 +6,11 @@ import { operatorSocketPath } from './socket-path.ts';
 
 // Imports only Node modules and its own siblings, so that a command starts fast.
 
-/** @returns The exit code: 0 for success, 1 for a failure or no response, 2 for wrong usage. */
+/**
+ * Runs `countersign-auth`.
+ *
+ * @returns The exit code: 0 for success, 1 if the command failed or the service did not respond, 2 for wrong usage.
+ */
 export async function runOperatorCli(args: readonly string[], env = process.env): Promise<number> {
   if (args[0] === 'help' || args.includes('--help') || args.includes('-h')) return say(`${usage()}\n`, 0);
   if (findCommand(args) === undefined) return say(`${usage()}\n`, 2);

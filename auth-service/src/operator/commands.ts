@@ -1,3 +1,4 @@
+/** Each command with its arguments, and what it does. */
 const commands = {
   'keys list': 'list the signing keys with their state, times and master key',
   'keys rotate': 'activate the next signing key as soon as every verifier has it',
@@ -32,11 +33,13 @@ export function findCommand(
   return command && { command, name, given };
 }
 
+/** The help text of the command line. */
 export function usage(): string {
   const rows = Object.entries(commands).map(([command, summary]) => [`  ${command}`, summary]);
   return ['countersign-auth COMMAND: operate the running auth-service', '', ...tableLines(rows)].join('\n');
 }
 
+/** Formats rows as aligned columns. */
 export function tableLines(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
   return rows.map((row) =>

@@ -14,6 +14,7 @@ export const secretText = (maxLength: number) =>
 export const text = (maxLength: number) =>
   secretText(maxLength).refine((value) => !value.includes('\0'), 'contains invalid characters');
 
+/** How to return the refresh token. */
 export const transport = z
   .enum(['body', 'cookie'])
   .default('body')
@@ -43,6 +44,7 @@ export const mailedToken = text(256).meta({ examples: ['The token from the link 
 
 export const loginToken = text(64).meta({ examples: ['The token from the previous step.'] });
 
+/** A code from the authenticator app, or a recovery code. */
 export const secondFactorCode = text(64).meta({ examples: ['123456'] });
 
 /** A tenant id. Any text is accepted here, so that a malformed id gets the same error as an unknown tenant. */

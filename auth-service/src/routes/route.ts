@@ -16,6 +16,7 @@ import type { RefreshParts } from '../flows/sessions/refresh.ts';
 import type { HttpCaller } from '../flows/sessions/throttle.ts';
 import type { Admin } from '../flows/tenants/members.ts';
 
+/** The dependencies of all routes. */
 export type RouteParts = SecondStepParts &
   RefreshParts &
   RegisterParts &

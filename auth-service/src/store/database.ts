@@ -26,6 +26,7 @@ export const migrations: readonly Migration[] = [
   { name: '0004-tenant-names', statements: tenantNames },
 ];
 
+/** Our database settings, except the location. */
 export const authDatabase: Omit<OpenOptions, 'location' | 'name'> = {
   login: 'countersign_auth',
   roles: Object.values(roles),

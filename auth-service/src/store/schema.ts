@@ -13,6 +13,7 @@ export const outboxTopics = ['mail', 'membership'] as const;
 
 export type OutboxTopic = (typeof outboxTopics)[number];
 
+/** The tables and their columns. */
 export type AuthSchema = {
   tenants: { id: string; slug: string; name: string; status: Generated<Status> };
   users: { id: string; email_ci: string; email_verified_at: Date | null; status: Generated<Status> };

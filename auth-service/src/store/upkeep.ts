@@ -29,7 +29,12 @@ const batches: readonly Batch[] = [
   deleting('revocations', 'expires_at', sql`expires_at < now() and seq < (select max(seq) from revocations)`),
 ];
 
-/** Deletes expired rows in short transactions, in one instance at a time. `signal` ends it after the current one. */
+/**
+ * Deletes expired rows in short transactions, one table after another. Only one instance runs at a time. Other
+ * instances skip the run.
+ *
+ * @param signal Ends the run after the current transaction.
+ */
 export async function removeExpired(db: AuthDatabase, signal?: AbortSignal): Promise<void> {
   let left = batches;
   for (let count = 0; count < maxBatches && left.length > 0; count += 1) {

@@ -68,6 +68,8 @@ export function createStateReader(options: StateOptions): ReadState {
 export function stateRoutes(read: ReadState): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router.use(publishedRouter(read));
-  for (const path of statePaths) router.get(path, async (_req, res) => void res.json(await read(path)));
+  for (const path of statePaths) {
+    router.get(path, async (_req, res) => void res.json(await read(path)));
+  }
   return router;
 }

@@ -18,8 +18,9 @@ type Sources = Readonly<{
 
 /** Metrics that are read at scrape time, so requests do not pay. Returns what counts a reload, once a file. */
 export function registerScrapedMetrics(sources: Sources, registry: Registry): (result: 'applied' | 'refused') => void {
-  for (const metric of [...processMetrics(sources), ...issuerMetrics(sources), ...upstreamMetrics(sources)])
+  for (const metric of [...processMetrics(sources), ...issuerMetrics(sources), ...upstreamMetrics(sources)]) {
     registerScraped({ ...metric, name: `countersign_${metric.name}` }, registry);
+  }
   const total = new Counter({
     name: 'countersign_config_reloads_total',
     help: 'Configuration reloads by result. Excludes the first load.',

@@ -120,8 +120,9 @@ function providerOf(values: Values): string | undefined {
 
 function originOf(given: string): string {
   const url = URL.parse(given);
-  if (url === null || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search !== '')
+  if (url === null || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search !== '') {
     throw new UsageError('--upstream must be an origin, such as http://127.0.0.1:3000, without a path');
+  }
   return url.origin;
 }
 

@@ -6,7 +6,11 @@ import { readOptionFile, type Terminal, UsageError } from './command.ts';
 
 const requestLine = /^POST \/\.well-known\/countersign\/webhook\/([a-z][a-z0-9-]{0,62}) /;
 
-/** Prints what a recorded HTTP request would end. @returns Whether it was acceptable when it was signed. */
+/**
+ * Prints what a recorded webhook would end: an HTTP request, as it arrived.
+ *
+ * @returns Whether it would have been accepted when it was signed.
+ */
 export function printSample(file: string, { issuers, eventSecrets }: GatewayConfig, { out, paint, nowMs }: Terminal) {
   const { name, delivery } = readSample(file);
   const issuer = issuers.find((one) => one.name === name && one.events?.webhook !== undefined);

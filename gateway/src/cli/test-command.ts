@@ -44,8 +44,9 @@ async function runTests(terminal: Terminal, values: Values, positionals: readonl
   const [file = 'gateway.yaml', ...more] = named === undefined ? positionals : [named, ...positionals];
   const config = values['without-keys'] === true ? loadWithoutFiles(file).config : loadConfig(file, terminal.env);
   const tests = [...config.tests, ...more.flatMap((further) => loadTests(further, terminal.env, config))];
-  if (tests.length === 0)
+  if (tests.length === 0) {
     throw new UsageError(`no tests found: add \`tests:\` to ${file}, or name a file that has tests`);
+  }
   // Imported here, so that the other commands start faster.
   const { createDryRun } = await import('../explain/dry-run.ts');
   const dryRun = createDryRun(config, terminal.nowMs);

@@ -26,6 +26,7 @@ export const toleranceMs = 5000;
 /** The CORS settings. `headers` and `expose` add to the headers that the gateway itself needs. */
 export type Cors = NonNullable<GatewayConfig['cors']>;
 
+/** How the proxy proves that a request comes from it. */
 export type DecisionSettings = NonNullable<GatewayConfig['decision']>;
 
 /** A valid configuration. It is immutable: a reload creates a new one. */

@@ -160,8 +160,9 @@ export function readListenerCertificate(file: CheckedFile, refuse: Refuse) {
   /** The CAs of the proxy that asks for decisions, in PEM. */
   const decisionCa = proxyCa ? proxyCa.text : undefined;
   if (chain === undefined || key === undefined) return { certificate: undefined, decisionCa, files };
-  if (!chain.leaf.checkPrivateKey(key.object))
+  if (!chain.leaf.checkPrivateKey(key.object)) {
     refuse(['listen', 'tls', 'key'], 'is not the key of the first certificate in "cert"');
+  }
   const certificate: Certificate = {
     cert: chain.text,
     key: key.text,
@@ -181,7 +182,9 @@ function readChain(file: NamedFile) {
 
 function readKey(file: NamedFile) {
   const text = readText(file);
-  if (/ENCRYPTED/.test(text)) throw new UnusableTlsFile(file, 'is encrypted: the gateway cannot ask for a passphrase');
+  if (/ENCRYPTED/.test(text)) {
+    throw new UnusableTlsFile(file, 'is encrypted: the gateway cannot ask for a passphrase');
+  }
   return { text, object: attempt(file, 'contains no private key in PEM', () => createPrivateKey(text)) };
 }
 

@@ -114,8 +114,9 @@ function configOf(
 ) {
   const { file, onWarnings } = options;
   const problems = problemsIn(file, source, parsed.error, flat);
-  if (problems.length > 0 || !parsed.success || secrets === undefined || certificate === undefined)
+  if (problems.length > 0 || !parsed.success || secrets === undefined || certificate === undefined) {
     throw new ConfigError(problems);
+  }
   onWarnings?.(warningsIn(file, source, flat, warningsOf(parsed.data, flat.value)));
   const config = resolveConfig(parsed.data, {
     file: resolve(file),

@@ -30,6 +30,7 @@ function candidatesFor(name: string): readonly string[] {
  * placeholder that its place in the file accepts. The same variable has the same placeholder in two files.
  */
 export class Placeholders {
+  /** The variables that the file uses. */
   readonly used = new Set<string>();
   /** Those of them that have a placeholder. */
   readonly standIns = new Set<string>();

@@ -16,8 +16,9 @@ type Group = Readonly<{ keys: Keys; writtenIn: ReadonlyMap<string, Path> }>;
 export function flattenRoutes(source: Source) {
   const { value } = source;
   const routes = isMap(value) && Array.isArray(value.routes) ? value.routes : [];
-  if (!isMap(value) || !routes.some(isGroup))
+  if (!isMap(value) || !routes.some(isGroup)) {
     return { value, problems: [], pathInFile: (path: Path) => path, inheritedBy: () => [] };
+  }
   const problems: FileProblem[] = [];
   const refuse = (path: Path, message: string) =>
     problems.push({ offset: source.placeOf(path).offset, message: `${pathText(path)}: ${message}` });

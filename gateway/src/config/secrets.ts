@@ -144,8 +144,9 @@ function readText(place: Place, key: Key, reader: Reader): Buffer | undefined {
   }
   if (text !== undefined && file !== undefined)
     return refuse(`"${key}" and "${key}File" are both set: remove one of them`);
-  if (text !== undefined && reader.source.originOf(path) !== 'variable')
+  if (text !== undefined && reader.source.originOf(path) !== 'variable') {
     return refuse(`must come from a variable without a default, such as "\${COMPLAINT_SECRET}", or from "${key}File"`);
+  }
   if (reader.unread !== undefined) {
     if (file !== undefined) reader.unread.add(file);
     return createHash('sha256').update(JSON.stringify(path)).digest();

@@ -21,6 +21,7 @@ export type Allowed = Readonly<{
   /** The headers to set on the request to the service, and the names to remove from it. No name is in both. */
   set: readonly string[];
   remove: readonly string[];
+  /** The headers to set on the response to the client. */
   forClient: readonly string[];
 }>;
 

@@ -46,6 +46,7 @@ function parse(body: Buffer): CheckedRequest {
   }
 }
 
+/** Returns the body as Envoy sends it, and its framing. */
 function bodyOf({ headers, body, size }: CheckedRequest): Pick<CallValues, 'described' | 'stream'> {
   const valuesOf = (name: string) => headers.filter((_, at) => at % 2 === 1 && headers[at - 1] === name);
   const [length, ...more] = valuesOf('content-length');

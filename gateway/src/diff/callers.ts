@@ -61,7 +61,11 @@ type Example = Readonly<{
 
 type Found = Readonly<{ codes: ReadonlySet<Code>; claims: Claims; verdicts: ReadonlyMap<RuleInput, Code | undefined> }>;
 
-/** Finds the callers for whom two targets decide differently. @throws Incomparable */
+/**
+ * Finds the callers for whom two targets decide differently.
+ *
+ * @throws Incomparable
+ */
 export function compareCallers(
   targets: readonly Target[],
   population: Population,

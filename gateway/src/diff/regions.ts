@@ -26,10 +26,15 @@ export type Region = Readonly<{
   after: Decision;
   conditions: readonly Condition[];
   box: Box;
+  /** The parts that the conditions are about. */
   parts: ReadonlySet<number>;
 }>;
 
-/** Divides all callers by the decision before, and each box by the one after. @param counts Examples per part. */
+/**
+ * Subtracts one decision from another: divides all callers by the decision before, and each box by the one after.
+ *
+ * @param counts How many examples each part has.
+ */
 export function differingRegions(before: Steps, after: Steps, counts: readonly number[]): readonly Region[] {
   const whole = counts.map((count) => Array.from({ length: count }, (_, example) => example));
   return divide(whole, before).flatMap((was) =>

@@ -70,6 +70,7 @@ function normal(value: unknown, key: string): unknown {
 
 type Owner = Readonly<{ kind: 'routes' | 'issuers' | 'upstreams'; name: string }>;
 
+/** The route, issuer or upstream that has the key. */
 function ownerOf(place: string): Owner | undefined {
   const [, kind, listed, name = listed] = /^(routes|issuers|upstreams)(?:\[([^\]]*)\]|\.([^.]+))/.exec(place) ?? [];
   return name === undefined ? undefined : { kind: kind as Owner['kind'], name };
@@ -108,6 +109,7 @@ function withoutSecrets(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value, shown) ?? 'null');
 }
 
+/** A request that the key concerns. */
 function witnessFor(owner: Owner | undefined, { routes, issuers }: Document): Witness | null {
   const isOwn = ({ name, upstream, auth }: Document['routes'][number]) =>
     owner === undefined ||

@@ -49,6 +49,7 @@ export function claimsReadBy({ claims, machines }: Issuer, kind: CallerKind) {
 
 export const keyOf = (path: ClaimPath): ClaimKey => pathText(path);
 
+/** The claims that a rule reads. */
 export function pathsOf(input: RuleInput, issuer: Issuer, kind: CallerKind): readonly ClaimPath[] {
   const { role, tenant, scope, client } = claimsReadBy(issuer, kind);
   const known: Partial<Record<RuleInput, readonly (ClaimPath | undefined)[]>> = {
@@ -139,6 +140,7 @@ export function completed(payload: Record<string, unknown>, iss: string, kind: C
   return { iss, sub: id, ...payload, [name]: id };
 }
 
+/** Writes claims by their paths. */
 export function payloadOf(values: Iterable<readonly [ClaimPath, unknown]>): Record<string, unknown> {
   const payload: Record<string, unknown> = {};
   for (const [path, value] of values) if (value !== undefined) setClaim(payload, path, value);

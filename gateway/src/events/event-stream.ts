@@ -179,8 +179,9 @@ export class EventStream {
     }
     // Without new entries, nothing else removes the expired ones.
     if (this.revocations.size + ends.length >= this.#maxHeld) this.revocations.stage([], this.#deps.nowMs());
-    if (this.#config.onOverflow === 'refuse' && this.revocations.size >= this.#maxHeld)
+    if (this.#config.onOverflow === 'refuse' && this.revocations.size >= this.#maxHeld) {
       throw new AppError('events_unavailable', { detail: { alarm: 'too_many_revocations' } });
+    }
     const entries = ends.flatMap((end) => this.#entryOf(end, origin) ?? []);
     if (isDelivered(origin.source)) this.#requireRoom(entries);
     try {

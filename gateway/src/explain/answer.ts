@@ -42,7 +42,9 @@ export async function explain(asked: ExplainQuestion, sources: ExplainSources): 
   const run = await createDryRun(config, () => nowMs)(request);
   const isVerified = run.route?.auth === 'required' || run.route?.auth === 'optional';
   const hasAuthorization = headers.some(([name]) => name.toLowerCase() === 'authorization');
-  if (caller.kind === 'anonymous' && examined === undefined && isVerified && hasAuthorization) throw unverified();
+  if (caller.kind === 'anonymous' && examined === undefined && isVerified && hasAuthorization) {
+    throw unverified();
+  }
   const route = run.sends && run.route;
   const warning = (route && sources.warningOf?.(route.upstream)) ?? null;
   const known = {

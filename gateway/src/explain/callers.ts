@@ -52,8 +52,9 @@ export function assumedToken(assumed: TestCaller, issuer: Issuer, nowMs: number)
 }
 
 export function callerOf({ token: accepted, service }: Requester): Caller {
-  if (accepted === undefined)
+  if (accepted === undefined) {
     return service === undefined ? { kind: 'anonymous', jkt: undefined } : { kind: 'service', serviceId: service };
+  }
   const { claims, issuer } = accepted;
   // Explaining a request never uses the keys.
   const trusted = { config: issuer, keys: noKeys, revocations: undefined };

@@ -232,11 +232,13 @@ function pairsOf(flat: readonly string[]): Header[] {
 const exampleTokenKey: GatewayTokenKey = parseTokenKey(newKeyFile('es256', 0).text);
 
 function throwAwayKey({ identity }: Upstream, _nowSec: number, repeat: Repeat) {
-  if (identity.algorithm === 'hmac-sha256')
+  if (identity.algorithm === 'hmac-sha256') {
     return { algorithm: 'hmac-sha256', keyid: secretKeyid(identity.secret), secret: randomBytes(32) } as const;
+  }
   // Only running processes know the agreed key.
-  if (identity.algorithm === 'agreed' && repeat === 'repeatable')
+  if (identity.algorithm === 'agreed' && repeat === 'repeatable') {
     return { algorithm: 'hmac-sha256', keyid: 'GATEWAY-KID.SERVICE-KID', secret: randomBytes(32) } as const;
+  }
   return { algorithm: 'ed25519', keyid: 'KEYID', privateKey: generateKeyPairSync('ed25519').privateKey } as const;
 }
 

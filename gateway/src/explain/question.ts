@@ -75,7 +75,11 @@ export type ExplainQuestion = z.output<typeof question>;
 
 const tokenFields = ['role', 'tenant', 'user', 'client', 'scope', 'actor', 'claims', 'issuer', 'bound'] as const;
 
-/** @param option The same problem, worded for the command line. */
+/**
+ * Creates a problem with a field.
+ *
+ * @param option The same problem, worded for the command line.
+ */
 const refusal = (field: keyof ExplainQuestion, message: string, option: string) => ({
   code: 'custom' as const,
   path: [field],
@@ -129,7 +133,11 @@ export const unverified = (): z.ZodError =>
     ),
   ]);
 
-/** Returns the caller that the fields describe. @throws ZodError if the configuration has no such issuer. */
+/**
+ * Returns the caller that the fields describe.
+ *
+ * @throws ZodError if the configuration has no such issuer.
+ */
 export function requesterOf(asked: ExplainQuestion, issuers: readonly Issuer[], nowMs: number): Requester {
   const { issuer: named, service } = asked;
   const issuer = named === undefined ? issuers[0] : issuerNamed(issuers, named);

@@ -138,8 +138,9 @@ async function reportOpaque(
 
 /** Extracts a token from a header value, a quoted text, or a token endpoint's JSON. */
 function tokenIn(text: string): string {
-  if (!text.startsWith('{'))
+  if (!text.startsWith('{')) {
     return text.replace(/^(?:authorization:\s*)?(?:bearer|dpop)\s+/i, '').replace(/^"(.*)"$/, '$1');
+  }
   try {
     const { access_token: token } = JSON.parse(text) as { access_token?: unknown };
     return typeof token === 'string' ? token : text;

@@ -62,8 +62,9 @@ export function readHandshake(
 ): Readonly<{ upgrade: Upgrade; token: string | undefined; headers: readonly string[] }> {
   const { 'sec-websocket-key': key, 'sec-websocket-version': version, 'sec-websocket-protocol': protocols } = read;
   if (hasBody) throw new AppError('body_not_allowed');
-  if (key === undefined || !webSocketKey.test(key))
+  if (key === undefined || !webSocketKey.test(key)) {
     throw new AppError('invalid_request', { detail: { reason: 'sec-websocket-key' } });
+  }
   const { offered, isMarked, token } = readSubprotocols(isProtocolDropped ? undefined : protocols);
   const headers = ['sec-websocket-key', key];
   if (version !== undefined) headers.push('sec-websocket-version', version);

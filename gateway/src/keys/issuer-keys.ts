@@ -118,8 +118,9 @@ export function openIssuerKeyFile(
     async lookup(kid, algorithm) {
       const key = find(kid, algorithm);
       const cause = failure();
-      if (key === undefined && cause !== undefined)
+      if (key === undefined && cause !== undefined) {
         throw new KeySetUnavailable(`the key is unknown, and the file cannot be read: ${cause}`);
+      }
       return key;
     },
     start,
@@ -149,8 +150,9 @@ function loadServiceKeys(services: GatewayConfig['services']): Owners {
   for (const { name, keysFile } of services.values()) {
     for (const [keyid, publicKey] of readKeysFile(name, keysFile)) {
       const other = owners.get(keyid);
-      if (other !== undefined)
+      if (other !== undefined) {
         throw new StartupError(`${keysFile}: key ${keyid} of ${name} also belongs to ${other.serviceId}`);
+      }
       owners.set(keyid, { serviceId: name, publicKey });
     }
   }

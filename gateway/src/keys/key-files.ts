@@ -171,8 +171,9 @@ function readFiles<Key extends ManagedKey>(
   const keys = fileNames(directory, kind).map((name) => {
     const file = join(directory, name);
     const text = readSecretFile(file, access);
-    if (text.trim() === '')
+    if (text.trim() === '') {
       throw new StartupError(`${file}: is empty, so it never contained a key. Delete it. ${remedyFor(directory)}`);
+    }
     try {
       return parse(text);
     } catch (error) {
@@ -243,8 +244,9 @@ function parseSigningKey(text: string): GatewayKey {
   const privateKey = privateKeyOf({ kty, crv, x, d });
   // Before Node.js 26, OpenSSL does not check `x`, so this check makes sure that the published key belongs to `d`.
   const derived = privateKey && createPublicKey(privateKey.export({ format: 'pem', type: 'pkcs8' }));
-  if (privateKey === undefined || derived?.export({ format: 'jwk' }).x !== x)
+  if (privateKey === undefined || derived?.export({ format: 'jwk' }).x !== x) {
     throw new RangeError('has an x that does not match its d');
+  }
   return { kind: 'ed25519', kid, privateKey, publicJwk: { kty, crv, x, kid, alg: 'EdDSA', use: 'sig' }, ...valid };
 }
 

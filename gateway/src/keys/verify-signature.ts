@@ -43,8 +43,9 @@ export async function verifySignature(
     if (!(error instanceof KeySetUnavailable)) throw error;
   }
   const { key: replaced, generation: later } = held();
-  if (replaced !== undefined && !replaced.equals(key) && (await isSigned(token, replaced, alg)))
+  if (replaced !== undefined && !replaced.equals(key) && (await isSigned(token, replaced, alg))) {
     return { key: replaced, generation: later };
+  }
   const reason = 'the token was changed or forged, or the key was replaced under the same kid';
   throw new AppError('token_signature_invalid', { detail: { ...detail, reason } });
 }

@@ -41,8 +41,9 @@ export class BodyMemory {
         detail: { reason: 'bodies of one address', maxBytes: limits.bytesPerAddress },
       });
     }
-    if (this.#bytes + bytes > limits.bytes)
+    if (this.#bytes + bytes > limits.bytes) {
       throw new AppError('body_memory_full', { detail: { maxBytes: limits.bytes } });
+    }
     this.#bytes += bytes;
     this.#byAddress.set(address, ofAddress);
   }

@@ -12,6 +12,7 @@ const downloadWindowMs = 60_000;
 
 type Limits = Pick<Upstream, 'minRate' | 'timeouts'>;
 
+/** The slowest rate for a streamed body. */
 export const uploadRate = (limits: Limits): MinRate => rateOf(limits, uploadWindowMs);
 
 /** For a body that the gateway reads whole. No service waits for it, so its idle timeout does not apply. */

@@ -210,8 +210,9 @@ async function waitUntilReady({ trust }: Snapshot, old: Snapshot, withinMs: numb
     });
   const untilMs = performance.now() + withinMs;
   while (missing().length > 0) {
-    if (performance.now() > untilMs)
+    if (performance.now() > untilMs) {
       throw new StartupError(`timed out after ${withinMs / 1000} s waiting for ${missing().join(', ')}`);
+    }
     await delay(checkReadyEveryMs, undefined, { ref: false });
   }
 }

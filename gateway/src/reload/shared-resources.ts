@@ -28,7 +28,12 @@ export function createSharedResources() {
     lease() {
       const held = new Set<Entry>();
       return {
-        /** Shares the named resource if its configuration is equal, or opens another, which may throw. */
+        /**
+         * Shares the resource with this name if its configuration is equal. Otherwise opens another one, which may
+         * throw.
+         *
+         * @param config Everything that the resource depends on.
+         */
         use<Each extends Resource>(name: string, config: unknown, open: () => Each): Each {
           const opened = byName.get(name) ?? [];
           const equal = opened.find((entry) => isDeepStrictEqual(entry.config, config));

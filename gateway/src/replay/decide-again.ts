@@ -54,8 +54,9 @@ export function createDecideAgain(config: GatewayConfig): (line: LogLine) => Out
     if (line.identity === undefined && before.code !== 'upgrade_not_allowed' && before.route !== undefined)
       return before.route === route.name ? 'token' : as(before.code);
     const issuer = line.caller && findIssuer(issuers, line.caller.iss)?.config;
-    if (line.caller !== undefined && issuer === undefined)
+    if (line.caller !== undefined && issuer === undefined) {
       return as(line.identity === 'service' ? 'txn_token_invalid' : 'token_issuer_unknown');
+    }
     const caller = callerIn(line, issuer);
     const refused = issuer && 'bound' in caller ? refusalByIssuer(caller.token.claims, issuer) : undefined;
     if (refused !== undefined) return as(refused);

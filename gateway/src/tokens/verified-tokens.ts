@@ -77,7 +77,11 @@ export function assertStillValid(token: TokenStatus, nowMs: number): void {
   assertUnrevoked(token, nowMs);
 }
 
-/** For a response that outlives its token and ends itself. @throws `token_revoked`, `revocations_unavailable`. */
+/**
+ * Checks only revocation, for a response that started before the token expired and ends by itself.
+ *
+ * @throws AppError `token_revoked`, `revocations_unavailable`.
+ */
 export function assertUnrevoked(token: TokenStatus, nowMs: number): void {
   const { issuer, claims, kid } = token;
   const refusal = issuer.revocations?.refusalOf(claims, kid, nowMs);

@@ -2,14 +2,21 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { get, headerOf } from '@countersign/http1-client';
 import { newNonce, newRequestId, type PreparedIdentity, prepareIdentity, signRequest } from '@countersign/identity';
 import type { Logger } from '@countersign/process-kit';
-import * as feeds from '@countersign/revocations';
+import {
+  type FeedRequest,
+  followRevocations,
+  type RevocationBatch,
+  type RevocationFeed,
+  Revocations,
+  readRevocationBatch,
+} from '@countersign/revocations';
 import { type Issuer, toleranceMs } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { createSigningKeys, type KeyFor } from '../keys/signing-keys.ts';
 import type { OpenUpstream } from './pool/open-upstream.ts';
 import type { Target } from './pool/target.ts';
 
-export type FollowedRevocations = feeds.RevocationFeed & Readonly<{ revocations: feeds.Revocations }>;
+export type FollowedRevocations = RevocationFeed & Readonly<{ revocations: Revocations }>;
 
 type RevocationsDeps = Readonly<{
   opened: OpenUpstream;
@@ -30,10 +37,10 @@ export function openRevocations(
   deps: RevocationsDeps,
 ): FollowedRevocations {
   const { opened, keys, nowMs, logger, onChange, onLag } = deps;
-  const revocations = new feeds.Revocations({ ...feed, toleranceMs });
+  const revocations = new Revocations({ ...feed, toleranceMs });
   revocations.onChange(onChange);
   const keyFor = createSigningKeys(keys, () => opened);
-  const follower = feeds.followRevocations({
+  const follower = followRevocations({
     issuer,
     revocations,
     fetchBatch: createRevocationSource({ url: feed.url, opened, keyFor, lifetimeSec, nowMs }),
@@ -78,13 +85,13 @@ const lateMs = 1_000;
  */
 export function createRevocationSource(
   options: RevocationSourceOptions,
-): (question: feeds.FeedRequest, signal: AbortSignal) => Promise<feeds.RevocationBatch> {
+): (question: FeedRequest, signal: AbortSignal) => Promise<RevocationBatch> {
   const { opened, keyFor, lifetimeSec, nowMs, graceMs = 5_000 } = options;
   const { upstream } = opened;
   const { pathname } = new URL(options.url);
   const gateway: PreparedIdentity = prepareIdentity({ kind: 'gateway' }, upstream.name);
 
-  async function ask(target: Target, question: feeds.FeedRequest, signal: AbortSignal): Promise<feeds.RevocationBatch> {
+  async function ask(target: Target, question: FeedRequest, signal: AbortSignal): Promise<RevocationBatch> {
     const query = queryOf(question);
     const nowSec = Math.floor(nowMs() / 1000);
     const signed = signRequest(
@@ -108,7 +115,7 @@ export function createRevocationSource(
         return ask(target, question, signal);
       throw new Error(`the revocation feed responded with ${status}`);
     }
-    return feeds.readRevocationBatch(JSON.parse(body.toString('utf8')));
+    return readRevocationBatch(JSON.parse(body.toString('utf8')));
   }
 
   return async (question, signal) => {
@@ -128,7 +135,7 @@ export function createRevocationSource(
   };
 }
 
-function queryOf({ position, waitSec }: feeds.FeedRequest): string {
+function queryOf({ position, waitSec }: FeedRequest): string {
   const query = new URLSearchParams();
   if (position !== undefined) {
     query.set('log', position.log);

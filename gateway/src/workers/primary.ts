@@ -68,8 +68,9 @@ export async function startPrimary(config: GatewayConfig, options: PrimaryOption
     // The first worker starts alone, so that a problem is logged only once.
     const first = await startNext();
     const others = await Promise.all(Array.from({ length: first === undefined ? 0 : count - 1 }, startNext));
-    if (first === undefined || others.includes(undefined))
+    if (first === undefined || others.includes(undefined)) {
       throw new kit.StartupError('a worker exited before it was ready');
+    }
     const ports = { ...first, admin: await kit.listen(admin, config.listen.admin, 'admin listener') };
     logger.info({ ports, workers: count, config: config.hash.slice(0, 12) }, 'gateway listens');
   } catch (error) {
@@ -160,7 +161,8 @@ const targetOf = ({ upstream, target }: MetricValue<string>['labels']): string =
 
 function timesIn(metrics: readonly kit.Metric[], name: string): ReadonlyMap<string, number> {
   const times = new Map<string, number>();
-  for (const { labels, value } of metrics.flatMap((metric) => (metric.name === name ? metric.values : [])))
+  for (const { labels, value } of metrics.flatMap((metric) => (metric.name === name ? metric.values : []))) {
     times.set(targetOf(labels), Math.max(times.get(targetOf(labels)) ?? 0, value));
+  }
   return times;
 }

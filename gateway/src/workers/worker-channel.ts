@@ -74,8 +74,9 @@ export function workersData(workers: () => readonly WorkerChannel[]): ConsoleDat
       const chosen = workers().filter(({ number }) => !worker || String(number) === worker);
       if (worker && chosen.length === 0) throw new AppError('not_found');
       const answers = await Promise.allSettled(chosen.map((one) => one.ask('read', path, query)));
-      if (answers.every(({ status }) => status === 'rejected'))
+      if (answers.every(({ status }) => status === 'rejected')) {
         throw noAnswer(answers.map((answer) => 'reason' in answer && answer.reason)[0]);
+      }
       const parts = answers.flatMap((answer) => ('value' in answer ? (answer.value ?? []) : []));
       return parts.length === 0 ? undefined : mergeAnswers(path, parts);
     },

@@ -66,7 +66,12 @@ export async function runBench(
   }
 }
 
-/** Measures in rounds, every other one reversed, so other work affects all equally. @returns Results by name. */
+/**
+ * Measures all subjects in every round, so that other work on this machine affects them equally. Every other round
+ * runs in reverse order.
+ *
+ * @returns Each subject's results by name, in the order of the rounds.
+ */
 export async function inRounds<One extends Readonly<{ name: string }>, Result>(
   subjects: readonly One[],
   rounds: number,
@@ -83,6 +88,7 @@ export async function inRounds<One extends Readonly<{ name: string }>, Result>(
   return results;
 }
 
+/** Warms up each server, then measures all of them in rounds. */
 export async function measureRounds(subjects: readonly Subject[], bench: Bench): Promise<Map<string, Sample[]>> {
   for (const subject of subjects) await warmUp(subject, bench);
   return inRounds(subjects, bench.rounds, (subject) => measure(subject, bench));
@@ -98,8 +104,9 @@ export async function warmUp(subject: Subject, bench: Bench): Promise<void> {
   process.stderr.write(`warming up ${subject.name}\n`);
   const seconds = Math.min(warmUpSeconds, bench.seconds);
   const needed = warmUpRequests * (seconds / warmUpSeconds);
-  for (let run = 0, sent = 0; run < maxWarmUpRuns && sent < needed; run += 1)
+  for (let run = 0, sent = 0; run < maxWarmUpRuns && sent < needed; run += 1) {
     sent += (await measure(subject, { ...bench, seconds })).perSecond * seconds;
+  }
 }
 
 /** @throws Error if a request failed, because the rows would then compare different work. */
@@ -141,6 +148,7 @@ export async function measureAtRate(
   return expectSuccess(subject.name, await runLoadProgram(options));
 }
 
+/** One sentence about where and when this was measured. */
 function describeMachine(cores: Cores | undefined, load: string, gateways: readonly string[]): string {
   const date = new Date().toISOString().slice(0, 10);
   const [busyFor1min = 0] = loadavg();

@@ -22,7 +22,11 @@ export const showNumber = (value: number, digits = 0, unit = ''): string =>
     ? '–'
     : value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits }) + unit;
 
-/** Replaces the text between `<!-- mark -->` and `<!-- /mark -->`. @throws Error if there are no marks. */
+/**
+ * Replaces the part of a page between `<!-- mark -->` and `<!-- /mark -->`.
+ *
+ * @throws Error when the page has no such marks.
+ */
 export function replaceBetween(page: string, mark: string, content: string): string {
   const [before, rest] = page.split(`<!-- ${mark} -->\n`);
   const after = rest?.split(`<!-- /${mark} -->`)[1];

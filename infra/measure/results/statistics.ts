@@ -21,6 +21,10 @@ export const spreadOf = (values: readonly number[]): Spread => ({
   max: Math.max(...values),
 });
 
-/** Compares two servers in interleaved rounds. @returns The median of the ratios. NaN if a value is missing. */
+/**
+ * Compares two servers round by round. The rounds are interleaved, so both had the same conditions.
+ *
+ * @returns The median of the ratios. NaN if a value is missing.
+ */
 export const ratioOf = (values: readonly number[], to: readonly number[]): number =>
   median(values.map((value, round) => value / (to[round] ?? Number.NaN)));

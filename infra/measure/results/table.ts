@@ -31,7 +31,11 @@ type Column<One> = Readonly<{
   unit?: string;
 }>;
 
-/** A table with one row for each name. @param base The row to compare with. Default: the first. */
+/**
+ * A table with one row for each name.
+ *
+ * @param base The row that the others are compared with. Default: the first.
+ */
 function samplesTable<One>(
   first: string,
   samples: Samples<One>,

@@ -119,11 +119,13 @@ export function selectContenders(all: readonly Contender[], names: readonly stri
   const isSelected = (contender: string, name: string) =>
     contender === name || contender.startsWith(`${name}-`) || contender.startsWith(`${name}@`);
   const unknown = names.filter((name) => !all.some((contender) => isSelected(contender.name, name)));
-  if (unknown.length > 0)
+  if (unknown.length > 0) {
     throw new Error(`unknown: ${unknown.join(', ')}; known: ${all.map(({ name }) => name).join(', ')}`);
+  }
   return all.filter((contender) => names.length === 0 || names.some((name) => isSelected(contender.name, name)));
 }
 
+/** The versions of the servers that the gateway is compared with. */
 export function rivalVersions(): string {
   // Both files pin exact versions.
   const files = ['../../package.json', '../package.json'].map((file) => join(import.meta.dirname, file));

@@ -26,7 +26,11 @@ export const nginxVersion = (): string | undefined =>
 
 type DecisionOptions = Omit<GatewayOptions, 'decision'>;
 
-/** Starts a gateway, and nginx that asks it. Both share one core. @returns nginx, with its files and socket. */
+/**
+ * Starts a gateway, and nginx that asks it about each request. Both share one core.
+ *
+ * @returns nginx, with the gateway that it asks, the files of nginx, and the socket in them.
+ */
 export async function startBehindNginx(site: Site, options: DecisionOptions) {
   const { folder, cores } = options;
   const socket = join(mkdtempSync(join(site.directory, 'decision-')), 'decision.sock');
@@ -74,8 +78,9 @@ function startNginx(site: Site, files: Readonly<Record<string, string>>, cores: 
   const directory = mkdtempSync(join(site.directory, 'nginx-'));
   mkdirSync(join(directory, 'client-body'));
   return serve(site, cores, (port) => {
-    for (const [name, text] of Object.entries(files))
+    for (const [name, text] of Object.entries(files)) {
       writeFileSync(join(directory, name), text.replaceAll(printedAddress, `127.0.0.1:${port}`), { mode: 0o600 });
+    }
     return {
       command: 'nginx',
       args: ['-p', directory, '-c', 'nginx.conf', '-g', 'daemon off; master_process off;'],
@@ -94,7 +99,12 @@ function printedFiles(folder: string, config: string): Record<string, string> {
 // Node's server writes these headers itself.
 const connectionNames = /^(?:connection|keep-alive|date)$/i;
 
-/** Asks as nginx does. @returns The alternating headers, without connection ones. @throws Error unless 200. */
+/**
+ * Asks a decision endpoint as nginx does.
+ *
+ * @returns The answer's headers as alternating names and values, without connection headers.
+ * @throws Error unless the answer is 200.
+ */
 function ask(socketPath: string, token = ''): Promise<readonly string[]> {
   const headers = {
     Host: '127.0.0.1',

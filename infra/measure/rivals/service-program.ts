@@ -69,8 +69,9 @@ function openCheck(): (request: IncomingMessage) => unknown {
     };
   }
   const keys = createRemoteJWKSet(new URL(jwks));
-  if (form === 'token-unbound')
+  if (form === 'token-unbound') {
     return (request) => jwtVerify(tokenOf(request), keys, { ...expected, algorithms: ['ES256'] });
+  }
   const verify = (token: string) => jwtVerify(token, keys, { ...expected, algorithms: ['RS256'] });
   if (form === 'jose') return (request) => verify(bearerOf(request));
   const verified = new Map<string, Awaited<ReturnType<typeof verify>>>();

@@ -7,6 +7,7 @@ import { isCompletelyReady } from '../../run/spawn.ts';
 import type { RunningServer } from '../machine/processes.ts';
 import type { Site } from './site.ts';
 
+/** The gateway of this checkout. */
 export const ownGateway = resolve(import.meta.dirname, '../../../gateway');
 
 /** How the gateway hands on identity, as `upstreams.*.identity` in gateway.yaml. */
@@ -93,7 +94,11 @@ export const benchPath = '/v1/complaints/01890a5d-ac96-774b-bcce-b302099a8057';
 
 export const pathOfRoute = (index: number): string => `/v1/area-${index % 100}/things-${index}/7`;
 
-/** The rest has its defaults. @param ports The ports of the public, admin and internal listeners. */
+/**
+ * The measured configuration. Other settings have their defaults.
+ *
+ * @param ports The ports of the public, admin and internal listeners.
+ */
 function gatewayYaml(site: Site, options: GatewayOptions, ports: readonly number[]): string {
   const { algorithm, revocations = 1_000, moreRoutes = 10, workers, decision, nested } = options;
   const [publicPort, admin, internal] = ports.map((port) => `"127.0.0.1:${port}"`);

@@ -54,6 +54,7 @@ export async function openSite(cores: string | undefined) {
     issuerOrigin: issuer.url,
     upstreamOrigin,
     tokens,
+    /** Creates tokens of as many users. */
     mint,
     /** Writes a file for the load generator: the paths in rotation, each with the next token. */
     writeRequests(name: string, paths: readonly string[], senders: readonly string[] = tokens): string {

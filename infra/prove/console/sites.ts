@@ -68,8 +68,9 @@ export async function hostileSite(): Promise<GatewayUnderTest> {
   const visible = encodeURI(hostile).replaceAll("'", '%27');
   await gateway.ask(`/v1/things/${visible}?secret=hunter2`, { token, headers: { 'user-agent': hostile } });
   await gateway.ask('/v1/admin', { token, headers: { 'x-user-id': hostile } });
-  for (const [claims, header] of hostileTokens)
+  for (const [claims, header] of hostileTokens) {
     await gateway.ask('/v1/things/1', { token: await gateway.issuer.accessToken(claims, header) });
+  }
   await gateway.raw(`GET /${hostile.replaceAll(' ', '/')} HTTP/1.1\r\n<host>\r\n<close>\r\n\r\n`);
   for (let count = 0; count < 30; count += 1) await gateway.ask('/v1/down/1');
   for (let count = 0; count < 5; count += 1) await gateway.ask('/v1/limited');

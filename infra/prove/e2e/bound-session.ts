@@ -43,7 +43,11 @@ class BoundClient {
   }
 }
 
-/** Tests sessions that are bound to the caller's key. @param gateway The gateway's URL, once it runs. */
+/**
+ * Tests sessions that are bound to the caller's key, from login to logout.
+ *
+ * @param gateway The gateway's URL, once it runs.
+ */
 export function testBoundSessions(gateway: () => string): void {
   const refusal = ({ status, body }: Answer) => [status, body.code];
   const email = 'agent@globex.test';

@@ -9,6 +9,7 @@ export type FloodOptions = Readonly<{
   reads?: 'all' | 'nothing';
 }>;
 
+/** What one client got. */
 export type Result = Readonly<{
   /** Status and code of its first response, such as `429 rate_limited`, and the code of a WebSocket's close frame. */
   answer: string;

@@ -8,7 +8,12 @@ export type Fault = Readonly<{
   /** Changes the stack before traffic starts. `restore` undoes this afterwards. */
   prepare?(stack: FaultStack): Promise<unknown>;
   restore?(stack: FaultStack): Promise<unknown>;
-  /** Causes and ends the fault. Resolves when the part runs again. @returns A note for the report, if any. */
+  /**
+   * Causes the fault and ends it. Resolves when the part runs again: it accepts connections, or continues.
+   *
+   * @returns A note for the report, if any.
+   * @throws Error if the fault did not go as expected.
+   */
   run(stack: FaultStack, traffic: Traffic): Promise<unknown>;
   /** The requests that may fail: those to some parts, or those for which it returns true. At least one must fail. */
   fails?: readonly Part[] | 'all' | ((sent: Sent) => boolean);
@@ -98,6 +103,7 @@ function judge({ responseMs, lateMs, prometheus }: FaultStack, fault: Fault, see
   return {
     /** How many requests failed with each status and code, including those sent after the part ran again. */
     kinds: new Map(kinds),
+    /** The promises that were broken. */
     broken: [
       ...(longestMs > responseMs + lateMs ? [`a response took longer than ${responseMs / 1000} s`] : []),
       ...(wellAfterMs > Math.max(wellWithinMs, lateMs) ? ['not healthy within 1 s'] : []),

@@ -17,6 +17,7 @@ export type Part = (typeof parts)[number];
 export type FaultStack = Awaited<ReturnType<typeof startFaultStack>>;
 
 export type FaultStackOptions = Readonly<{
+  /** The timeout of all routes. */
   responseMs: number;
   /**
    * `short` is for a test: without alerts and small disks, with faults that last a third of the time, and with more
@@ -89,6 +90,7 @@ export async function startFaultStack({ responseMs, form }: FaultStackOptions) {
       /** Undefined if Prometheus is not installed. */
       prometheus,
       pidOf: (part: Part) => partOf(part).pid(),
+      /** The process ids of the gateway's workers. */
       workers: () => childrenOf(partOf('gateway').pid()),
       /**
        * Ends the part, by default with SIGKILL, and starts it again after a second, as `npm start` does. Resolves when

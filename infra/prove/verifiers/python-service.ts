@@ -11,6 +11,7 @@ const servers = {
 export type PythonServer = keyof typeof servers;
 export const serverNames = Object.keys(servers) as PythonServer[];
 
+/** Starts one of the services in tests/services. */
 export function startPythonService(
   server: PythonServer,
   env: Readonly<Record<string, string>>,

@@ -46,6 +46,7 @@ export async function tamperingRelay() {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     /** Requests that the gateway sent, and the service's answers to what the relay made of them. */
     seen: seen as readonly (typeof seen)[number][],
+    /** Sets the service's port from now on. */
     sendTo(next: number) {
       port = next;
     },
@@ -53,6 +54,7 @@ export async function tamperingRelay() {
     tamper(next: typeof edit) {
       edit = next;
     },
+    /** Writes a request to the service. */
     deliver,
     async close() {
       const closed = once(server, 'close');

@@ -5,7 +5,11 @@ import { join, resolve } from 'node:path';
 
 const main = resolve(import.meta.dirname, '../../../gateway/src/main.ts');
 
-/** Follows "Beside a proxy" in docs/operations/kubernetes.md. @param change More changes to gateway.yaml. */
+/**
+ * Follows "Beside a proxy" in docs/operations/kubernetes.md, in a copy of decision/.
+ *
+ * @param change Makes additional changes to gateway.yaml.
+ */
 export function writeDecision(directory: string, upstream: string, change = (text: string) => text): void {
   const secret = randomBytes(32).toString('hex');
   const countersign = (...args: readonly string[]) =>

@@ -3,7 +3,12 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { type Place, run } from './place.ts';
 
-/** Packs `keys.tar.gz`, and other absolute paths into `other-keys.tar.gz`. @returns What the user must know. */
+/**
+ * Packs the keys of a place into `keys.tar.gz`, and others into `other-keys.tar.gz`.
+ *
+ * @param others Absolute paths of files and directories.
+ * @returns What the user must know.
+ */
 export function packKeys({ root, paths }: Place['keys'], others: readonly string[], directory: string): string {
   const present = paths.filter((path) => existsSync(join(root, path)));
   pack(root, present, join(directory, 'keys.tar.gz'));
@@ -20,7 +25,11 @@ function pack(root: string, paths: readonly string[], to: string): void {
   run('tar', ['-czh', '-C', root, ...(names.length > 0 ? names : ['-T', '/dev/null'])], { to });
 }
 
-/** Restores what {@link packKeys} packed. @throws Error if a different key is there. */
+/**
+ * Restores what {@link packKeys} packed to its original locations.
+ *
+ * @throws Error if a different key is there.
+ */
 export function restoreKeys(directory: string, root: string): void {
   unpack(join(directory, 'keys.tar.gz'), root);
   const others = join(directory, 'other-keys.tar.gz');

@@ -55,6 +55,7 @@ const databasesAt = (
   postgres: (args: readonly string[], files?: Files) => string,
   connectionTo: (name: Name) => string,
 ) => ({
+  /** Writes a dump in PostgreSQL's custom format. */
   dump: (name: Name, file: string) => void postgres(['pg_dump', '-Fc', '-d', connectionTo(name)], { to: file }),
   /** Replaces everything in the database with a dump, or changes nothing. */
   load: (name: Name, file: string) => void postgres(['sh', '-c', replaceDatabase, connectionTo(name)], { from: file }),
@@ -76,6 +77,7 @@ export function composePlace(prefix: string) {
       const pack = `cd ${home} && mkdir -p data && exec tar -c data`;
       compose(['exec', '-T', 'complaint-service', 'sh', '-c', pack], { to: file });
     },
+    /** Replaces the attachments. */
     unpackAttachments(file: string) {
       const unpack = ['-c', `cd ${home} && rm -rf data && exec tar -x`];
       const once = ['run', '--rm', '-T', '--no-deps', '--entrypoint', 'sh'];
@@ -104,7 +106,12 @@ export function composePlace(prefix: string) {
   };
 }
 
-/** @param serverUrl `DATABASE_URL`. @param home `COUNTERSIGN_HOME`. */
+/**
+ * A PostgreSQL server, and a directory of this machine.
+ *
+ * @param serverUrl `DATABASE_URL`.
+ * @param home `COUNTERSIGN_HOME`.
+ */
 export function serverPlace(prefix: string, serverUrl: string, home: string): Place {
   const urlOf = (name: Name) => Object.assign(new URL(serverUrl), { pathname: `/${prefix}_${name}` }).href;
   const inDatabases = databasesAt(([program = '', ...args], files) => run(program, args, files), urlOf);

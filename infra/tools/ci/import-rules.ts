@@ -11,6 +11,7 @@ export type FolderRules = Readonly<{
   withTests?: boolean;
 }>;
 
+/** The file or folder of a layer. */
 export const placeOf = (layer: Layer): string => (typeof layer === 'string' ? layer : layer[0]);
 
 const app: Layer = ['app.ts', 'Every route in one list.'];

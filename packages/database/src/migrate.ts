@@ -7,7 +7,11 @@ import { type Migration as KyselyMigration, Migrator } from 'kysely/migration';
  */
 export type Migration = Readonly<{ name: string; statements: readonly string[] }>;
 
-/** Of several instances, one migrates and the others wait. @throws StartupError naming the failed migration. */
+/**
+ * Brings the schema up to date. If several instances start at once, one migrates and the others wait.
+ *
+ * @throws StartupError naming the migration that failed.
+ */
 export async function migrate(kysely: Kysely<unknown>, migrations: readonly Migration[]): Promise<void> {
   const steps: Record<string, KyselyMigration> = {};
   for (const { name, statements } of migrations) {

@@ -76,8 +76,9 @@ export class ServerWatch {
       seenBytes = bytes;
       const silentMs = performance.now() - silentSinceMs;
       const isLost = silentMs >= this.#options.longestSilenceMs || !(await this.#ask());
-      if (isLost && stream.bytesRead + stream.bytesWritten === bytes)
+      if (isLost && stream.bytesRead + stream.bytesWritten === bytes) {
         stream.destroy(silent(`the server said nothing for ${Math.round(performance.now() - silentSinceMs)} ms`));
+      }
     });
   }
 

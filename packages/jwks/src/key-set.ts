@@ -9,6 +9,7 @@ export type KeySetStats = Readonly<{
   failures: number;
   /** The number of usable keys. 0 once the set is too old. */
   keys: number;
+  /** The ids and algorithms of the usable keys. */
   held: readonly HeldKey[];
   /** The unusable keys in the last set. */
   ignored: readonly IgnoredKey[];

@@ -17,7 +17,11 @@ export function parseStrictObject(bytes: Uint8Array): Record<string, unknown> {
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const strings = /"(?:[^"\\]|\\.)*"/g;
 
-/** More names than keys mean a repeated one. @param text Valid JSON: a colon outside of strings follows a name. */
+/**
+ * The value has one key for each different name, so more names than keys mean that one is repeated.
+ *
+ * @param text Valid JSON, so a colon outside of strings follows a name.
+ */
 function refuseRepeatedNames(text: string, value: object): void {
   const names = text.replaceAll(strings, '').split(':').length - 1;
   if (names !== keysIn(value)) throw new SyntaxError('a name is repeated');

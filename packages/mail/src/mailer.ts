@@ -7,7 +7,11 @@ export type Mail = Readonly<{ kind: string; to: string; subject: string; text: s
     unsubscribe?: string | undefined;
   }>;
 
-/** `send` resolves when the server or the disk has accepted the mail. @throws What prevented it, or an abort. */
+/**
+ * Sends email. `send` resolves when the receiving server or the disk has accepted it.
+ *
+ * @throws The error that prevented this, including an abort of `signal`.
+ */
 export type Mailer = Readonly<{ send(mail: Mail, signal: AbortSignal): Promise<void>; close(): void }>;
 
 /** Returns the email as nodemailer takes it. */

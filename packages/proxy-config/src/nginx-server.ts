@@ -51,7 +51,9 @@ ${secretLine(plan)}${certificateLines(plan)}${removedFromRequest(plan)
 }
 
 location / {
-  if ($countersign_preflight) return 418;
+  if ($countersign_preflight) {
+    return 418;
+  }
   auth_request /countersign-decide;
   auth_request_set $countersign_status $upstream_http_x_countersign_status;
   auth_request_set $countersign_code $upstream_http_x_countersign_code;
@@ -81,8 +83,9 @@ location @countersign-service-401 {
   auth_request off;
   default_type application/problem+json;
   add_header X-Request-Id $countersign_x_request_id always;
-  if ($countersign_refused)
+  if ($countersign_refused) {
     return 502 '${plans.problemText(plan, 'identity_refused', '$countersign_x_request_id').replaceAll("'", "\\'")}';
+  }
   return 401;
 }
 

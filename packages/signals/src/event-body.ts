@@ -41,12 +41,18 @@ export function parseEventBody(body: Uint8Array): Json {
   return value;
 }
 
-/** @returns Undefined if missing or null. @throws EventTokenError if it is not a text of 1 to 256 bytes. */
+/**
+ * Reads the id of a user.
+ *
+ * @returns Undefined if the value is missing or null.
+ * @throws EventTokenError if it is not a text of 1 to 256 bytes.
+ */
 export function readId(value: unknown): string | undefined {
   if (value === undefined || value === null) return undefined;
   // A lone surrogate would be hashed like other characters, and so name another subject.
-  if (typeof value !== 'string' || value === '' || !value.isWellFormed() || Buffer.byteLength(value) > maxTextBytes)
+  if (typeof value !== 'string' || value === '' || !value.isWellFormed() || Buffer.byteLength(value) > maxTextBytes) {
     throw malformed('an id is not a text of 1 to 256 bytes');
+  }
   return value;
 }
 

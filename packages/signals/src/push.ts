@@ -75,7 +75,11 @@ export async function readLogoutToken(request: IncomingMessage): Promise<string>
   return token;
 }
 
-/** Reads a Security Event Token (RFC 8935 section 2.1). @throws Like {@link readLogoutToken}. */
+/**
+ * Reads the Security Event Token from a request (RFC 8935 section 2.1).
+ *
+ * @throws Like {@link readLogoutToken}.
+ */
 export async function readSecurityEventToken(request: IncomingMessage): Promise<string> {
   // Some clients end the body with a line break.
   return (await readBody(request, 'application/secevent+jwt')).replace(/\r?\n$/, '');

@@ -21,7 +21,11 @@ export type RevokeCall = Readonly<{
 
 const members: ReadonlySet<string> = new Set(['id', 'session', 'user', 'member', 'at', 'reason']);
 
-/** Reads `{"id", "session"|"user"|"member", "at"?, "reason"?}`. @throws EventTokenError `invalid_request` */
+/**
+ * Reads the body of a revoke call: `{"id", "session"|"user"|"member", "at"?, "reason"?}`.
+ *
+ * @throws EventTokenError `invalid_request`
+ */
 export function readRevokeCall(body: Uint8Array, options: DeliveryOptions): RevokeCall {
   const call = parseEventBody(body);
   const unknown = Object.keys(call).find((name) => !members.has(name));

@@ -19,6 +19,7 @@ export type CredentialChange = (typeof credentialChanges)[number];
 export type SecurityEventTokenOptions = Readonly<{
   /** The `iss` of its tokens. */
   transmitter: string;
+  /** The keys of the transmitter. */
   keys: Pick<KeySet, 'find' | 'lookup'>;
   /** JOSE names of the algorithms that it may use. */
   algorithms: readonly string[];
@@ -115,8 +116,9 @@ function endOf(type: string, event: Json, about: unknown, options: SecurityEvent
   if (scope === undefined) return 'an unknown event';
   const { credentialChange = credentialChanges } = options;
   const { change_type: change } = event;
-  if (type === `${caep}credential-change` && !credentialChange.some((one) => change === undefined || one === change))
+  if (type === `${caep}credential-change` && !credentialChange.some((one) => change === undefined || one === change)) {
     return 'a change of a credential that ends nothing';
+  }
   return subjectEnd(scope, readSubject(about), options);
 }
 
@@ -139,15 +141,17 @@ function subjectEnd(
   if (tenantId !== undefined && typeof tenants === 'object' && !tenants.has(tenantId)) return 'another tenant';
   if (tenants !== 'none' && unknown.includes('tenant')) return 'a tenant that cannot be read';
   const tenant = tenants === 'none' ? undefined : tenantId;
-  if (scope === 'session' && sessions && sessionId !== undefined)
+  if (scope === 'session' && sessions && sessionId !== undefined) {
     return { kind: 'session', issuer, sessionId, ...(tenant !== undefined && { tenantId: tenant }) };
+  }
   if (user !== undefined) {
     return tenant === undefined
       ? { kind: 'user', issuer, userId: user.id }
       : { kind: 'member', issuer, userId: user.id, tenantId: tenant };
   }
-  if (tenant !== undefined && unknown.length === 0 && sessionId === undefined)
+  if (tenant !== undefined && unknown.length === 0 && sessionId === undefined) {
     return { kind: 'tenant', issuer, tenantId: tenant };
+  }
   return 'a subject that tokens do not name';
 }
 

@@ -38,8 +38,9 @@ export function parseToken(text: string, types: readonly string[]): UnverifiedTo
   if (text.length > maxTokenLength) throw new EventTokenError('invalid_request', 'the token is too large');
   // jose skips spaces and unused bits, so that one token could be written in several ways.
   const parts = text.split('.');
-  if (parts.length !== 3 || !parts.every((part) => isBase64url(part)))
+  if (parts.length !== 3 || !parts.every((part) => isBase64url(part))) {
     throw new EventTokenError('invalid_request', 'the token is not a signed JWT in compact form');
+  }
   let header: Json;
   let payload: Json;
   try {
@@ -49,8 +50,9 @@ export function parseToken(text: string, types: readonly string[]): UnverifiedTo
     throw new EventTokenError('invalid_request', 'the token is not a JWT', cause);
   }
   const { typ } = header;
-  if (typeof typ !== 'string' || !types.includes(typ.toLowerCase().replace(/^application\//, '')))
+  if (typeof typ !== 'string' || !types.includes(typ.toLowerCase().replace(/^application\//, ''))) {
     throw new EventTokenError('invalid_request', 'the token has another typ');
+  }
   for (const name of ['jwk', 'jku', 'x5u', 'x5c', 'crit', 'b64']) {
     if (header[name] !== undefined) throw new EventTokenError('invalid_request', `the header has ${name}`);
   }
@@ -69,8 +71,9 @@ export async function verifySignature(
   keys: Pick<KeySet, 'find' | 'lookup'>,
   algorithms: readonly string[],
 ): Promise<void> {
-  if (typeof alg !== 'string' || !algorithms.includes(keyAlgorithmOf(alg)))
+  if (typeof alg !== 'string' || !algorithms.includes(keyAlgorithmOf(alg))) {
     throw new EventTokenError('invalid_request', 'the token is signed with another algorithm');
+  }
   if (typeof kid !== 'string') throw new EventTokenError('invalid_key', 'the token names no key');
   const name = keyAlgorithmOf(alg);
   const key = keys.find(kid, name) ?? (await keys.lookup(kid, name));
@@ -81,15 +84,17 @@ export async function verifySignature(
     if (error instanceof KeySetUnavailable) return undefined;
     throw error;
   });
-  if (replaced === undefined || replaced.equals(key) || !verifyJws(text, replaced, alg))
+  if (replaced === undefined || replaced.equals(key) || !verifyJws(text, replaced, alg)) {
     throw new EventTokenError('invalid_key', 'the signature is invalid');
+  }
 }
 
 /** @throws EventTokenError `invalid_audience` */
 export function checkAudience({ aud }: Json, audience: readonly string[]): void {
   const named: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
-  if (!named.some((one) => typeof one === 'string' && audience.includes(one)))
+  if (!named.some((one) => typeof one === 'string' && audience.includes(one))) {
     throw new EventTokenError('invalid_audience', 'the token is for another audience');
+  }
 }
 
 /** @throws EventTokenError `invalid_request` */

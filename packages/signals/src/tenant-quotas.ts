@@ -31,7 +31,11 @@ export class TenantQuotas {
     this.#usable = Math.floor(maxHeld * (1 - reservedShare));
   }
 
-  /** If not, the tenant's tokens end together. @param held Entries of all tenants, and of unknown ones. */
+  /**
+   * Whether the tenant may have another entry. If not, its tokens end together.
+   *
+   * @param held The number of entries of all tenants, and of users whose tenant is unknown.
+   */
   allows(tenantId: string, held: number, nowMs: number): boolean {
     const limit = Math.min(this.#maxPerTenant, Math.max(1, this.#usable - held));
     return (this.#current(tenantId, nowMs)?.entries ?? 0) < limit;

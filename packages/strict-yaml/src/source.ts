@@ -60,8 +60,9 @@ function readVariable(whole: string, env: Environment, problems: string[]): Piec
   const value = env[name];
   if (value) return { value, redacted: whole, origin: fallback ? 'default' : 'variable' };
   if (fallback !== undefined) return { value: fallback, origin: 'default' };
-  if (value === undefined)
+  if (value === undefined) {
     problems.push(`the variable ${name} is not set, and has no default ("\${${name}:-default}")`);
+  }
   return { value: '', origin: 'variable' };
 }
 
@@ -138,11 +139,13 @@ export class Source {
       const why = `there is no anchor "&${node.source}" before this; a text that begins with "*" needs quotes`;
       return this.#refuse(path, offset, why);
     }
-    if (node?.tag !== undefined && !coreTag.test(node.tag))
+    if (node?.tag !== undefined && !coreTag.test(node.tag)) {
       return this.#refuse(path, offset, 'tags ("!…") are not supported');
+    }
     if (isMap(node)) return this.#mapOf(node, path, depth, offset);
-    if (isSeq(node))
+    if (isSeq(node)) {
       return node.items.map((item, index) => this.#valueOf(item as Node | null, [...path, index], depth + 1, offset));
+    }
     if (!isScalar(node)) return null;
     return typeof node.value === 'string' ? this.#textOf(node.value, path, offset) : node.value;
   }

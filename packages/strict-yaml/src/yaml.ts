@@ -1,4 +1,14 @@
-import * as YAML from 'yaml';
+import {
+  Composer,
+  type CST,
+  type Document,
+  Lexer,
+  LineCounter,
+  Parser,
+  visit,
+  type YAMLError,
+  YAMLParseError,
+} from 'yaml';
 import { type Environment, type FileProblem, maxDepth, Source, tooDeep } from './source.ts';
 
 /** Enough for 10,000 routes, which the schema allows, at about 800 bytes each. */
@@ -10,37 +20,32 @@ export const tooLarge = `the file is larger than ${maxBytes / 1024 / 1024} MiB`;
  * parsing and only in string values, so that a value cannot change the structure.
  */
 export function readYaml(text: string, env: Environment): Source {
-  const lines = new YAML.LineCounter();
+  const lines = new LineCounter();
   lines.addNewLine(0);
   const unreadable = (problems: readonly FileProblem[]) => new Source(undefined, problems, { text, env, lines });
   if (Buffer.byteLength(text) > maxBytes) return unreadable([{ offset: 0, message: tooLarge }]);
   const document = parse(text, lines);
-  if (document instanceof YAML.YAMLParseError)
-    return unreadable([{ offset: document.pos[0], message: document.message }]);
+  if (document instanceof YAMLParseError) return unreadable([{ offset: document.pos[0], message: document.message }]);
   const problems = [...invisibleCharacters(text), ...syntaxProblems(document, text)];
   if (document.errors.length > 0) return unreadable(problems);
   if (document.contents !== null) return new Source(document, problems, { text, env, lines });
   return unreadable(problems.length > 0 ? problems : [{ offset: 0, message: 'the file is empty' }]);
 }
 
-function parse(text: string, lines: YAML.LineCounter): YAML.Document.Parsed | YAML.YAMLParseError {
+function parse(text: string, lines: LineCounter): Document.Parsed | YAMLParseError {
   // The composer's own check for duplicate keys takes quadratic time.
   const options = { version: '1.2', schema: 'core', merge: false, uniqueKeys: false, keepSourceTokens: true } as const;
-  const tokens = boundedTokens(text, new YAML.Parser(lines.addNewLine));
+  const tokens = boundedTokens(text, new Parser(lines.addNewLine));
   try {
-    const [document, second] = new YAML.Composer(options).compose(
-      tokens,
-      true,
-      text.length,
-    ) as Iterable<YAML.Document.Parsed>;
+    const [document, second] = new Composer(options).compose(tokens, true, text.length) as Iterable<Document.Parsed>;
     if (document === undefined) throw new Error('the composer made no document');
     if (second !== undefined) {
       const [start, end] = second.range;
-      document.errors.push(new YAML.YAMLParseError([start, end], 'MULTIPLE_DOCS', 'a second document'));
+      document.errors.push(new YAMLParseError([start, end], 'MULTIPLE_DOCS', 'a second document'));
     }
     return document;
   } catch (error) {
-    if (error instanceof YAML.YAMLParseError) return error;
+    if (error instanceof YAMLParseError) return error;
     throw error;
   }
 }
@@ -52,17 +57,17 @@ const maxStack = maxDepth + 3;
  * Returns a file's tokens. The composer recurses over them, and deep nesting such as `- - - -…` would overflow V8's
  * stack. The exact limit is checked when the values are read.
  */
-function* boundedTokens(text: string, parser: YAML.Parser): Generator<YAML.CST.Token> {
-  for (const lexeme of new YAML.Lexer().lex(text)) {
+function* boundedTokens(text: string, parser: Parser): Generator<CST.Token> {
+  for (const lexeme of new Lexer().lex(text)) {
     yield* parser.next(lexeme);
     const { stack, offset } = parser;
-    if (stack.length > maxStack) throw new YAML.YAMLParseError([offset, offset], 'RESOURCE_EXHAUSTION', tooDeep);
+    if (stack.length > maxStack) throw new YAMLParseError([offset, offset], 'RESOURCE_EXHAUSTION', tooDeep);
   }
   yield* parser.end();
 }
 
 /** Returns the parser's first error. Later errors mostly follow from it. */
-function syntaxProblems(document: YAML.Document.Parsed, text: string): readonly FileProblem[] {
+function syntaxProblems(document: Document.Parsed, text: string): readonly FileProblem[] {
   const { explicit, version } = document.directives.yaml;
   if (explicit === true && version !== '1.2') return [{ offset: 0, message: 'only YAML 1.2 is supported' }];
   // Tags are refused later, when the values are read.
@@ -70,8 +75,9 @@ function syntaxProblems(document: YAML.Document.Parsed, text: string): readonly 
   const errors = [...document.errors, ...warnings].toSorted((a, b) => a.pos[0] - b.pos[0]);
   const [first] = errors;
   if (first === undefined) return [];
-  if (first.code === 'MULTIPLE_DOCS')
+  if (first.code === 'MULTIPLE_DOCS') {
     return [{ offset: first.pos[0], message: 'a second document begins here, but a file has only one configuration' }];
+  }
   const unquoted = unquotedVariables(errors, text);
   return unquoted.length > 0 ? unquoted : [structureProblem(first, document, text)];
 }
@@ -91,7 +97,7 @@ function invisibleCharacters(text: string): readonly FileProblem[] {
 const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
 /** Variable braces that YAML would parse as a map. */
-function unquotedVariables(errors: readonly YAML.YAMLError[], text: string): readonly FileProblem[] {
+function unquotedVariables(errors: readonly YAMLError[], text: string): readonly FileProblem[] {
   return errors
     .filter(({ pos: [at] }) => text[at] === '{' && text[at - 1] === '$')
     .map(({ pos: [at] }) => ({
@@ -100,11 +106,12 @@ function unquotedVariables(errors: readonly YAML.YAMLError[], text: string): rea
     }));
 }
 
-function structureProblem(error: YAML.YAMLError, document: YAML.Document.Parsed, text: string): FileProblem {
+function structureProblem(error: YAMLError, document: Document.Parsed, text: string): FileProblem {
   const { pos, code, message } = error;
   const { flow, quote } = openAt(document, pos[0]);
-  if (code === 'MISSING_CHAR' && message.includes('quote') && quote !== undefined)
+  if (code === 'MISSING_CHAR' && message.includes('quote') && quote !== undefined) {
     return notYaml(quote, `this ${text[quote]} is not closed`);
+  }
   if (flow === undefined) return indentationProblem(error, text) ?? notYaml(pos[0], plainMessage(error, inBlock));
   if (isClosed(flow)) return notYaml(pos[0], plainMessage(error, inBrackets));
   const { source } = flow.start;
@@ -112,10 +119,10 @@ function structureProblem(error: YAML.YAMLError, document: YAML.Document.Parsed,
 }
 
 /** Returns the innermost bracket or brace that is open at an offset, and the last quote that opens before it. */
-function openAt(document: YAML.Document.Parsed, offset: number) {
-  let flow: YAML.CST.FlowCollection | undefined;
+function openAt(document: Document.Parsed, offset: number) {
+  let flow: CST.FlowCollection | undefined;
   let quote: number | undefined;
-  YAML.visit(document, {
+  visit(document, {
     Value: (_key, { srcToken: token }) => {
       if (token === undefined || token.offset >= offset) return;
       if (token.type === 'single-quoted-scalar' || token.type === 'double-quoted-scalar') quote = token.offset;
@@ -130,14 +137,14 @@ function openAt(document: YAML.Document.Parsed, offset: number) {
 /**
  * Whether it ends with a bracket or brace. Otherwise the parser has ended it at the next line or the end of the file.
  */
-const isClosed = ({ end: [end] }: YAML.CST.FlowCollection): boolean => end?.source === ']' || end?.source === '}';
+const isClosed = ({ end: [end] }: CST.FlowCollection): boolean => end?.source === ']' || end?.source === '}';
 
 const notYaml = (offset: number, why: string): FileProblem => ({
   offset,
   message: `not YAML: ${why} (the rest is read when this is fixed)`,
 });
 
-type Messages = Partial<Record<YAML.YAMLError['code'], string>>;
+type Messages = Partial<Record<YAMLError['code'], string>>;
 
 /** Replaces parser messages that assume knowledge of YAML's grammar. */
 const inBlock: Messages = {
@@ -153,7 +160,7 @@ const inBrackets: Messages = {
   MULTILINE_IMPLICIT_KEY: separators,
 };
 
-function plainMessage({ code, message }: YAML.YAMLError, messages: Messages): string {
+function plainMessage({ code, message }: YAMLError, messages: Messages): string {
   return messages[code] ?? message.replace(/^Unexpected [a-z-]+ token in YAML stream: /, 'Unexpected ');
 }
 
@@ -169,14 +176,15 @@ const lineStart = /^(?<indent> *)(?<dashes>(?:- +|-$)*)(?:(?<key>["']?[\w.$/-]+[
  *
  * @returns Undefined if the indentation is not the cause.
  */
-function indentationProblem({ code, message, pos: [at] }: YAML.YAMLError, text: string): FileProblem | undefined {
+function indentationProblem({ code, message, pos: [at] }: YAMLError, text: string): FileProblem | undefined {
   const lines = text.split('\n');
   const line = text.slice(0, at).split('\n').length - 1;
   const column = at - text.lastIndexOf('\n', at - 1) - 1;
   const [before = '', after = ''] = [lines[line]?.slice(0, column), lines[line]?.slice(column)];
   const isUnclear = code === 'BAD_INDENT' || code === 'BLOCK_AS_IMPLICIT_KEY';
-  if (before.trim() === '' && (isUnclear || code === 'MISSING_CHAR' || message.includes('at node end')))
+  if (before.trim() === '' && (isUnclear || code === 'MISSING_CHAR' || message.includes('at node end'))) {
     return problemOfLine(lines, firstFrom(lines, line));
+  }
   // This line's value is not a map, so the map is on the next line.
   if (code !== 'BLOCK_AS_IMPLICIT_KEY' || /:(?:\s|$)/.test(after)) return undefined;
   return problemOfLine(lines, firstFrom(lines, line + 1));

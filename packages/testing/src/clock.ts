@@ -1,6 +1,10 @@
 export type TestClock = ReturnType<typeof testClock>;
 
-/** Only the test advances it. @param startMs Unix milliseconds; a whole second, so that nothing is rounded. */
+/**
+ * A clock that advances only when the test advances it.
+ *
+ * @param startMs Unix milliseconds; a whole second by default, so that rounding cannot affect a test.
+ */
 export function testClock(startMs = Date.UTC(2026, 0, 1)) {
   let now = startMs;
   return {

@@ -24,6 +24,7 @@ let made = 0;
 function testDatabase(serverUrl: string | undefined) {
   return {
     kind: serverUrl === undefined ? ('pglite' as const) : ('postgres' as const),
+    /** Opens an empty, migrated database. */
     async open<Schema>(options: Omit<OpenOptions, 'location' | 'name'>): Promise<ThrowAway<Schema>> {
       made += 1;
       const name = `countersign_test_${process.pid}_${Date.now().toString(36)}_${made}`;

@@ -2,7 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Installs a folder's own packages, which `npm ci` leaves out. @throws Error with npm's output. */
+/**
+ * Installs missing packages in a folder with its own lock file, because `npm ci` does not install packages that only
+ * few suites need.
+ *
+ * @throws Error with npm's output.
+ */
 export function installTools(directory: string): void {
   const installed = join(directory, 'node_modules/.package-lock.json');
   const lock = join(directory, 'package-lock.json');

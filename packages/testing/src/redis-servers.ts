@@ -22,6 +22,7 @@ export async function throwAwayRedis() {
     },
     /** Restarts the server on the same port, without data. */
     start,
+    /** Ends the server with SIGKILL, and waits for its exit. */
     async kill() {
       const was = server;
       server = undefined;

@@ -43,6 +43,7 @@ export function startProcess({ command, args, env = {}, cwd, ownGroup = false }:
     output: () => output,
     /** Resolves with the exit code or signal name when the process ends. */
     exited,
+    /** Sends a signal, and waits for the end. */
     stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string> {
       if (!ownGroup) child.kill(signal);
       else if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, signal);

@@ -12,6 +12,7 @@ import { recordingUpstream } from './servers/recording-upstream.ts';
 
 export type Unsigned = Readonly<{
   method: string;
+  /** The path and query. */
   target: string;
   body?: string | undefined;
   contentType?: string;
@@ -20,6 +21,7 @@ export type Unsigned = Readonly<{
   /** The `Sec-WebSocket-Key` of an upgrade to a WebSocket. */
   webSocketKey?: string;
   claims: IdentityClaims;
+  /** The service that receives the request. */
   audience: string;
   /** When it was signed, in Unix seconds. By default now, on the gateway's clock. */
   createdSec?: number;

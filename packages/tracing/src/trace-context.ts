@@ -42,7 +42,11 @@ const randomRange = 16 ** 13;
 
 export type Sampler = (traceId: string) => boolean;
 
-/** All processes with one ratio decide alike for a trace. @param ratio A number from 0 to 1. */
+/**
+ * Returns a sampler. All processes with the same ratio make the same decision for a trace.
+ *
+ * @param ratio A number from 0 to 1.
+ */
 export function createSampler(ratio: number): Sampler {
   if (ratio >= 1) return () => true;
   const end = Math.floor(ratio * randomRange)

@@ -3,7 +3,11 @@ import type { FinishedSpan, TracingOptions } from './trace-context.ts';
 /** Sends the spans of sampled requests to a collector. */
 export type Tracing = ReturnType<typeof openTracing>;
 
-/** Sends spans with OTLP over HTTP. Loads OpenTelemetry now, so that a process without tracing never does. */
+/**
+ * Sends spans with OTLP over HTTP. Loads OpenTelemetry now, so that a process without tracing never loads it.
+ *
+ * @see createSpanSender
+ */
 export function openTracing(options: TracingOptions) {
   const sender = import('./span-sender.ts').then(({ createSpanSender }) => createSpanSender(options));
   return {

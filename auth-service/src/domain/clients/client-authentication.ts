@@ -26,7 +26,11 @@ export type ClientCredentials = Readonly<{ clientId: string }> &
     | Readonly<{ method: 'private_key_jwt'; assertion: string }>
   );
 
-/** One method (RFC 6749 section 2.3): two could differ. @throws AppError `invalid_client`, `invalid_request`. */
+/**
+ * Requires one method (RFC 6749 section 2.3): two could name different OAuth clients.
+ *
+ * @throws AppError `invalid_client`, `invalid_request`.
+ */
 export function readClientCredentials(
   authorization: string | undefined,
   form: CredentialParameters,
@@ -108,6 +112,7 @@ export type VerifiedAssertion = Readonly<{ hash: Buffer; expiresAt: Date; keyThu
 export const refusedAssertion = (message: string) =>
   new AppError('invalid_client', { errors: [{ path: 'client_assertion', message }] });
 
+/** Returns the client id that an unverified assertion claims. */
 function claimedClientId(assertion: string): string | undefined {
   try {
     const { sub } = decodeJwt(assertion);

@@ -1,6 +1,11 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 
-/** 256 random bits, shown once. Scanners know it by `kind`, and the form encoding of RFC 6749 keeps it as it is. */
+/**
+ * A new secret of 256 random bits. It is shown once; only its hash is stored.
+ *
+ * @param kind Makes it recognizable to secret scanners. All characters survive the form encoding of RFC 6749 section
+ *   2.3.1 unchanged.
+ */
 export function newSecret(kind: 'secret' | 'delegation'): Readonly<{ secret: string; hash: Buffer }> {
   const secret = `countersign_${kind}_${randomBytes(32).toString('base64url')}`;
   return { secret, hash: hashSecret(secret) };

@@ -14,7 +14,8 @@ export function parseKeyRing(text: string) {
 
 function parseKey(entry: string, index: number): SecretKey {
   const [, id, encoded] = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9_-]{43})$/.exec(entry.trim()) ?? [];
-  if (id === undefined || encoded === undefined)
+  if (id === undefined || encoded === undefined) {
     throw new Error(`key ${index + 1} must have the form id:secret, with a secret of 32 bytes in base64url`);
+  }
   return { id, bytes: Buffer.from(encoded, 'base64url') };
 }

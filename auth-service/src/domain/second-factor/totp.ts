@@ -52,6 +52,7 @@ export function base32(bytes: Uint8Array): string {
   return (bits.match(/.{1,5}/g) ?? []).map((five) => alphabet[Number.parseInt(five.padEnd(5, '0'), 2)]).join('');
 }
 
+/** Builds the key URI that authenticator apps read from a QR code. */
 export function totpUri(secret: Uint8Array, email: string): string {
   const issuer = 'Countersign';
   const query = new URLSearchParams({
@@ -77,6 +78,7 @@ export function recoveryCodeHash(code: string): Buffer {
   return createHash('sha256').update(code.toUpperCase().replaceAll(/[\s-]/g, '')).digest();
 }
 
+/** An encrypted secret, as the database stores it. */
 export type SealedTotp = Readonly<{ user_id: string; secret_enc: Buffer; kek_id: string }>;
 
 export const sealSecret = (secret: Uint8Array, userId: string, keks: KeyRing): SealedTotp => ({

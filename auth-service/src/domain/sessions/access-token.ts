@@ -11,6 +11,7 @@ export type SigningAlgorithm = (typeof signingAlgorithms)[number];
 /** The claims of every access token. Times are Unix seconds on the database's clock. */
 type CommonInput = Readonly<{
   tenantId: string;
+  /** The OAuth client that the token was issued to. */
   clientId: string;
   issuedAtSec: number;
   /** Thumbprint of the key that the token is bound to, if any. */

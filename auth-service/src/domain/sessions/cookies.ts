@@ -106,6 +106,7 @@ export const registeringCookieOf = (email: string, { current }: KeyRing): string
 
 export const clearedRegisteringCookie = `${registeringCookie}=; Max-Age=0; ${strict}`;
 
+/** Whether this browser began the registration of this address. */
 export const beganRegistration = (header: string | undefined, email: string, keys: KeyRing): boolean =>
   cookieValues(header, registeringCookie).some((value) => {
     const [id = '', mac = ''] = value.split('.');

@@ -39,7 +39,8 @@ export function decideRefresh(family: FamilyState, presented: Presented): Refres
   if (presented.counter > family.counter) return { kind: 'end', reason: 'ahead', code: 'invalid_refresh_token' };
   if (presented.counter === family.counter && presented.hashMatches) return { kind: 'rotate' };
   const isPrevious = presented.counter === family.counter - 1;
-  if (isPrevious && family.withinGrace && presented.successor !== undefined)
+  if (isPrevious && family.withinGrace && presented.successor !== undefined) {
     return { kind: 'repeat', successor: presented.successor };
+  }
   return { kind: 'end', reason: 'reuse', code: 'refresh_token_reused' };
 }

@@ -11,7 +11,11 @@ type MemberDecision =
   | Readonly<{ kind: 'same'; member: MemberState }>
   | Readonly<{ kind: 'refuse'; code: 'insufficient_role' | 'not_found' | 'last_admin' }>;
 
-/** @param known The member and all administrators of the tenant, under locks. */
+/**
+ * Decides whether a member may be changed.
+ *
+ * @param known The member and all administrators of the tenant, under locks.
+ */
 export function decideMemberChange(
   known: readonly KnownMember[],
   { actor, memberId }: Readonly<{ actor: string; memberId: string }>,
@@ -20,8 +24,9 @@ export function decideMemberChange(
   const administers = (member: KnownMember) =>
     member.role === adminRole && member.status === 'active' && member.accountActive;
   // Of two administrators who demote each other at the same time, the second is no longer an administrator.
-  if (!known.some((member) => member.userId === actor && administers(member)))
+  if (!known.some((member) => member.userId === actor && administers(member))) {
     return { kind: 'refuse', code: 'insufficient_role' };
+  }
   const member = known.find(({ userId }) => userId === memberId);
   if (member === undefined) return { kind: 'refuse', code: 'not_found' };
   const from: MemberState = { userId: member.userId, role: member.role, status: member.status };

@@ -125,8 +125,9 @@ async function makeAccount(
   }
   const { role } = joins;
   await enterTenant(trx, tenantId);
-  if (!(await joinTenant(trx, { tenantId, userId, email, role, name })))
+  if (!(await joinTenant(trx, { tenantId, userId, email, role, name }))) {
     throw new Error('a new account already belongs to a tenant');
+  }
   const event = { tenantId, userId, requestId };
   await recordInTenant(trx, { ...event, action: 'account.created' });
   await recordInTenant(trx, { ...event, action: 'member.joined', detail: { role, by: 'registration' } });

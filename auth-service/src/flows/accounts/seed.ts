@@ -64,8 +64,9 @@ export async function seed(
   );
   const hashes = await hashFor(db, passwords, { people: [...people], password });
   for (const { id: tenantId, members } of tenants) {
-    for (const { user_id: userId, email, role } of members)
+    for (const { user_id: userId, email, role } of members) {
       await addMember(db, { tenantId, userId, email: canonicalEmail(email), role, password: hashes.get(userId) });
+    }
   }
   if (clientSecret === undefined) return;
   const hash = hashSecret(clientSecret);

@@ -63,7 +63,12 @@ async function holdAgent(trx: Trx, tenantId: string, clientId: string): Promise<
   throw new AppError('validation_failed', { errors: [{ path: 'client_id', message }] });
 }
 
-/** Revokes a delegation with its subject token and access tokens. @throws AppError `not_found`. */
+/**
+ * Withdraws a delegation, and revokes its subject token and access tokens in the same transaction. The user's session
+ * and other delegations continue.
+ *
+ * @throws AppError `not_found`.
+ */
 export async function withdrawDelegation(
   db: AuthDatabase,
   { userId }: SessionOwner,

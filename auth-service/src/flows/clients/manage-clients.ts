@@ -9,6 +9,7 @@ import { type AuthDatabase, roles, type Trx } from '../../store/transaction.ts';
 import { recordInTenant } from '../audit/record.ts';
 import { type Admin, asAdmin } from '../tenants/members.ts';
 
+/** An OAuth client as administrators see it. */
 export type ManagedOAuthClient = Awaited<ReturnType<typeof withSecrets>>;
 
 /** `secret` is the new secret, which is shown only once. */

@@ -72,6 +72,7 @@ function hold({ keys, now }: KeysNow, keks: KeyRing) {
   };
 }
 
+/** Creates an encrypted key with these timestamps. */
 async function makeKey(keks: KeyRing, alg: SigningAlgorithm = 'ES256') {
   const { publicKey, privateKey } = await keyPairs[alg]();
   const jwk = publicKey.export({ format: 'jwk' }) as JWK;
@@ -97,6 +98,7 @@ const keyPairs = {
 
 const publicMembers = ({ kty, crv, x, y, n, e }: JWK) => ({ kty, crv, x, y, n, e });
 
+/** Encrypts a key with the current master key. */
 function resealPrivateKey(key: StoredKey, keks: KeyRing) {
   const pkcs8 = openPrivateKey(key, keks).export({ format: 'der', type: 'pkcs8' });
   return { private_enc: seal(keks.current.bytes, pkcs8, key.kid), kek_id: keks.current.id };
@@ -127,7 +129,12 @@ export async function listKeys({ db }: Pick<KeyParts, 'db'>) {
   return keys.map((key) => ({ key, state: lifecycle.keyState(key, keys, now) }));
 }
 
-/** Activates the next key once every verifier had 25 h to fetch it. @returns The key and its activation time. */
+/**
+ * Activates the next key as soon as every verifier has had time to fetch it. If it was published at least 25 h ago,
+ * that is now.
+ *
+ * @returns The key and its activation time.
+ */
 export async function rotateKeys({ db, ...parts }: KeyParts, requestId: string): Promise<{ kid: string; at: Date }> {
   return changeKeys(db, async (trx, { keys, now }) => {
     const next = lifecycle.nextKey(keys, now);

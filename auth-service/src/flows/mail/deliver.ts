@@ -5,7 +5,11 @@ import type { Mailer } from '@countersign/mail';
 import type { Logger } from '@countersign/process-kit';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
-import * as rules from '../../domain/accounts/account-rules.ts';
+import {
+  type RegistrationMode,
+  resetLifetimeSec,
+  verificationLifetimeSec,
+} from '../../domain/accounts/account-rules.ts';
 import { linkPages, type MailContent, mailText } from '../../domain/mail/mail-messages.ts';
 import { findAccount, findWaiting } from '../../store/accounts/accounts.ts';
 import { type MailedTokenSubject, saveMailedToken } from '../../store/mail/mailed-tokens.ts';
@@ -70,7 +74,7 @@ type MailParts = Readonly<{
   mailer: Mailer;
   /** Base URL of emailed links. Never taken from a request. */
   linkBase: string;
-  registration: Readonly<{ mode: rules.RegistrationMode }>;
+  registration: Readonly<{ mode: RegistrationMode }>;
 }>;
 
 type Outgoing = Readonly<{ to: string; content: MailContent }>;
@@ -101,9 +105,9 @@ async function prepare(trx: Trx, parts: MailParts, order: MailOrder): Promise<Ou
       const account = await findAccount(trx, order.email);
       if (account?.status !== 'active') return undefined;
       const subject = { purpose: 'password_reset', user_id: account.id } as const;
-      const link = await newLink(trx, parts, { subject, lifetimeSec: rules.resetLifetimeSec });
+      const link = await newLink(trx, parts, { subject, lifetimeSec: resetLifetimeSec });
       await recordForPerson(trx, account.id, { action: 'password.reset_mailed', requestId: order.requestId });
-      return { to: order.email, content: { kind: 'password_reset', link, lifetimeSec: rules.resetLifetimeSec } };
+      return { to: order.email, content: { kind: 'password_reset', link, lifetimeSec: resetLifetimeSec } };
     }
     case 'password_changed':
       return { to: order.email, content: { kind: 'password_changed' } };
@@ -130,7 +134,7 @@ async function verification(
     await remove(trx, 'registrations', { id });
     return undefined;
   }
-  const lifetimeSec = rules.verificationLifetimeSec;
+  const lifetimeSec = verificationLifetimeSec;
   const subject = { purpose: 'email_verification', registration_id: id } as const;
   const link = await newLink(trx, parts, { subject, lifetimeSec });
   return { to, content: { kind: 'verification', link, lifetimeSec } };

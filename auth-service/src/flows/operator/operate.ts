@@ -35,7 +35,12 @@ export async function endAllSessions(db: AuthDatabase, requestId: string): Promi
   });
 }
 
-/** Blocks logins, ends sessions and withdraws sent invitations, in all tenants. @throws AppError `not_found` */
+/**
+ * Blocks this person's logins, ends their sessions and withdraws invitations that they sent. Other services receive the
+ * change for each of their tenants.
+ *
+ * @throws AppError `not_found`
+ */
 export async function disableUser(db: AuthDatabase, email: string, requestId: string): Promise<{ ended: number }> {
   const reason: EndReason = 'user_disabled';
   return changeUser(db, email, async (trx, userId) => {
@@ -105,8 +110,9 @@ export async function createTenant(
 ): Promise<{ id: string }> {
   const id = uuidv7();
   await db.transaction({ role: roles.accounts, tenantId: id }, async (trx) => {
-    if (!(await insertNew(trx, 'tenants', { id, slug, name })))
+    if (!(await insertNew(trx, 'tenants', { id, slug, name }))) {
       throw new AppError('validation_failed', { errors: [{ path: 'SLUG', message: 'is already taken' }] });
+    }
     await actAs(trx, roles.operator);
     await recordForOperator(trx, { action: 'tenant.created', requestId, detail: { tenant_id: id, slug, name } });
   });

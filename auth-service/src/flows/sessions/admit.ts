@@ -4,7 +4,12 @@ import { v7 as uuidv7 } from 'uuid';
 import type { KeyRing } from '../../domain/keys/key-ring.ts';
 import type { AccessTokenInput } from '../../domain/sessions/access-token.ts';
 import { encodeRefreshToken } from '../../domain/sessions/refresh-token.ts';
-import * as rules from '../../domain/sessions/session-rules.ts';
+import {
+  idleLifetimeSec,
+  mfaLifetimeSec,
+  selectionLifetimeSec,
+  type Transport,
+} from '../../domain/sessions/session-rules.ts';
 import { AppError, type ErrorCode } from '../../errors.ts';
 import { type Holder, lockHolder, type Membership } from '../../store/accounts/accounts.ts';
 import { appendAudit } from '../../store/audit/audit.ts';
@@ -22,7 +27,7 @@ export type Proven = Proof &
   Readonly<{
     /** The tenant to enter, or the tenants to choose from. */
     tenants: readonly Membership[] | Readonly<{ id: string }>;
-    transport: rules.Transport;
+    transport: Transport;
     /** Runs after the session has started, or after the next step was requested. */
     onAdmitted?(): Promise<void>;
   }>;
@@ -38,7 +43,7 @@ export type LoginAttempt = Readonly<{
 }>;
 
 export type Admission =
-  | Readonly<{ kind: 'granted'; grant: Grant; transport: rules.Transport }>
+  | Readonly<{ kind: 'granted'; grant: Grant; transport: Transport }>
   | Readonly<{ kind: 'choose'; selectionToken: string; tenants: readonly Membership[] }>
   | Readonly<{ kind: 'mfa'; mfaToken: string }>;
 
@@ -74,20 +79,21 @@ async function proceed(parts: AdmitParts, proven: Proven, caller: HttpCaller): P
   const { userId, tenants, provenAt, amr, transport } = proven;
   const step = { userId, provenAt, amr, transport };
   if (Array.isArray(tenants) && tenants.length > 1) {
-    const choice = { ...step, purpose: 'tenant_selection', lifetimeSec: rules.selectionLifetimeSec } as const;
+    const choice = { ...step, purpose: 'tenant_selection', lifetimeSec: selectionLifetimeSec } as const;
     return { kind: 'choose', selectionToken: await saveStep(parts.db, choice), tenants };
   }
   const tenantId = 'id' in tenants ? tenants.id : tenants[0]?.tenantId;
   if (tenantId === undefined) return undefined;
   const outcome = await startSession(parts, { ...step, tenantId, from: proven.from }, caller);
   if (outcome !== 'needs_mfa') return outcome && { kind: 'granted', grant: outcome, transport };
-  const question = { ...step, tenantId, purpose: 'mfa', lifetimeSec: rules.mfaLifetimeSec } as const;
+  const question = { ...step, tenantId, purpose: 'mfa', lifetimeSec: mfaLifetimeSec } as const;
   return { kind: 'mfa', mfaToken: await saveStep(parts.db, question) };
 }
 
 /** The `client_id` in tokens of our own apps. */
 const clientId = 'first-party';
 
+/** How a person's identity was proven. */
 export type Proof = Readonly<{
   userId: string;
   /** Becomes `auth_time`. On the database's clock, and later than the password: older logins are refused. */
@@ -127,7 +133,7 @@ async function startSession(
     });
     const session = { userId, tenantId, sessionId, clientId, authTime: provenAt, amr, jkt: caller.jkt };
     const refreshToken = encodeRefreshToken({ tenantId, sessionId, counter: 1, random }, current);
-    const grant = await grantOf(trx, holder, session, { refreshToken, refreshExpiresInSec: rules.idleLifetimeSec });
+    const grant = await grantOf(trx, holder, session, { refreshToken, refreshExpiresInSec: idleLifetimeSec });
     const event = { tenantId, userId, sessionId, requestId: caller.requestId, detail: { ip: caller.ip, amr } };
     await appendAudit(trx, { ...event, action: 'session.started' });
     return grant;

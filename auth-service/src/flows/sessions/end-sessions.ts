@@ -6,6 +6,7 @@ import { appendRevocations, type NewRevocation } from '../../store/sessions/revo
 import { lockOwnSessions, markRevoked, type OwnSession } from '../../store/sessions/sessions.ts';
 import { type AuthDatabase, enterTenant, roles, type Trx } from '../../store/transaction.ts';
 
+/** Which of a person's sessions to end, relative to the current one. */
 type LogoutScope = 'this' | 'others' | 'all';
 
 export type SessionOwner = Readonly<{ userId: string; sessionId: string }>;
@@ -34,7 +35,11 @@ export async function logOut(
   });
 }
 
-/** Ends locked sessions of one user, as the last step of a transaction. `also` is another revocation to write. */
+/**
+ * Ends locked sessions of one user. Must be the last step of a transaction, which stays in the last session's tenant.
+ *
+ * @param how.also Another revocation to write.
+ */
 export async function endSessions(
   trx: Trx,
   userId: string,

@@ -76,6 +76,7 @@ export async function chooseTenant(
   });
 }
 
+/** Updates a hash that was made with older settings. */
 async function renewHash(
   { db, passwords, logger }: LoginParts,
   password: string,

@@ -15,6 +15,7 @@ import { endSessions, type SessionOwner } from './end-sessions.ts';
 import type { InSession } from './log-in.ts';
 import type { HttpCaller } from './throttle.ts';
 
+/** The outcomes of a refresh. */
 const issuing = ['rotated', 'repeated'] as const;
 const refusing = ['invalid', 'unbound', 'revoked', 'expired', 'inactive', 'reuse', 'ahead'] as const;
 
@@ -62,8 +63,9 @@ async function refreshIn(trx: Trx, macKeys: KeyRing, token: RefreshToken, caller
   if (session.jkt !== null && session.jkt !== caller.jkt) return { as: 'unbound', refused: 'invalid_refresh_token' };
 
   const decision = decideRefresh({ ...session, holderActive: holder?.active ?? false }, presentedTo(session, token));
-  if (decision.kind === 'refuse')
+  if (decision.kind === 'refuse') {
     return { as: decision.code === 'session_revoked' ? 'revoked' : 'expired', refused: decision.code };
+  }
   if (decision.kind === 'end' || holder === undefined) {
     const end = decision.kind === 'end' ? decision : ({ reason: 'inactive', code: 'session_revoked' } as const);
     const how = { reason: end.reason, requestId: caller.requestId };
@@ -102,8 +104,9 @@ async function successorOf(
   session: LockedSession,
   { decision, caller }: { decision: Extract<RefreshDecision, { kind: 'rotate' | 'repeat' }>; caller: HttpCaller },
 ): Promise<Pick<Grant, 'refreshToken' | 'refreshExpiresInSec'> | undefined> {
-  if (decision.kind === 'repeat')
+  if (decision.kind === 'repeat') {
     return { refreshToken: decision.successor, refreshExpiresInSec: session.expiresInSec };
+  }
   const random = randomBytes(32);
   const successor = encodeRefreshToken({ ...token, counter: token.counter + 1, random }, macKeys.current);
   const refreshExpiresInSec = await rotateSession(trx, token, {

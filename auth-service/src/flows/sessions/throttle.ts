@@ -13,6 +13,7 @@ export type HttpCaller = Readonly<{
   jkt: string | null;
 }>;
 
+/** The caller's turn in the hash queue. */
 export const turnOf = ({ ip }: HttpCaller): Turn => ({ address: networkOf(ip) });
 
 /** An attempt that already counts as a failure. */

@@ -211,8 +211,9 @@ async function proveAccount(
   caller: HttpCaller,
 ): Promise<Proof | undefined> {
   const { userId, readAt: provenAt, active } = candidate;
-  if (password === undefined)
+  if (password === undefined) {
     return active && session !== undefined && session.userId === userId ? proofOf(parts, session, caller) : undefined;
+  }
   const matches = await parts.passwords.verify(password, candidate.password, turnOf(caller));
   return matches && active && userId !== undefined ? { userId, provenAt, amr } : undefined;
 }

@@ -19,7 +19,12 @@ import { endSessions } from '../sessions/end-sessions.ts';
 
 export type Admin = Readonly<{ tenantId: string; userId: string; sessionId: string | null; requestId: string }>;
 
-/** Locks the membership, since the administrator may have lost the role. @throws AppError `insufficient_role`. */
+/**
+ * Runs a transaction in the tenant with the `accounts` database role. Locks the membership and checks it again, because
+ * the administrator may just have lost the role.
+ *
+ * @throws AppError `insufficient_role`.
+ */
 export function asAdmin<T>(db: AuthDatabase, admin: Admin, work: (trx: Trx) => Promise<T>): Promise<T> {
   const { tenantId, userId } = admin;
   return db.transaction({ role: roles.accounts, tenantId }, async (trx) => {

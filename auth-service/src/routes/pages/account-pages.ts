@@ -21,6 +21,7 @@ const linkFields = z.strictObject({ token: mailedToken, password: newPassword, e
 
 const joinFields = linkFields.extend({ name: personName });
 
+/** The pages for registration, passwords and invitations. */
 export function accountPages(parts: RouteParts, proceed: Continue): readonly Page[] {
   // A name belongs to a membership, so without a tenant only an invitation asks for it.
   const joins = parts.registration.joins !== undefined;

@@ -63,9 +63,11 @@ export const wayOn = (...links: readonly Content[]): Html =>
 /** The values of a form's fields, and everything else that the page needs to show the form again. */
 export type Values = Readonly<Record<string, string>>;
 
+/** The data for rendering a page. */
 export type View = Readonly<{
   t: Texts;
   values: Values;
+  /** An error message for each invalid field. */
   problems: ReadonlyMap<string, string>;
   /** The form's token, see `formTokenOf`. */
   formToken(action: string, step?: string): string;

@@ -51,11 +51,14 @@ type Document = Readonly<{
   inLanguage(language: Language): string;
   /** Where the product's name leads. */
   home: string;
+  /** The pages of the account. */
   nav?: readonly Readonly<{ path: string; label: string; isCurrent: boolean }>[];
+  /** The URLs of the style sheet and the icon. */
   assets: Readonly<Record<'style' | 'icon', string>>;
   body: Content;
 }>;
 
+/** Renders the HTML document. */
 export function documentOf({ language, title, refused, inLanguage, home, nav, assets, body }: Document): string {
   const t = languages[language];
   const others = Object.entries(languages).filter(([code]) => code !== language);

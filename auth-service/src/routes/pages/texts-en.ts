@@ -216,4 +216,5 @@ export const en = {
   },
 };
 
+/** All page texts in one language. */
 export type Texts = typeof en;

@@ -49,6 +49,7 @@ export function noticeOf({ query: { notice } }: Request, { notices }: Texts): Co
   return text && html`<p class="notice good" role="status">${text}</p>`;
 }
 
+/** The form's invalid fields, each with a message. */
 export function problemsOf(
   fieldOf: Page['fieldOf'],
   { code, errors = [], detail }: KitError,

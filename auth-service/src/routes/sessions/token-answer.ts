@@ -96,7 +96,11 @@ export const passwordLoginErrors = [
 
 type RequestCall = Readonly<{ req: Request; res: Response; identity: Identity }>;
 
-/** Responds with tokens or the next step. @param step.mayUse Throws if the caller cannot receive tokens. */
+/**
+ * Runs a login step, and responds with tokens or the next step.
+ *
+ * @param step.mayUse Throws if the caller cannot receive tokens this way.
+ */
 export async function answerLogin(
   { req, res, identity }: RequestCall,
   parts: RouteParts,
@@ -148,16 +152,23 @@ export function refreshTokenOf(
   if (another !== undefined || (cookie !== undefined && inBody !== undefined)) throw new AppError('two_refresh_tokens');
   if (inBody !== undefined) return { token: inBody, transport: 'body' };
   if (cookie === undefined) throw new AppError('invalid_refresh_token', { detail: { reason: 'none given' } });
-  if (!browserOrigins.has(req.headers.origin ?? '') || !req.get('x-requested-with'))
+  if (!browserOrigins.has(req.headers.origin ?? '') || !req.get('x-requested-with')) {
     throw new AppError('cross_site_refused');
+  }
   return { token: cookie, transport: 'cookie' };
 }
 
-/** Another site must not log a user in, and only browsers send `Origin`. @throws AppError `cross_site_refused` */
+/**
+ * Checks the origin before the cookie is set, because another site must not log a user in to a different account. Only
+ * browsers send `Origin`.
+ *
+ * @throws AppError `cross_site_refused`
+ */
 function refuseForeignPage({ browserOrigins }: RouteParts, req: Request, transport: Transport): void {
   const { origin } = req.headers;
-  if (transport === 'cookie' && origin !== undefined && !browserOrigins.has(origin))
+  if (transport === 'cookie' && origin !== undefined && !browserOrigins.has(origin)) {
     throw new AppError('cross_site_refused');
+  }
 }
 
 const endings: ReadonlySet<string> = new Set(['refresh_token_reused', 'session_expired', 'session_revoked']);

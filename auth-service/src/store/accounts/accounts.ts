@@ -22,6 +22,7 @@ export async function findCandidate(db: AuthDatabase, email: string) {
       active: user?.status === 'active',
       /** On the database's clock. A later password change makes the login invalid. */
       readAt: await databaseNow(trx),
+      /** The tenants that this person can enter. */
       memberships: await trx
         .selectFrom('memberships as m')
         .innerJoin('tenants as t', 't.id', 'm.tenant_id')
@@ -64,6 +65,7 @@ export async function lockHolder(trx: Trx, userId: string, tenantId: string) {
   };
 }
 
+/** A person and their membership. */
 export type Holder = NonNullable<Awaited<ReturnType<typeof lockHolder>>>;
 
 export const findAccount = (trx: Trx, email: string) =>
@@ -80,6 +82,7 @@ export async function lockUser(trx: Trx, userId: string): Promise<void> {
   await rowsWith(trx, 'users', { id: userId }).select('id').forUpdate().execute();
 }
 
+/** Reads an active user's email address and password. */
 export async function findOwnPassword(db: AuthDatabase, userId: string) {
   return db.transaction({ role: roles.login, userId }, (trx) =>
     trx

@@ -61,6 +61,7 @@ async function oauthClientsOf(query: OAuthClientQuery): Promise<OAuthClient[]> {
 
 const jwksText = (jwks: ClientKeySet | null): string | null => jwks && JSON.stringify(jwks);
 
+/** What administrators can change. */
 export type OAuthClientSettings = Pick<OAuthClient, 'name' | 'scopes' | 'grant_types' | 'status' | 'jwks'>;
 
 export function updateOAuthClient(trx: Trx, tenantId: string, id: string, settings: OAuthClientSettings) {

@@ -6,7 +6,12 @@ import { type AuthDatabase, roles, type Trx } from '../transaction.ts';
 
 export const outboxChannel = 'countersign_auth_outbox';
 
-/** Any instance sends it after the commit, those of one key in order. @param payload JSON without secrets. */
+/**
+ * Queues a delivery, which any instance can send after this transaction commits. Deliveries with the same key are sent
+ * in order.
+ *
+ * @param payload JSON without secrets.
+ */
 export async function addToOutbox(trx: Trx, topic: OutboxTopic, key: string, payload: unknown): Promise<void> {
   await insert(trx, 'outbox', { topic, ordering_key: key, payload: JSON.stringify(payload) });
   await notify(trx, outboxChannel);
@@ -36,6 +41,7 @@ export function outboxOf(db: AuthDatabase, topic: OutboxTopic): OutboxRows<Deliv
   });
 }
 
+/** Counts waiting and parked deliveries for the metrics. */
 export function outboxDepth(db: AuthDatabase): Promise<(OutboxDepth & Readonly<{ parked: number }>)[]> {
   return Promise.all(
     outboxTopics.map(async (topic) => {

@@ -73,6 +73,7 @@ const proofOf = (trx: Trx, { tenantId, sessionId }: SessionKey, userId: string) 
     .select(['auth_time as authTime', 'amr', 'jkt'])
     .where(isCurrent);
 
+/** Starts a session with counter 1. */
 export const insertSession = (
   trx: Trx,
   session: Omit<Insertable<AuthSchema['sessions']>, 'counter' | 'absolute_expires_at' | 'idle_expires_at'>,
@@ -115,7 +116,11 @@ export type LockedSession = NonNullable<Awaited<ReturnType<typeof lockSession>>>
 
 type Rotation = Pick<Row<'sessions'>, 'token_hash' | 'sealed_successor' | 'mac_kid' | 'ip' | 'user_agent'>;
 
-/** @returns Seconds until the new token expires, or undefined if the session has just expired. */
+/**
+ * Stores a session's next refresh token, and increments its counter.
+ *
+ * @returns Seconds until the new token expires, or undefined if the session has just expired.
+ */
 export async function rotateSession(
   trx: Trx,
   { tenantId, sessionId }: SessionKey,

@@ -49,6 +49,7 @@ export async function revokeInvitation(trx: Trx, tenantId: string, id: string): 
   return row?.email_ci;
 }
 
+/** Withdraws the pending invitations to this address in the tenant. */
 export async function revokeInvitationsTo(trx: Trx, tenantId: string, email: string): Promise<void> {
   await revocationIn(trx, tenantId).where('email_ci', '=', email).execute();
 }

@@ -56,6 +56,7 @@ export const renumberMemberships = (trx: Trx, userId: string) =>
     .returning(['tenant_id as tenantId', 'role', 'status', 'version'])
     .execute();
 
+/** Reads the email addresses and account states of people in the current tenant. */
 export async function readAccounts(
   trx: Trx,
   userIds: readonly string[],

@@ -181,8 +181,9 @@ function warningOf(opened: OpenUpstream): string | undefined {
   const { name } = opened.upstream;
   const { state, why } = upstreamStates(opened).upstream;
   if (state !== 'out' && state !== 'failing') return undefined;
-  if (opened.breaker?.state(opened.nowMs()) === 'open')
+  if (opened.breaker?.state(opened.nowMs()) === 'open') {
     return `The circuit breaker for upstream ${name} is open, so the request would get 503 upstream_circuit_open now.`;
+  }
   if (state === 'failing') return `The last requests to upstream ${name} failed, so this one may fail too: ${why}.`;
   return opened.targets.every((target) => target.isFull())
     ? `Every target of upstream ${name} is full, so the request would get 503 upstream_overloaded now.`

@@ -46,8 +46,9 @@ function compareRoutes(before: readonly Route[], after: readonly Route[]): reado
     if (keys.length > 0)
       changes.push({ route: route.name, change: previous === undefined ? 'added' : 'changed', keys });
   }
-  for (const route of old.values())
+  for (const route of old.values()) {
     changes.push({ route: route.name, change: 'removed', keys: changedKeys(route, undefined) });
+  }
   return changes;
 }
 

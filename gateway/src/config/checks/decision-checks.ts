@@ -17,14 +17,16 @@ export function checkDecision(file: CheckedFile, refuse: Refuse): void {
     if (!isMalformed('listen', 'decision')) refuse(['decision'], 'needs "listen.decision", the address to listen on');
   } else checkProof(part, address, listen.tls !== undefined, refuse);
   const { proxy } = part;
-  if (dpop?.nonces !== undefined && !proxies[proxy].passesHeaders)
+  if (dpop?.nonces !== undefined && !proxies[proxy].passesHeaders) {
     refuse(['dpop', 'nonces'], `cannot be used with ${proxy}, which does not pass DPoP-Nonce on to the client`);
+  }
   for (const name of Object.keys(upstreams).filter((one) => one.startsWith('countersign-')))
     refuse(['upstreams', name], `is a reserved name in the ${proxy} file`);
   for (const [name, { identity }] of Object.entries(upstreams)) {
     const message = `must have only letters, digits and hyphens, so that ${proxy} can copy it from the decision`;
-    if (!/^[a-z0-9-]*$/.test(identity?.token?.header ?? ''))
+    if (!/^[a-z0-9-]*$/.test(identity?.token?.header ?? '')) {
       refuse(['upstreams', name, 'identity', 'token', 'header'], message);
+    }
   }
   for (const [index, route] of routes.entries()) checkRoute(route, proxy, below(refuse, 'routes', index));
 }

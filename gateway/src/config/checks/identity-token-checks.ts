@@ -9,15 +9,17 @@ import { below, type CheckedFile, type Refuse } from './cross-checks.ts';
 export function checkIdentityTokens(file: CheckedFile, refuse: Refuse): void {
   const { upstreams, issuers, identity, insecureTransport } = file;
   for (const [name, { identity: part }] of Object.entries(upstreams)) {
-    if (part?.headers === false && part.token === undefined)
+    if (part?.headers === false && part.token === undefined) {
       refuse(['upstreams', name, 'identity', 'headers'], 'needs "token": the service would receive no identity');
+    }
   }
   const receivers = Object.entries(upstreams).flatMap(([name, part]) => (part.identity?.token ? [name] : []));
   if (receivers.length === 0) return;
   for (const name of receivers) checkReceiver(name, file, below(refuse, 'upstreams', name, 'identity', 'token'));
   for (const [index, { userPrefix }] of issuers.entries()) {
-    if (userPrefix !== undefined && isReservedId(userPrefix))
+    if (userPrefix !== undefined && isReservedId(userPrefix)) {
       refuse(['issuers', index, 'userPrefix'], 'is how identity tokens name callers that are not users');
+    }
   }
   const { issuer } = identity ?? {};
   if (issuer === undefined) return;
@@ -32,12 +34,14 @@ function checkReceiver(
   refuse: Refuse,
 ) {
   const token = upstreams[name]?.identity?.token;
-  if (identity?.issuer === undefined && !isMalformed('identity'))
+  if (identity?.issuer === undefined && !isMalformed('identity')) {
     refuse([], 'needs identity.issuer, such as "http://gateway.internal:8090"');
+  }
   const email = token?.claims.indexOf('email') ?? -1;
   const isSeveral = issuers.length > 1 || issuers.some(({ template }) => template !== undefined);
-  if (email !== -1 && isSeveral)
+  if (email !== -1 && isSeveral) {
     refuse(['claims', email], 'cannot be copied with two or more issuers: some let people choose any address');
+  }
   const forwarding = routes.findIndex(({ upstream, forward }) => upstream === name && forward?.authorization === true);
   if (token?.header === 'authorization' && forwarding !== -1) {
     const other = ['routes', forwarding, 'forward', 'authorization'];

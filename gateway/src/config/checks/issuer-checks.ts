@@ -58,17 +58,20 @@ type IsBad = (...keys: readonly (keyof IssuerPieces)[]) => boolean;
 function checkKeys(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
   const { jwks, discovery, template } = part;
   if (isBad('jwks', 'discovery', 'provider', 'template')) return;
-  if (jwks !== undefined && discovery === true)
+  if (jwks !== undefined && discovery === true) {
     refuse(['discovery'], 'already finds the keys: remove "discovery" or "jwks"', { other: ['jwks'] });
-  if (jwks !== undefined && /[{}]|%7b|%7d/i.test(jwks))
+  }
+  if (jwks !== undefined && /[{}]|%7b|%7d/i.test(jwks)) {
     refuse(['jwks'], 'must be one URL: omit jwks and set discovery: true to find the keys of each issuer');
+  }
   if (!hasKeys(part) && part.introspection === undefined && !isBad('introspection')) {
     const message =
       '"jwks" is required: must be the path of a JWK set, or a URL; or set discovery: true to read it from the issuer';
     refuse([], message, { absent: 'jwks' });
   }
-  if (jwks === undefined && isDiscovered(part) && Object.values(template ?? {}).includes('any'))
+  if (jwks === undefined && isDiscovered(part) && Object.values(template ?? {}).includes('any')) {
     refuse(['template'], 'any needs "jwks": the key URL must not depend on a token');
+  }
 }
 
 function checkAudience(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
@@ -131,8 +134,9 @@ function checkTemplate(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
     refuse(['issuer'], `has a variable, so "template" is required: { ${variables[0]}: [...] }, or any`);
   }
   const source = claims?.tenantId;
-  if (source?.kind === 'fromIssuer' && source.variable !== (variable ?? (provider === 'entra' ? 'tid' : undefined)))
+  if (source?.kind === 'fromIssuer' && source.variable !== (variable ?? (provider === 'entra' ? 'tid' : undefined))) {
     refuse(['claims', 'tenantId'], `the template has no variable "${source.variable}"`);
+  }
   const isFromIssuer = source?.kind === 'fromIssuer' || (source === undefined && provider === 'entra');
   if (values === 'any' && !isFromIssuer && !isBad('claims')) {
     const message = `any needs claims.tenantId: { fromIssuer: ${variable} }: every tenant of the provider could log in`;
@@ -164,11 +168,13 @@ function checkUrls(part: IssuerPieces, { upstreams, insecureTransport }: Checked
   const eventKeys = events?.sharedSignals?.jwks;
   // The metadata, which names the URL of the keys, is fetched from the issuer itself.
   const issuer = isDiscovered(part) ? part.issuer : undefined;
-  if (issuer !== undefined && isForbiddenHost(new URL(issuer).hostname))
+  if (issuer !== undefined && isForbiddenHost(new URL(issuer).hostname)) {
     refuse(['issuer'], 'is a link-local or metadata address, and the gateway fetches nothing from those');
+  }
   // The gateway signs its feed requests with the identity of an upstream.
-  if (feed !== undefined && isAtNoTarget(feed.url, upstreams))
+  if (feed !== undefined && isAtNoTarget(feed.url, upstreams)) {
     refuse(['revocations', 'url'], 'is not at a target of any upstream, so the gateway could not sign its requests');
+  }
   if (insecureTransport) return;
   for (const [url, ...path] of [
     [issuer, 'issuer'],
@@ -253,8 +259,9 @@ function checkIssuerClaims({ claims, provider, machines, require: required }: Is
   // Auth0 uses URLs as names of custom claims, such as https://example.com/email.
   const nameOf = (step: string) => step.slice(step.lastIndexOf('/') + 1);
   const name = claims.userId?.map(nameOf).find((step) => reassignable.has(step.toLowerCase()));
-  if (name !== undefined)
+  if (name !== undefined) {
     refuse(['claims', 'userId'], `"${name}" can pass from one person to another: use a permanent id, such as sub`);
+  }
   const ofMachines = machines === 'none' ? undefined : machines;
   const paths: readonly (readonly [part: string, key: string, path: ClaimPath | undefined])[] = [
     ['claims', 'userId', claims.userId],

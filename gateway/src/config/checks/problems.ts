@@ -72,10 +72,12 @@ function problemsOfIssue(issue: z.core.$ZodIssue, raw: unknown): readonly ValueP
   const path = issue.path as Path;
   const [parent, key] = [path.slice(0, -1), String(path.at(-1))];
   // A cross-check reported this problem, and its message is complete.
-  if (issue.code === 'custom' && issue.params !== undefined)
+  if (issue.code === 'custom' && issue.params !== undefined) {
     return [{ path, message, isConflict: true, ...(issue.params as Conflict) }];
-  if (issue.code === 'unrecognized_keys')
+  }
+  if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((unknown) => ({ path, key: unknown, ...unknownKey(unknown, allowedKeys(message)) }));
+  }
   if (issue.code === 'invalid_key') return [{ path: parent, key, message: issue.issues[0]?.message ?? message }];
   const value = valueAt(raw, path);
   if (value === undefined) return [{ path: parent, absent: key, message: `"${key}" is required: ${message}` }];

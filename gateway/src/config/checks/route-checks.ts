@@ -57,28 +57,34 @@ function checkReferences(
   { services, issuers, upstreams, isMalformed }: CheckedFile,
   refuse: Refuse,
 ): void {
-  if (upstream !== undefined && !isMalformed('upstreams') && !Object.hasOwn(upstreams, upstream))
+  if (upstream !== undefined && !isMalformed('upstreams') && !Object.hasOwn(upstreams, upstream)) {
     refuse(['upstream'], unknown('an upstream in this file', upstream, Object.keys(upstreams)));
+  }
   for (const [index, caller] of callers.entries()) {
     if (isMalformed('services') || Object.hasOwn(services, caller)) continue;
     refuse(['callers', index], unknown('a service in this file', caller, Object.keys(services)));
   }
-  if ((auth === 'required' || auth === 'optional') && issuers.length === 0 && !isMalformed('issuers'))
+  if ((auth === 'required' || auth === 'optional') && issuers.length === 0 && !isMalformed('issuers')) {
     refuse(['auth'], 'there are no issuers, so no token can be valid');
+  }
 }
 
 function checkAllow({ auth, allow }: RoutePieces, segments: readonly Segment[] | undefined, refuse: Refuse): void {
   if (allow === undefined) return;
-  if (auth === 'public' || auth === 'optional')
+  if (auth === 'public' || auth === 'optional') {
     refuse(['allow'], `needs auth: required; auth: ${auth} checks no role, tenant, scope, OAuth client or actor`);
+  }
   const { tenant } = allow;
   const isTenant = (segment: Segment) => segment.kind === 'param' && `:${segment.name}` === tenant;
-  if (tenant !== undefined && segments?.some(isTenant) === false)
+  if (tenant !== undefined && segments?.some(isTenant) === false) {
     refuse(['allow', 'tenant'], `the path has no "${tenant}"`);
-  if (Object.values(allow).every((condition) => condition === undefined))
+  }
+  if (Object.values(allow).every((condition) => condition === undefined)) {
     refuse(['allow'], 'has no condition: set roles, tenant, scopes, clients, actors or claims');
-  if (allow.claims !== undefined && auth === 'service')
+  }
+  if (allow.claims !== undefined && auth === 'service') {
     refuse(['allow', 'claims'], 'needs auth: required; a txn-token has no additional claims');
+  }
 }
 
 /**
@@ -118,11 +124,13 @@ function checkService(route: RoutePieces, hasMalformedCallers: boolean, refuse: 
     if (auth !== undefined && callers !== undefined) refuse(['callers'], 'needs auth: service');
     return;
   }
-  if (callers === undefined && !hasMalformedCallers)
+  if (callers === undefined && !hasMalformedCallers) {
     refuse(['auth'], '"callers" is required with auth: service: list the services that may call');
+  }
   if (route.websocket) refuse(['websocket'], 'works only on routes for clients: services make plain HTTP calls');
-  if (route.body?.mode === 'stream')
+  if (route.body?.mode === 'stream') {
     refuse(['body', 'mode'], "must be digest or none with auth: service: the caller's signature covers the whole body");
+  }
 }
 
 const noOrigins = 'needs publicOrigins: a proof names its URL, and the client controls the Host header';
@@ -141,14 +149,17 @@ function checkProofs({ auth, senderConstrained, forward }: RoutePieces, hasOrigi
 
 function checkShape(route: RoutePieces, segments: readonly Segment[] | undefined, refuse: Refuse): void {
   if (route.websocket && route.methods?.includes('GET') === false) refuse(['websocket'], 'needs GET among the methods');
-  if (route.body?.mode === 'digest' && route.body.maxBytes > 64 * 1024 ** 2)
+  if (route.body?.mode === 'digest' && route.body.maxBytes > 64 * 1024 ** 2) {
     refuse(['body', 'maxBytes'], 'must be at most 64MiB in mode digest, because the gateway holds the body in memory');
-  if (route.path !== undefined && isOwnPath(route.auth === 'service' ? 'internal' : 'public', route.path))
+  }
+  if (route.path !== undefined && isOwnPath(route.auth === 'service' ? 'internal' : 'public', route.path)) {
     refuse(['path'], 'is a path that the gateway answers itself');
+  }
   if (route.rewrite === undefined || segments === undefined) return;
   const replaced = prefixParts(route.rewrite.from);
-  if (shapeOf(segments.slice(0, replaced.length)) !== replaced.join('/'))
+  if (shapeOf(segments.slice(0, replaced.length)) !== replaced.join('/')) {
     refuse(['rewrite', 'prefix', 'from'], 'must be literal segments at the start of the path');
+  }
 }
 
 /** Refuses two routes with one shape and a method in common on one listener. */

@@ -89,10 +89,12 @@ const hasAnyRole = (issuer: Issuer): boolean =>
 
 const meet = (a: Names, b: Names): boolean => sharedBy(a, b) !== undefined;
 
+/** Returns a tenant or prefix that both issuers can name. */
 function sharedBy(a: Names, b: Names): string | undefined {
   if (a === undefined || b === undefined) return undefined;
-  if ('list' in a)
+  if ('list' in a) {
     return [...a.list].find((tenant) => ('list' in b ? b.list.has(tenant) : tenant.startsWith(b.prefix)));
+  }
   if ('list' in b) return sharedBy(b, a);
   if (a.prefix.startsWith(b.prefix)) return a.prefix;
   return b.prefix.startsWith(a.prefix) ? b.prefix : undefined;
@@ -153,7 +155,11 @@ export function valuesOf(
 /** What is impossible: the key in the caller, and the possible values. */
 type Impossible = Readonly<{ key: keyof TestCaller; message: string }>;
 
-/** Says why no token can have a test's caller. @param allow The route's rules: a test may omit the rest. */
+/**
+ * Says why no token of an issuer can have a test's caller. Undefined if one can.
+ *
+ * @param allow The rules of the test's route. A test may omit what they do not read.
+ */
 export function whyImpossible(as: TestCaller, issuer: Issuer, allow: Allow = {}): Impossible | undefined {
   const { claims, machines, clients } = issuer;
   const isUser = as.userId !== undefined;

@@ -25,8 +25,9 @@ export function checkTests(tests: CheckedFile['tests'], known: KnownNames, refus
       [['expect', 'upstream'], 'an upstream', expect?.upstream, known.upstreams],
     ] as const;
     for (const [path, kind, given, all] of names) {
-      if (given !== undefined && !all.has(given) && !all.has(undefined))
+      if (given !== undefined && !all.has(given) && !all.has(undefined)) {
         refuseHere(path, `"${given}" is not ${kind} in the configuration`);
+      }
     }
     if (request?.as !== undefined) checkCaller(request.as, below(refuseHere, 'request', 'as'));
     if (expect === undefined) continue;

@@ -16,8 +16,9 @@ export function checkUpstreams(file: CheckedFile, refuse: Refuse): void {
       refuseHere(['identity', 'algorithm'], message);
     }
     // The service must sign the calls that it makes with the token, so it needs a key.
-    if (part.txnToken && !file.isMalformed('services') && !Object.hasOwn(file.services, name))
+    if (part.txnToken && !file.isMalformed('services') && !Object.hasOwn(file.services, name)) {
       refuseHere(['txnToken'], `"${name}" has no keys under services, so it could not use the token`);
+    }
   }
 }
 

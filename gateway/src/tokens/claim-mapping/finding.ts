@@ -21,7 +21,12 @@ export const finding = (code: Code, claim: string, wanted: string, found: string
   fix,
 });
 
-/** Only the log shows `detail`. @param subject The `sub` in a token with a valid signature. */
+/**
+ * Creates the refusal for a finding. Only the log shows `detail`.
+ *
+ * @param issuer A configured issuer.
+ * @param subject The `sub` in a token with a valid signature.
+ */
 export function refusalFor({ code, claim, wanted, found }: Finding, issuer?: string, subject?: unknown): AppError {
   const source = {
     ...(issuer !== undefined && { issuer }),

@@ -67,7 +67,11 @@ export function createOpaqueTokens(
   };
 }
 
-/** Asks the issuer about one token. @throws AppError `introspection_unavailable`. */
+/**
+ * Asks the issuer about one token.
+ *
+ * @throws AppError `introspection_unavailable`.
+ */
 export async function introspect(
   issuer: TrustedIssuer,
   token: string,

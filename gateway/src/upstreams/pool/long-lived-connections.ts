@@ -21,6 +21,7 @@ export class LongLivedConnections {
     this.#nowMs = nowMs;
   }
 
+  /** How many endless responses are open. */
   get size(): number {
     return [...this.#open].filter(({ lifetime }) => lifetime === 'endless').length;
   }

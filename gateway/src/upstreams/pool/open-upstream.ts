@@ -73,8 +73,9 @@ export class OpenUpstream {
     this.targets = targets;
     this.breaker = breaker;
     this.tls = tls;
-    if (upstream.identity.algorithm === 'agreed')
+    if (upstream.identity.algorithm === 'agreed') {
       this.agreement = new UpstreamAgreement({ upstream: upstream.name, targets, logger, monotonicMs, random });
+    }
     this.nowMs = monotonicMs;
     this.#logger = logger;
     const [only] = targets;

@@ -55,6 +55,7 @@ export async function startEngine(clone: string, store = process.env.IMAGE_STORE
   return {
     /** For `docker compose`: a `docker` command on the PATH, and the API's address. */
     env,
+    /** Runs podman, and returns its output. */
     podman,
     buildShared,
     async stop() {

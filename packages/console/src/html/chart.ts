@@ -46,8 +46,9 @@ export function chart(options: ChartOptions): Html {
 export function joined(values: readonly number[], points = 120): number[] {
   const size = Math.max(1, Math.floor(values.length / points));
   const groups: number[] = [];
-  for (let at = 0; at < values.length; at += size)
+  for (let at = 0; at < values.length; at += size) {
     groups.push(values.slice(at, at + size).reduce((sum, value) => sum + value, 0));
+  }
   return groups;
 }
 

@@ -29,8 +29,9 @@ export function explainLink(item: Request): Content {
     ...(needed === undefined ? callerOf(item) : { refused: item.code, service: item.service_id }),
   }).filter((field): field is [string, string] => field[1] !== null && field[1] !== '');
   const explain = (text: string) => link('/console/explain', text, Object.fromEntries(fields));
-  if (unidentified !== undefined && isOfProof(unidentified))
+  if (unidentified !== undefined && isOfProof(unidentified)) {
     return html`${explain('Paste the token to explain the rest')}. The gateway keeps neither the token nor the proof.`;
+  }
   if (needed === 'token')
     return html`${explain('Paste the token to see why')} it was refused. The gateway does not keep it.`;
   if (needed === 'service') return explain('Explain what a service may call here');

@@ -183,28 +183,34 @@ function attentionOf(data: OverviewData): readonly Attention[] {
     all.push({ tone, what, page, state, why });
   const addState = (what: string, page: string, { state, since, why }: Since) =>
     all.push({ tone: ui.toneOf(state), what, page, state, since, why: why ?? '' });
-  for (const { worker, state } of processes.processes)
+  for (const { worker, state } of processes.processes) {
     addState(worker === null ? 'Gateway' : `Worker ${worker}`, 'workers', state);
+  }
   addState('Configuration file', 'reloads', reloads.state);
-  if (reloads.in_force.length > 1)
+  if (reloads.in_force.length > 1) {
     add('warn', 'Configuration', 'workers', 'differs', 'the workers run different configurations');
-  for (const { name, state } of upstreams.upstreams)
+  }
+  for (const { name, state } of upstreams.upstreams) {
     addState(`Upstream ${name}`, `upstreams#${encodeURIComponent(name)}`, state);
+  }
   for (const { issuer, state } of issuers.issuers) addState(`Keys of ${issuer}`, 'issuers', state);
   for (const { issuer, state, refused_before } of revocations.issuers) {
     const what = `Revocations of ${issuer}`;
     addState(what, 'revocations', state);
-    if (refused_before !== null)
+    if (refused_before !== null) {
       add('bad', what, 'revocations', 'overflow', 'memory cannot hold all revocations, so older tokens are refused');
+    }
   }
-  if (limits.redis !== null && limits.redis !== 'ready')
+  if (limits.redis !== null && limits.redis !== 'ready') {
     add('bad', 'Redis', 'limits', 'not connected', 'rate limits follow onStoreFailure');
+  }
   for (const [certificate, ...others] of soonestFirst(certificates.certificates)) {
     const { text, tone } = validityOf(certificate, nowMs);
     const what = `Certificate of the ${certificate.use}${others.length === 0 ? '' : ` and ${others.length} more`}`;
     add(tone, what, 'certificates', text, certificate.subject);
   }
-  for (const { use, problem } of certificates.trouble)
+  for (const { use, problem } of certificates.trouble) {
     add('warn', `TLS files of ${use}`, 'certificates', 'old', problem);
+  }
   return all.sort((a, b) => Number(b.tone === 'bad') - Number(a.tone === 'bad'));
 }

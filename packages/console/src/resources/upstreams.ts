@@ -233,8 +233,9 @@ function definitionsOf(upstream: Upstream, nowMs: number): ui.Definitions {
 }
 
 function latencyChart({ durations, latency_ms }: Upstream, nowMs: number): Html {
-  if (durations.counts.every((bucket) => bucket.every((count) => count === 0)))
+  if (durations.counts.every((bucket) => bucket.every((count) => count === 0))) {
     return html`<p class="lead">This upstream has answered no request in the last hour.</p>`;
+  }
   return chart({
     title: 'Latency until the response starts',
     kind: 'lines',

@@ -33,6 +33,7 @@ export class TimeSlots {
     return this.#counts[(((slot % this.length) + this.length) % this.length) * this.#columns + column] ?? 0;
   }
 
+  /** Clears the slots that have passed. Returns the index of the current one. */
   #advance(nowMs: number): number {
     const slot = Math.floor(nowMs / this.stepMs);
     // If the clock is set back, counts go into the newest slot.

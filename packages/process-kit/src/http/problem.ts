@@ -83,8 +83,9 @@ export function respondWithProblem(table: ErrorTable, format?: FormatError): Err
 /** Maps errors from Express and its parsers to our codes. Unknown errors become `internal_error`. */
 export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
-  if (thrown instanceof ZodError)
+  if (thrown instanceof ZodError) {
     return new AppError('validation_failed', { errors: thrown.issues.flatMap(fieldErrors) });
+  }
   const type = (thrown as { type?: unknown } | null)?.type;
   switch (type) {
     case 'entity.too.large':

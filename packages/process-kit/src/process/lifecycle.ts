@@ -39,8 +39,9 @@ export async function runProcess(name: string, start: () => Promise<Running>): P
   const { health, logger } = running;
   // In development Node.js comes from npm, which may lag behind (SECURITY.md).
   const safer = process.env.NODE_ENV === 'production' ? saferNodeRelease(process.versions.node) : undefined;
-  if (safer !== undefined)
+  if (safer !== undefined) {
     logger.warn({ node: process.versions.node, safer }, 'this Node.js release lacks security fixes: upgrade it');
+  }
   process.on('uncaughtException', (error) => {
     logger.fatal({ err: error }, 'uncaught exception');
     process.exit(1);

@@ -1,3 +1,4 @@
+/** The names of pino's levels. */
 const labels: Readonly<Record<number, string>> = { 40: 'warning: ', 50: 'error: ', 60: 'error: ' };
 
 /** What a request's line shows besides the method, path, status and time. The JSON has everything. */

@@ -4,6 +4,7 @@ import type { Logger } from './logger.ts';
 export type Reloading = Pick<ReturnType<typeof createReloader>, 'reload' | 'start' | 'stop'>;
 
 export type ReloadOptions<T> = Readonly<{
+  /** The value's name in log lines. */
   what: string;
   /** Reads all files. Throws if one of them cannot be read. */
   load(): T;

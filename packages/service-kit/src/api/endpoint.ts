@@ -9,6 +9,7 @@ export type ResponseSpec = Readonly<{
   schema?: z.ZodType;
   /** Defaults to `application/json`. A stream is for example `text/csv` or `text/event-stream`. */
   mediaType?: string;
+  /** Descriptions of response headers, by name. */
   headers?: Readonly<Record<string, string>>;
 }>;
 

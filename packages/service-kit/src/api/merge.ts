@@ -10,7 +10,11 @@ export type MergeOptions = Readonly<{
   gatewayErrors: ErrorTable;
 }>;
 
-/** Merges APIs for callers, without internal routes. @throws Error if an error code or tag differs. */
+/**
+ * Merges the APIs of several services for callers, without the routes for services or the gateway only.
+ *
+ * @throws Error if two services define an error code or tag differently.
+ */
 export function mergeApis(apis: readonly Api[], { title, description, gatewayErrors }: MergeOptions): Api {
   const endpoints = apis.flatMap((api) => api.endpoints.filter(isForClients));
   const used = new Set(endpoints.map(({ tag }) => tag));

@@ -35,7 +35,11 @@ export type GatewayTrust = ReturnType<typeof trustGateway>;
 const startWithinMs = 2_000;
 const checkAgainMs = 20;
 
-/** Verifies the gateway's signed identity. @throws ConfigError if a key or the key set's URL is not usable. */
+/**
+ * Verifies the gateway's signed identity, in the same way for every service.
+ *
+ * @throws ConfigError if the keys for agreement, or the URL of the gateway's keys, are not usable.
+ */
 export function trustGateway(options: TrustOptions) {
   const { audience, logger } = options;
   const source = keySource(options);

@@ -7,7 +7,11 @@ import { z } from 'zod';
 /** Responses without a declaration: from the identity check, and from undeclared routes. */
 const beforeTheRoute: readonly string[] = ['identity_refused', 'identity_not_allowed', 'actor_not_allowed'];
 
-/** Compares a response with OpenAPI, if declared. @throws Error if it differs or has an additional member. */
+/**
+ * Compares a response with the service's OpenAPI declarations. Skips routes without a declaration.
+ *
+ * @throws Error if the response differs, also if it has an additional member.
+ */
 export function assertDescribed(api: Api, method: string, target: string, response: Response): void {
   const [path = ''] = target.split('?');
   const ofMethod = api.endpoints.filter((each) => each.method === method.toLowerCase());

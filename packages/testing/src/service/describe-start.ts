@@ -10,6 +10,7 @@ export type StartSubject = Readonly<{
   /** The service's name. Its startup errors begin with it. */
   name: string;
   portVariable: string;
+  /** A directory for the service's data. */
   home: string;
   /** Starts the service on any port, with a gateway that publishes keys. These variables override the usual ones. */
   run(more?: Record<string, string | undefined>): Promise<Running & Readonly<{ port: number }>>;

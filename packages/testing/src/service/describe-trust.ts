@@ -15,6 +15,7 @@ export type TrustSubject = Readonly<{
   otherTarget: string;
   /** A JSON body that an agent can send to `target`. It must contain `Mallory`. */
   change: Readonly<{ method: string; body: string }>;
+  /** The name of a different service. */
   otherService: string;
 }>;
 

@@ -14,6 +14,7 @@ import { testGateway, type Unsigned } from '../test-gateway.ts';
 import { assertDescribed } from './assert-described.ts';
 
 export type CallOptions = Readonly<{
+  /** Sent as JSON. */
   body?: unknown;
   rawBody?: string;
   /** Sent unchanged on a route with streamed bodies. The signature does not cover this body. */
@@ -28,6 +29,7 @@ export type CallOptions = Readonly<{
 export type ServiceWorld<Schema> = Awaited<ReturnType<typeof serviceWorld<Schema>>>;
 
 export type WorldOptions<Schema> = Readonly<{
+  /** The service's name. */
   audience: string;
   /** The service's routes. Every response in every test is compared with their declarations. */
   api?: Api;

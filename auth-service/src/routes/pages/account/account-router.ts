@@ -39,6 +39,7 @@ export type AccountPage = Readonly<{
   title(t: Texts): string;
   /** Whether only administrators of the tenant can use it. The flows check this again, under locks. */
   forAdmins?: boolean;
+  /** Whether the navigation leaves it out. */
   isHidden?: boolean;
   /** Returns the content, or sends the whole response itself. */
   show(call: AccountCall): Promise<Content> | Content;
@@ -47,6 +48,7 @@ export type AccountPage = Readonly<{
   fieldOf?: Readonly<Partial<Record<ErrorCode, string>>>;
 }>;
 
+/** A form that runs an action of its page. */
 export const actionForm = (view: View, path: string, name: string, content: Content, hidden = {}): Html =>
   form(view, { action: path, hidden: { do: name, ...hidden } }, content);
 

@@ -23,6 +23,7 @@ const none = z.strictObject({});
 const byId = z.strictObject({ id: z.uuid() });
 const factorPath = `${accountPath}/second-factor`;
 
+/** A list with a button for each entry. */
 export const entries = (items: readonly Content[], empty: string): Html =>
   items.length === 0
     ? html`<p>${empty}</p>`
@@ -34,6 +35,7 @@ export const timeIn = ({ t }: View, time: Date): Html =>
 
 export const button = (label: string): Html => html`<button type="submit">${label}</button>`;
 
+/** The pages of a person's own account. */
 export function ownPages(parts: RouteParts, proceed: Continue): readonly AccountPage[] {
   const { db } = parts;
   const askingOf = ({ who, caller }: AccountCall): factor.Asking => ({

@@ -247,8 +247,9 @@ function resolveOne(
 /** How to recognize an OAuth client's token. A token whose subject equals its client is always one. */
 function machinesOf(machines: IssuerPart['machines'], { machines: known = [] }: Preset) {
   // Machines must still be recognized, so that none passes for a user.
-  if (machines === 'none' || machines === undefined)
+  if (machines === 'none' || machines === undefined) {
     return { isAccepted: false, when: known, role: undefined, tenantId: undefined };
+  }
   const { when = [], role, tenantId } = machines;
   return { isAccepted: true, when: [...known, ...when], role, tenantId };
 }

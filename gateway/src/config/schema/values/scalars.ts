@@ -74,7 +74,11 @@ function parsed<In, Out>(schema: z.ZodType<In>, error: string, parse: (given: In
   });
 }
 
-/** A string that `parse` does not refuse with undefined. @param roughly A slightly wider pattern, for editors. */
+/**
+ * A string that `parse` accepts. `parse` returns undefined to refuse the string.
+ *
+ * @param roughly A pattern for editors. It matches everything that `parse` accepts, and little else.
+ */
 export function parsedText<T>(type: string, allowed: string, parse: (text: string) => T | undefined, roughly?: RegExp) {
   const error = `must be ${allowed}`;
   const described = z.string({ error }).meta({ 'x-type': type, ...(roughly && { pattern: roughly.source }) });

@@ -122,7 +122,11 @@ const forbiddenNames = new Set([
   'instance-data.ec2.internal',
 ]);
 
-/** @param hostname From a WHATWG URL: lower case, dotted IPv4, IPv6 in brackets. */
+/**
+ * Whether a host is a link-local address or a cloud metadata service.
+ *
+ * @param hostname From a WHATWG URL: lower case, dotted IPv4, IPv6 in brackets.
+ */
 export function isForbiddenHost(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
   return isIP(host) === 0 ? forbiddenNames.has(host) : classifyAddress(host) === 'forbidden';

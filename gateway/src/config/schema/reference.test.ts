@@ -57,7 +57,6 @@ describe('infra/gateway.yaml', () => {
       ),
       ...['accept-invitation', 'account'].map((page) => `/${page}/**`),
       '/app/**',
-      '/v1/mail/unsubscribed/**',
       '/v1/webhooks/**',
     ]);
   });

@@ -37,6 +37,8 @@ describe('an upstream with algorithm: agreed', () => {
           services.map(({ url }) => url),
           `identity: { algorithm: agreed }${settings}`,
         ),
+        // Enough for two repeats, of which each waits for the next second.
+        ['response: 2s', 'response: 3s'],
       ],
     });
     token = await gateway.issuer.accessToken();

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { acme, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 
@@ -374,6 +375,8 @@ describe("a service's headers and refusals", () => {
   let token: string;
   beforeAll(async () => {
     gateway = await gatewayUnderTest({
+      // Enough for two repeats, of which each waits for the next second.
+      edits: [['response: 2s', 'response: 3s']],
       upstream: {
         answer(request, res) {
           res.writeEarlyHints({ link: '</evil>', 'x-countersign-status': 'evil', 'x-user-id': 'evil' });
@@ -514,4 +517,27 @@ test('headers.strip also removes headers that the gateway reads', async () => {
   await gateway.close();
   expect(status).toBe(200);
   expect(headers).not.toHaveProperty('cookie');
+});
+
+test('a read is sent again in the next second only while the service has time for its response', async () => {
+  const refusals = new Map<string, number>();
+  const gateway = await gatewayUnderTest({
+    upstream: {
+      answer({ target }, res) {
+        const count = (refusals.get(target) ?? 0) + 1;
+        refusals.set(target, count);
+        const refuse = () => res.writeHead(503, { 'x-identity-unavailable': 'keys_unavailable' }).end();
+        setTimeout(refuse, count < 3 ? 0 : 300);
+      },
+    },
+  });
+  const token = await gateway.issuer.accessToken();
+  const answers: ReturnType<typeof gateway.ask>[] = [];
+  for (let part = 0; part < 20; part += 1) {
+    answers.push(gateway.ask(`/v1/things/${part}`, { token }));
+    await delay(50);
+  }
+  const statuses = (await Promise.all(answers)).map(({ status }) => status);
+  await gateway.close();
+  expect(statuses).toEqual(Array(20).fill(503));
 });

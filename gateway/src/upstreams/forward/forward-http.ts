@@ -60,7 +60,7 @@ export const createForwardHttp =
         const error = await attempt.relay();
         if (error === undefined) return;
         const isRefused: boolean = !isRepeated && upstream.agreement?.shouldRepeat(error, outbound.headers) === true;
-        const isEarly: boolean = waits < mostWaits && isTooEarly(outbound, error) && attempt.leftMs() > 1000;
+        const isEarly: boolean = waits < mostWaits && isTooEarly(outbound, error) && attempt.leftMs() > leastLeftMs;
         const retries = attempts - 1 - Number(isRepeated) - waits;
         if (isEarly) await untilNextSecond();
         else if (!isRefused && !attempt.takeRetry(upstream, error, retries)) throw error;
@@ -79,6 +79,8 @@ export const createForwardHttp =
 
 /** A service that starts together with the gateway has its keys, and an empty replay memory, within this many seconds. */
 const mostWaits = 2;
+/** For the wait, and half a second for the response: a refusal says more than a timeout. */
+const leastLeftMs = 1500;
 // A timer may end a millisecond early.
 const untilNextSecond = () => setTimeout(1002 - (Date.now() % 1000));
 

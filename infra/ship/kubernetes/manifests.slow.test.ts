@@ -294,3 +294,34 @@ test('with restricted egress, each part reaches only what its configuration name
   expect(reaches('users-service', new URL('http://complaint-service:8083'))).toBe(false);
   expect(admits(policies, { from: labelsOf('web'), to: {}, port: 5432 })).toBe(false);
 });
+
+test('with the policies for own services, these connect only to the gateway, and only it connects to them', () => {
+  const kustomization = join(place, 'gateway-alone/kustomization.yaml');
+  writeFileSync(
+    kustomization,
+    readFileSync(kustomization, 'utf8').replace('[../monitoring', '[../own-services, ../monitoring'),
+  );
+  const text = build('gateway-alone');
+  const file = join(place, 'own-services.yaml');
+  writeFileSync(file, text);
+  expect(check(file)).toMatch(/^\d+ manifests are valid$/m);
+  const manifests = parseAllDocuments(text).map((document) => document.toJS() as Manifest);
+  const policies = manifests.filter(({ kind }) => kind === 'NetworkPolicy').map(({ spec }) => spec);
+  const gateway = find('gateway-alone', 'Deployment', 'gateway')?.spec.template.metadata.labels as Labels;
+  const service = { app: 'orders', 'countersign-role': 'service' };
+  const pods = { gateway, service, other: { app: 'batch' }, outside: {} };
+  const open = Object.entries(pods).flatMap(([from, labels]) =>
+    Object.entries(pods).flatMap(([to, peer]) =>
+      ['internal', 'admin', 8080, 443, 5432]
+        .filter((port) => from !== to && admits(policies, { from: labels, to: peer, port }))
+        .map((port) => `${from} to ${to} at ${port}`),
+    ),
+  );
+  const ports = ['internal', 'admin', 8080, 443, 5432];
+  expect(open.filter((one) => !/^(other|outside) to (other|outside)/.test(one))).toEqual([
+    ...ports.map((port) => `gateway to service at ${port}`),
+    'gateway to other at 443',
+    'gateway to outside at 443',
+    'service to gateway at internal',
+  ]);
+});

@@ -1,0 +1,110 @@
+package dev.countersign.identity;
+
+import java.io.ByteArrayOutputStream;
+import java.math.BigInteger;
+import java.nio.charset.StandardCharsets;
+import java.security.GeneralSecurityException;
+import java.security.KeyFactory;
+import java.security.MessageDigest;
+import java.security.PrivateKey;
+import java.security.PublicKey;
+import java.security.Signature;
+import java.security.spec.EdECPoint;
+import java.security.spec.EdECPublicKeySpec;
+import java.security.spec.NamedParameterSpec;
+import java.security.spec.XECPrivateKeySpec;
+import java.security.spec.XECPublicKeySpec;
+import java.util.Arrays;
+import java.util.Base64;
+import javax.crypto.KeyAgreement;
+import javax.crypto.Mac;
+import javax.crypto.spec.SecretKeySpec;
+
+/** The algorithms of Sections 5.5 and 14.2, with the providers of the JDK. */
+final class Crypto {
+    static final BigInteger PRIME = BigInteger.TWO.pow(255).subtract(BigInteger.valueOf(19));
+    private static final BigInteger ORDER =
+        BigInteger.TWO.pow(252).add(new BigInteger("27742317777372353535851937790883648493"));
+
+    private Crypto() {}
+
+    static byte[] sha256(byte[] octets) {
+        try {
+            return MessageDigest.getInstance("SHA-256").digest(octets);
+        } catch (GeneralSecurityException missing) {
+            throw new IllegalStateException(missing);
+        }
+    }
+
+    static byte[] hmac(byte[] secret, byte[] octets) {
+        try {
+            Mac mac = Mac.getInstance("HmacSHA256");
+            mac.init(new SecretKeySpec(secret, "HmacSHA256"));
+            return mac.doFinal(octets);
+        } catch (GeneralSecurityException missing) {
+            throw new IllegalStateException(missing);
+        }
+    }
+
+    static String base64url(byte[] octets) {
+        return Base64.getUrlEncoder().withoutPadding().encodeToString(octets);
+    }
+
+    static byte[] ascii(String text) {
+        return text.getBytes(StandardCharsets.ISO_8859_1);
+    }
+
+    static byte[] join(byte[]... parts) {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        for (byte[] part : parts) out.writeBytes(part);
+        return out.toByteArray();
+    }
+
+    /** An integer from 32 octets, the least significant first, without the highest bit. */
+    static BigInteger littleEndian(byte[] octets) {
+        byte[] reversed = new byte[32];
+        for (int i = 0; i < 32; i++) reversed[i] = octets[31 - i];
+        reversed[0] &= 0x7f;
+        return new BigInteger(1, reversed);
+    }
+
+    /** Whether the signature verifies (R5-6); false too if no point has the value of the key. */
+    static boolean verifyEd25519(byte[] x, byte[] base, byte[] signature) {
+        byte[] s = Arrays.copyOfRange(signature, 32, 64);
+        if ((s[31] & 0x80) != 0 || littleEndian(s).compareTo(ORDER) >= 0) return false;
+        try {
+            EdECPoint point = new EdECPoint((x[31] & 0x80) != 0, littleEndian(x));
+            PublicKey key = KeyFactory.getInstance("Ed25519")
+                .generatePublic(new EdECPublicKeySpec(NamedParameterSpec.ED25519, point));
+            Signature verifier = Signature.getInstance("Ed25519");
+            verifier.initVerify(key);
+            verifier.update(base);
+            return verifier.verify(signature);
+        } catch (GeneralSecurityException invalid) {
+            return false;
+        }
+    }
+
+    /** X25519 of RFC 7748 Section 6.1. @throws GeneralSecurityException if the result would be zero */
+    static byte[] x25519(byte[] scalar, byte[] u) throws GeneralSecurityException {
+        KeyFactory keys = KeyFactory.getInstance("X25519");
+        PrivateKey own = keys.generatePrivate(new XECPrivateKeySpec(NamedParameterSpec.X25519, scalar));
+        PublicKey other = keys.generatePublic(new XECPublicKeySpec(NamedParameterSpec.X25519, littleEndian(u)));
+        KeyAgreement agreement = KeyAgreement.getInstance("X25519");
+        agreement.init(own);
+        agreement.doPhase(other, true);
+        return agreement.generateSecret();
+    }
+
+    /** HKDF-SHA-256 of RFC 5869, at most 8160 octets. */
+    static byte[] hkdf(byte[] ikm, byte[] salt, byte[] info, int length) {
+        byte[] key = hmac(salt.length == 0 ? new byte[32] : salt, ikm);
+        byte[] block = {};
+        byte[] out = {};
+        for (int i = 1; out.length < length; i++) {
+            block = hmac(key, join(block, info, new byte[] {(byte) i}));
+            out = join(out, block);
+        }
+        return Arrays.copyOf(out, length);
+    }
+}

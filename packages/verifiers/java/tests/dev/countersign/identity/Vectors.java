@@ -66,7 +66,7 @@ public final class Vectors {
         long now = number(vector.get("now"));
         AgreedKeys agreement = null;
         if (keys.get("agreement") != null) {
-            agreement = AgreedKeys.of(List.of(), maps(keys.get("agreement")).stream().map(Json::write).toList());
+            agreement = new AgreedKeys(List.of(), maps(keys.get("agreement")).stream().map(Json::write).toList());
         }
         List<byte[]> secrets = new ArrayList<>();
         for (Map<?, ?> secret : maps(keys.get("secrets"))) {
@@ -76,12 +76,14 @@ public final class Vectors {
             }
         }
         boolean stream = Boolean.TRUE.equals(vector.get("stream"));
-        VerifierSettings settings = new VerifierSettings((String) config.get("audience"), null, false, secrets,
-            agreement, NonceMemory.inProcess(number(vector.get("memory_began")), 1000), 1000, 1 << 20, path -> stream,
-            (int) number(config.get("tolerance_sec")), (int) number(config.get("max_lifetime_sec")),
-            Clock.fixed(Instant.ofEpochSecond(now), ZoneOffset.UTC));
+        VerifierSettings settings = new VerifierSettings((String) config.get("audience"))
+            .agreement(agreement).nonces(NonceMemory.inProcess(number(vector.get("memory_began")), 1000))
+            .streams(path -> stream)
+            .times((int) number(config.get("tolerance_sec")), (int) number(config.get("max_lifetime_sec")));
+        settings.secrets.addAll(secrets);
+        settings.clock = Clock.fixed(Instant.ofEpochSecond(now), ZoneOffset.UTC);
         KeySet set = KeySet.parse(bytes(keys.get("jwks")), true);
-        try (Verifier verifier = new Verifier(settings, KeySource.fixed(set), true)) {
+        try (Verifier verifier = new Verifier(settings, set)) {
             if (vector.get("requests_before") instanceof List<?> before) {
                 for (Map<?, ?> request : maps(before)) deliver(verifier, request);
             }
@@ -93,11 +95,12 @@ public final class Vectors {
 
     private static Object deliver(Verifier verifier, Map<?, ?> request) throws IOException {
         Request head = request(request);
-        if (head.isExempt()) return head.linesWithoutIdentity().stream().map(Request.Line::name).toList();
+        if (head.isExempt()) return head.lines().stream().map(Request.Line::name)
+            .filter(name -> !Request.isIdentityHeader(name)).toList();
         byte[] body = Base64.getDecoder().decode((String) request.get("body_base64"));
         try {
             Verifier.Verified verified = verifier.verify(head, max -> body);
-            return Json.write(sorted(identity(verified.identity()))) + verified.base();
+            return Json.write(sorted(Echo.members(verified.identity()))) + verified.base();
         } catch (Refused refused) {
             return refused.reason();
         }
@@ -110,26 +113,6 @@ public final class Vectors {
         }
         String method = request.get("method") instanceof String text ? text : "POST";
         return new Request(method, (String) request.get("target"), lines);
-    }
-
-    private static Map<String, Object> identity(Identity identity) {
-        Map<String, Object> members = new LinkedHashMap<>();
-        members.put("kind", identity.kind());
-        members.put("request_id", identity.requestId());
-        members.put("context", identity.context());
-        members.put("service_id", identity.serviceId());
-        members.put("txn_token", identity.txnToken());
-        Map<String, Object> caller = new LinkedHashMap<>();
-        caller.put("user_id", identity.userId());
-        caller.put("client_id", identity.clientId());
-        caller.put("role", identity.role());
-        caller.put("tenant_id", identity.tenantId());
-        caller.values().removeIf(Objects::isNull);
-        if (!identity.kind().equals("service")) members.putAll(caller);
-        else if (identity.clientId() != null) members.put("client", caller);
-        else if (identity.userId() != null) members.put("user", caller);
-        members.values().removeIf(Objects::isNull);
-        return members;
     }
 
     private void keySets(Map<?, ?> file) {
@@ -191,7 +174,7 @@ public final class Vectors {
             entry.remove("d");
             KeySet one = KeySet.parse(bytes(Map.of("keys", List.of(maps(((Map<?, ?>) keys.get("jwks")).get("keys")).get(0),
                 entry))), true);
-            AgreedKeys own = AgreedKeys.of(List.of(), maps(keys.get("agreement")).stream().map(Json::write).toList());
+            AgreedKeys own = new AgreedKeys(List.of(), maps(keys.get("agreement")).stream().map(Json::write).toList());
             own.check((String) vector.get("audience"), true, true);
             byte[] secret = own.secret(one, (String) vector.get("keyid"));
             compare("derivation", vector.get("secret_base64"), secret == null ? null : Base64.getEncoder().encodeToString(secret));

@@ -1,33 +1,19 @@
 package dev.countersign.identity;
 
 import java.nio.charset.StandardCharsets;
-import java.security.GeneralSecurityException;
-import java.security.MessageDigest;
-import java.security.SecureRandom;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
-import java.util.Set;
+import java.util.*;
 
-/** The service's X25519 keys, from which each side derives a secret (Section 14 of the draft). */
+/** The service's X25519 keys, from which each side derives a secret (Section 14). One verifier uses an object. */
 public final class AgreedKeys {
-    private static final byte[] LABEL = Crypto.ascii("countersign-v1 agreed\0");
-    private static final byte[] BASE_POINT = {9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-        0, 0, 0, 0, 0, 0, 0};
     private static final int MAX_PUBLISHED = 4;
 
-    /** A private key; {@code aud} is null if the key has none. */
+    /** A private key, and its {@code aud} if it has one. */
     private record Key(byte[] x, byte[] d, Object aud) {}
 
     private final Map<String, Key> accepted = new LinkedHashMap<>();
     private final List<Map<String, Object>> published = new ArrayList<>();
-    private final boolean inProcess;
+    private boolean inProcess;
     private String audience;
-
-    private AgreedKeys(boolean inProcess) {
-        this.inProcess = inProcess;
-    }
 
     /**
      * Reads private JWKs with {@code kty}, {@code crv}, {@code x}, {@code d}, {@code kid}, {@code use}, {@code alg}
@@ -37,23 +23,20 @@ public final class AgreedKeys {
      * @param accept  keys that are accepted and not published: the next one, and old ones
      * @throws IllegalArgumentException for another key
      */
-    public static AgreedKeys of(List<String> publish, List<String> accept) {
+    public AgreedKeys(List<String> publish, List<String> accept) {
         if (publish.size() > MAX_PUBLISHED) throw new IllegalArgumentException("more than four keys to publish");
-        AgreedKeys keys = new AgreedKeys(false);
-        publish.forEach(jwk -> keys.published.add(keys.add(jwk)));
-        accept.forEach(keys::add);
-        return keys;
+        publish.forEach(jwk -> published.add(add(jwk)));
+        accept.forEach(this::add);
     }
 
     /** {@return one new key in the memory of this process, for a service with one process (R14-7)} */
     public static AgreedKeys inProcess() {
-        byte[] d = new byte[32];
-        new SecureRandom().nextBytes(d);
+        byte[] d = Crypto.sha256(Crypto.octets(UUID.randomUUID() + "." + UUID.randomUUID() + "." + UUID.randomUUID()));
         String x = Crypto.base64url(publicHalf(d));
-        Map<String, Object> jwk = new LinkedHashMap<>(Map.of("kty", "OKP", "crv", "X25519", "use", "enc",
-            "alg", KeySet.AGREED_ALG, "kid", KeySet.thumbprint(x), "x", x, "d", Crypto.base64url(d)));
-        AgreedKeys keys = new AgreedKeys(true);
-        keys.published.add(keys.add(Json.write(jwk)));
+        Map<String, Object> jwk = Map.of("kty", "OKP", "crv", "X25519", "use", "enc", "alg", KeySet.AGREED_ALG,
+            "kid", KeySet.thumbprint(x), "x", x, "d", Crypto.base64url(d));
+        AgreedKeys keys = new AgreedKeys(List.of(Json.write(jwk)), List.of());
+        keys.inProcess = true;
         return keys;
     }
 
@@ -62,24 +45,18 @@ public final class AgreedKeys {
         if (Json.parse(text.getBytes(StandardCharsets.UTF_8)) instanceof Map<?, ?> members) {
             members.forEach((name, member) -> jwk.put((String) name, member));
         }
-        boolean hasD = jwk.remove("d") instanceof String d && Grammar.BASE64URL_OF_32.test(d) && isPair(jwk, d);
-        if (!hasD) throw new IllegalArgumentException("not a private key for agreement");
+        if (!(jwk.remove("d") instanceof String d) || !Grammar.BASE64URL_OF_32.test(d) || !KeySet.isForAgreement(jwk)
+            || !Arrays.equals(publicHalf(KeySet.decode(d)), KeySet.decode(jwk.get("x")))) {
+            throw new IllegalArgumentException("not a private key for agreement");
+        }
+        accepted.put((String) jwk.get("kid"), new Key(KeySet.decode(jwk.get("x")), KeySet.decode(d), jwk.get("aud")));
         return jwk;
     }
 
-    private boolean isPair(Map<String, Object> jwk, String d) {
-        if (!KeySet.isForAgreement(jwk)) return false;
-        Key key = new Key(KeySet.decode(jwk.get("x")), KeySet.decode(d), jwk.get("aud"));
-        accepted.put((String) jwk.get("kid"), key);
-        return MessageDigest.isEqual(publicHalf(key.d), key.x);
-    }
-
     private static byte[] publicHalf(byte[] d) {
-        try {
-            return Crypto.x25519(d, BASE_POINT);
-        } catch (GeneralSecurityException invalid) {
-            throw new IllegalArgumentException("not a private key for agreement", invalid);
-        }
+        byte[] basePoint = new byte[32];
+        basePoint[0] = 9;
+        return Crypto.x25519(d, basePoint);
     }
 
     /** Binds the keys to the verifier's audience. @throws IllegalArgumentException for keys that it must not use */
@@ -87,35 +64,25 @@ public final class AgreedKeys {
         if (inProcess && !memoryInProcess) throw new IllegalArgumentException("a shared memory needs shared keys");
         audience = verifierAudience;
         for (Key key : accepted.values()) {
-            boolean isPublished = !allowsPublished && Published.isX(Crypto.base64url(key.x));
-            if (isPublished || key.aud != null && !key.aud.equals(audience)) {
-                throw new IllegalArgumentException("a key for agreement is published or of another audience");
+            if (key.aud != null && !key.aud.equals(audience)
+                || !allowsPublished && Published.isX(Crypto.base64url(key.x))) {
+                throw new IllegalArgumentException("a key for agreement is published, or of another audience");
             }
         }
-        for (Map<String, Object> jwk : published) jwk.put("aud", audience);
+        published.forEach(jwk -> jwk.put("aud", audience));
     }
 
-    boolean accepts(String kid) {
-        return accepted.containsKey(kid);
-    }
+    boolean accepts(String kid) { return accepted.containsKey(kid); }
 
     /** The secret under an agreed keyid, or null if the set does not have the gateway's key (R14-3 to R14-5). */
     byte[] secret(KeySet set, String keyid) {
         byte[] gateway = set.agreement.get(keyid.substring(0, 43));
-        return gateway == null ? null
-            : set.secrets.computeIfAbsent(keyid, id -> derive(gateway, accepted.get(id.substring(44))));
-    }
-
-    private byte[] derive(byte[] gateway, Key own) {
-        try {
-            return Crypto.hkdf(Crypto.x25519(own.d, gateway), new byte[0], info(gateway, own.x), 32);
-        } catch (GeneralSecurityException zero) {
-            return null;
-        }
-    }
-
-    byte[] info(byte[] gateway, byte[] own) {
-        return Crypto.join(LABEL, gateway, own, Crypto.ascii(audience));
+        Key own = accepted.get(keyid.substring(44));
+        if (gateway == null) return null;
+        return set.secrets.computeIfAbsent(keyid, id -> {
+            byte[] info = Crypto.join(Crypto.octets("countersign-v1 agreed\0"), gateway, own.x, Crypto.octets(audience));
+            return Crypto.hkdf(Crypto.x25519(own.d, gateway), new byte[0], info, 32);
+        });
     }
 
     /**
@@ -128,18 +95,15 @@ public final class AgreedKeys {
     public byte[] keySet(int status, byte[] body) {
         Map<String, Object> set = new LinkedHashMap<>();
         List<Object> keys = new ArrayList<>();
-        if (status == 200) {
-            try {
+        try {
+            if (status == 200) {
                 keys.addAll(KeySet.entries(body));
                 ((Map<?, ?>) Json.parse(body)).forEach((name, member) -> set.put((String) name, member));
-            } catch (IllegalArgumentException notAKeySet) {
-                return null;
-            }
-        } else if (status != 404) {
+            } else if (status != 404) return null;
+        } catch (IllegalArgumentException notAKeySet) {
             return null;
         }
-        Set<Object> own = Set.copyOf(published);
-        keys.removeIf(own::contains);
+        keys.removeIf(published::contains);
         keys.addAll(published);
         set.put("keys", keys);
         return Json.write(set).getBytes(StandardCharsets.UTF_8);

@@ -1,13 +1,7 @@
 package dev.countersign.identity;
 
-import java.util.ArrayList;
-import java.util.Collections;
-import java.util.HashSet;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
+import java.util.*;
+import java.util.regex.*;
 
 /** The parser of {@code x-identity-context}, Section 7 of the draft. */
 final class Context {
@@ -43,10 +37,10 @@ final class Context {
         while (!text.isEmpty()) {
             Matcher key = after(KEY, text, at);
             Pattern form = MEMBERS.get(key.group(1));
-            if (form == null) throw Refused.reason("header_malformed");
+            Refused.unless("header_malformed", form != null);
             Matcher value = after(form, text, key.end());
-            Object member = member(key.group(1), value);
-            if (members.put(key.group(1).replace('-', '_'), member) != null) throw Refused.reason("header_malformed");
+            Object before = members.put(key.group(1).replace('-', '_'), member(key.group(1), value));
+            Refused.unless("header_malformed", before == null);
             if (value.end() == text.length()) break;
             at = after(SEPARATOR, text, value.end()).end();
         }
@@ -55,7 +49,7 @@ final class Context {
 
     private static Matcher after(Pattern form, String text, int at) {
         Matcher matcher = form.matcher(text).region(at, text.length());
-        if (!matcher.lookingAt()) throw Refused.reason("header_malformed");
+        Refused.unless("header_malformed", matcher.lookingAt());
         return matcher;
     }
 
@@ -65,13 +59,11 @@ final class Context {
             case "auth-time": return Long.valueOf(text);
             case "act": return Map.of("sub", text, "iss", value.group(2));
             case "amr", "scope", "roles":
-                List<String> items = new ArrayList<>();
-                for (Matcher item = ITEM.matcher(text); item.find();) items.add(item.group(1));
-                boolean repeats = new HashSet<>(items).size() < items.size();
-                if (repeats && !name.equals("amr")) throw Refused.reason("header_malformed");
-                return List.copyOf(items);
+                List<String> items = ITEM.matcher(text).results().map(item -> item.group(1)).toList();
+                Refused.unless("header_malformed", name.equals("amr") || new HashSet<>(items).size() == items.size());
+                return items;
             case "ip":
-                if (!IPV4.matcher(text).matches() && !isIpv6(text)) throw Refused.reason("header_malformed");
+                Refused.unless("header_malformed", IPV4.matcher(text).matches() || isIpv6(text));
                 return text;
             default: return text;
         }

@@ -3,21 +3,11 @@ package dev.countersign.identity;
 import java.io.ByteArrayOutputStream;
 import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
-import java.security.GeneralSecurityException;
-import java.security.KeyFactory;
-import java.security.MessageDigest;
-import java.security.PrivateKey;
-import java.security.PublicKey;
-import java.security.Signature;
-import java.security.spec.EdECPoint;
-import java.security.spec.EdECPublicKeySpec;
-import java.security.spec.NamedParameterSpec;
-import java.security.spec.XECPrivateKeySpec;
-import java.security.spec.XECPublicKeySpec;
+import java.security.*;
+import java.security.spec.*;
 import java.util.Arrays;
 import java.util.Base64;
-import javax.crypto.KeyAgreement;
-import javax.crypto.Mac;
+import javax.crypto.*;
 import javax.crypto.spec.SecretKeySpec;
 
 /** The algorithms of Sections 5.5 and 14.2, with the providers of the JDK. */
@@ -46,13 +36,9 @@ final class Crypto {
         }
     }
 
-    static String base64url(byte[] octets) {
-        return Base64.getUrlEncoder().withoutPadding().encodeToString(octets);
-    }
+    static String base64url(byte[] octets) { return Base64.getUrlEncoder().withoutPadding().encodeToString(octets); }
 
-    static byte[] ascii(String text) {
-        return text.getBytes(StandardCharsets.ISO_8859_1);
-    }
+    static byte[] octets(String text) { return text.getBytes(StandardCharsets.ISO_8859_1); }
 
     static byte[] join(byte[]... parts) {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
@@ -71,13 +57,12 @@ final class Crypto {
     /** Whether the signature verifies (R5-6); false too if no point has the value of the key. */
     static boolean verifyEd25519(byte[] x, byte[] base, byte[] signature) {
         byte[] s = Arrays.copyOfRange(signature, 32, 64);
-        if ((s[31] & 0x80) != 0 || littleEndian(s).compareTo(ORDER) >= 0) return false;
+        if (s[31] < 0 || littleEndian(s).compareTo(ORDER) >= 0) return false;
         try {
-            EdECPoint point = new EdECPoint((x[31] & 0x80) != 0, littleEndian(x));
-            PublicKey key = KeyFactory.getInstance("Ed25519")
-                .generatePublic(new EdECPublicKeySpec(NamedParameterSpec.ED25519, point));
+            EdECPoint point = new EdECPoint(x[31] < 0, littleEndian(x));
             Signature verifier = Signature.getInstance("Ed25519");
-            verifier.initVerify(key);
+            verifier.initVerify(KeyFactory.getInstance("Ed25519")
+                .generatePublic(new EdECPublicKeySpec(NamedParameterSpec.ED25519, point)));
             verifier.update(base);
             return verifier.verify(signature);
         } catch (GeneralSecurityException invalid) {
@@ -85,15 +70,17 @@ final class Crypto {
         }
     }
 
-    /** X25519 of RFC 7748 Section 6.1. @throws GeneralSecurityException if the result would be zero */
-    static byte[] x25519(byte[] scalar, byte[] u) throws GeneralSecurityException {
-        KeyFactory keys = KeyFactory.getInstance("X25519");
-        PrivateKey own = keys.generatePrivate(new XECPrivateKeySpec(NamedParameterSpec.X25519, scalar));
-        PublicKey other = keys.generatePublic(new XECPublicKeySpec(NamedParameterSpec.X25519, littleEndian(u)));
-        KeyAgreement agreement = KeyAgreement.getInstance("X25519");
-        agreement.init(own);
-        agreement.doPhase(other, true);
-        return agreement.generateSecret();
+    /** X25519 of RFC 7748 Section 6.1. @throws IllegalArgumentException if the result would be zero */
+    static byte[] x25519(byte[] scalar, byte[] u) {
+        try {
+            KeyFactory keys = KeyFactory.getInstance("X25519");
+            KeyAgreement agreement = KeyAgreement.getInstance("X25519");
+            agreement.init(keys.generatePrivate(new XECPrivateKeySpec(NamedParameterSpec.X25519, scalar)));
+            agreement.doPhase(keys.generatePublic(new XECPublicKeySpec(NamedParameterSpec.X25519, littleEndian(u))), true);
+            return agreement.generateSecret();
+        } catch (GeneralSecurityException invalid) {
+            throw new IllegalArgumentException("no agreement with this key", invalid);
+        }
     }
 
     /** HKDF-SHA-256 of RFC 5869, at most 8160 octets. */

@@ -32,8 +32,8 @@ final class Grammar {
 
     private static final Predicate<String> PATH = whole("/(?:[" + COMMON + "'][" + COMMON + "'/]*+)?", 16384);
     private static final Predicate<String> QUERY = whole("\\?[" + COMMON + "/?]*+", 16384);
-    private static final Predicate<String> WELL_KNOWN =
-        whole("/\\.well-known(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*+)++", 256);
+    static final Predicate<String> EXEMPT_PATH =
+        whole("/healthz|/readyz|/metrics|/\\.well-known(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*+)++", 256);
     private static final Pattern PARAMETERS = Pattern.compile("(?:;|%3[bB]).*", Pattern.DOTALL);
 
     private Grammar() {}
@@ -41,10 +41,6 @@ final class Grammar {
     private static Predicate<String> whole(String pattern, int maxLength) {
         Predicate<String> matches = Pattern.compile(pattern).asMatchPredicate();
         return value -> value.length() <= maxLength && matches.test(value);
-    }
-
-    static boolean isExemptPath(String path) {
-        return path.equals("/healthz") || path.equals("/readyz") || path.equals("/metrics") || WELL_KNOWN.test(path);
     }
 
     /** Section 6 of the draft. */

@@ -1,18 +1,13 @@
 package dev.countersign.identity;
 
 import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
+import java.nio.charset.*;
+import java.util.*;
+import java.util.regex.*;
 
 /**
- * JSON of RFC 8259 in UTF-8: objects are maps (the last of two equal members counts), arrays are lists, numbers keep
- * their text. Documents nested deeper than 16 levels, and every other text, are an {@code IllegalArgumentException}.
+ * JSON of RFC 8259 in UTF-8, at most 16 levels deep. Objects are maps, the last of two equal members counts; arrays are
+ * lists; numbers keep their text. Another text is an {@code IllegalArgumentException}.
  */
 final class Json {
     /** A number as it was written. */
@@ -20,45 +15,34 @@ final class Json {
 
     private static final int MAX_DEPTH = 16;
     private static final Pattern NUMBER = Pattern.compile("-?(?:0|[1-9][0-9]*+)(?:\\.[0-9]++)?(?:[eE][+-]?[0-9]++)?");
-    private static final String ESCAPES = "\"\\/bfnrt";
-    private static final String ESCAPED = "\"\\/\b\f\n\r\t";
-
+    private static final Map<Character, Character> ESCAPES =
+        Map.of('"', '"', '\\', '\\', '/', '/', 'b', '\b', 'f', '\f', 'n', '\n', 'r', '\r', 't', '\t');
     private final String text;
     private int at;
 
-    private Json(String text) {
-        this.text = text;
-    }
+    private Json(String text) { this.text = text; }
 
     static Object parse(byte[] document) {
-        String text;
         try {
-            text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(document)).toString();
+            Json json = new Json(StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(document)).toString());
+            Object value = json.value(0);
+            if (json.at != json.text.length()) throw json.malformed();
+            return value;
         } catch (CharacterCodingException invalid) {
             throw new IllegalArgumentException("not UTF-8", invalid);
         }
-        Json json = new Json(text);
-        Object value = json.value(0);
-        json.space();
-        if (json.at != text.length()) throw json.malformed();
-        return value;
     }
 
-    /** Writes what {@link #parse} returned; a {@code Long} or {@code Integer} is a number too. */
+    /** Writes a value of {@link #parse}, or an integer. */
     static String write(Object value) {
-        if (value instanceof Map<?, ?> map) {
-            List<String> members = new ArrayList<>();
-            map.forEach((name, member) -> members.add(quote((String) name) + ":" + write(member)));
-            return "{" + String.join(",", members) + "}";
-        }
         if (value instanceof List<?> list) return "[" + String.join(",", list.stream().map(Json::write).toList()) + "]";
-        if (value instanceof String string) return quote(string);
-        return value instanceof Num number ? number.text() : String.valueOf(value);
-    }
-
-    private static String quote(String text) {
+        if (value instanceof Map<?, ?> map) {
+            return "{" + String.join(",", map.entrySet().stream()
+                .map(member -> write(member.getKey()) + ":" + write(member.getValue())).toList()) + "}";
+        }
+        if (!(value instanceof String string)) return value instanceof Num number ? number.text() : "" + value;
         StringBuilder out = new StringBuilder("\"");
-        for (char c : text.toCharArray()) {
+        for (char c : string.toCharArray()) {
             if (c == '"' || c == '\\') out.append('\\').append(c);
             else if (c < 0x20 || Character.isSurrogate(c)) out.append(String.format("\\u%04x", (int) c));
             else out.append(c);
@@ -66,19 +50,24 @@ final class Json {
         return out.append('"').toString();
     }
 
+    /** One value, with the space around it. */
     private Object value(int depth) {
         if (depth > MAX_DEPTH) throw malformed();
         space();
-        if (skip("{")) return object(depth);
-        if (skip("[")) return array(depth);
-        if (skip("\"")) return string();
-        if (skip("true")) return true;
-        if (skip("false")) return false;
-        if (skip("null")) return null;
+        Object value;
         Matcher number = NUMBER.matcher(text).region(at, text.length());
-        if (!number.lookingAt()) throw malformed();
-        at = number.end();
-        return new Num(number.group());
+        if (skip("{")) value = object(depth);
+        else if (skip("[")) value = array(depth);
+        else if (skip("\"")) value = string();
+        else if (skip("true")) value = true;
+        else if (skip("false")) value = false;
+        else if (skip("null")) value = null;
+        else if (number.lookingAt()) {
+            at = number.end();
+            value = new Num(number.group());
+        } else throw malformed();
+        space();
+        return value;
     }
 
     private Map<String, Object> object(int depth) {
@@ -86,13 +75,9 @@ final class Json {
         space();
         if (skip("}")) return members;
         do {
-            space();
-            expect("\"");
-            String name = string();
-            space();
+            if (!(value(MAX_DEPTH) instanceof String name)) throw malformed();
             expect(":");
             members.put(name, value(depth + 1));
-            space();
         } while (skip(","));
         expect("}");
         return members;
@@ -102,20 +87,16 @@ final class Json {
         List<Object> items = new ArrayList<>();
         space();
         if (skip("]")) return items;
-        do {
-            items.add(value(depth + 1));
-            space();
-        } while (skip(","));
+        do items.add(value(depth + 1)); while (skip(","));
         expect("]");
         return items;
     }
 
     private String string() {
         StringBuilder out = new StringBuilder();
-        while (at < text.length()) {
+        while (at < text.length() && text.charAt(at) >= 0x20) {
             char c = text.charAt(at++);
             if (c == '"') return out.toString();
-            if (c < 0x20) break;
             out.append(c == '\\' ? escape() : c);
         }
         throw malformed();
@@ -123,14 +104,13 @@ final class Json {
 
     private char escape() {
         if (skip("u")) {
-            String hex = text.substring(at, Math.min(at + 4, text.length()));
-            if (!hex.matches("[0-9A-Fa-f]{4}")) throw malformed();
             at += 4;
-            return (char) Integer.parseInt(hex, 16);
+            if (at > text.length() || !text.substring(at - 4, at).matches("[0-9A-Fa-f]{4}")) throw malformed();
+            return (char) Integer.parseInt(text.substring(at - 4, at), 16);
         }
-        int which = at < text.length() ? ESCAPES.indexOf(text.charAt(at++)) : -1;
-        if (which < 0) throw malformed();
-        return ESCAPED.charAt(which);
+        Character c = at < text.length() ? ESCAPES.get(text.charAt(at++)) : null;
+        if (c == null) throw malformed();
+        return c;
     }
 
     private void space() {
@@ -138,9 +118,9 @@ final class Json {
     }
 
     private boolean skip(String token) {
-        if (!text.startsWith(token, at)) return false;
-        at += token.length();
-        return true;
+        boolean follows = text.startsWith(token, at);
+        if (follows) at += token.length();
+        return follows;
     }
 
     private void expect(String token) {

@@ -1,16 +1,9 @@
 package dev.countersign.identity;
 
 import java.math.BigInteger;
-import java.util.ArrayList;
-import java.util.Base64;
-import java.util.Collections;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
-import java.util.Set;
+import java.util.*;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
+import java.util.stream.*;
 
 /** A key set of the gateway: the entries that a verifier may use (R5-13 and R14-1), by their kid. */
 final class KeySet {
@@ -56,17 +49,14 @@ final class KeySet {
     }
 
     /** Whether an object of the set has this kid, usable or not. */
-    boolean names(String kid) {
-        return kids.contains(kid);
-    }
+    boolean names(String kid) { return kids.contains(kid); }
 
-    static byte[] decode(Object base64url) {
-        return Base64.getUrlDecoder().decode((String) base64url);
-    }
+    static byte[] decode(Object base64url) { return Base64.getUrlDecoder().decode((String) base64url); }
 
     /** RFC 7638, for X25519. */
     static String thumbprint(Object x) {
-        return Crypto.base64url(Crypto.sha256(Crypto.ascii("{\"crv\":\"X25519\",\"kty\":\"OKP\",\"x\":\"" + x + "\"}")));
+        String jwk = "{\"crv\":\"X25519\",\"kty\":\"OKP\",\"x\":\"" + x + "\"}";
+        return Crypto.base64url(Crypto.sha256(Crypto.octets(jwk)));
     }
 
     private static boolean isForSigning(Map<?, ?> entry) {

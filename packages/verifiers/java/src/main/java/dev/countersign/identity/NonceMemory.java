@@ -1,23 +1,12 @@
 package dev.countersign.identity;
 
 import java.io.IOException;
-import java.util.HashSet;
-import java.util.List;
-import java.util.ArrayList;
-import java.util.Set;
-import java.util.TreeMap;
+import java.util.*;
 
-/** The memory of nonces, Section 9.4 of the draft. Instances that accept one audience should share one (R9-21). */
+/** The memory of nonces, Section 9.4. Instances that accept one audience should share one (R9-21). */
 public interface NonceMemory {
-    /** What the memory decided about a nonce. */
-    enum Claim {
-        /** The nonce is new, and is remembered now. */
-        NEW,
-        /** The nonce was accepted before. */
-        REPLAYED,
-        /** The request is from before the memory began, or its nonce may be forgotten. */
-        BEFORE_START
-    }
+    /** A nonce is new and remembered now, or was accepted before, or may have been accepted and forgotten. */
+    enum Claim { NEW, REPLAYED, BEFORE_START }
 
     /**
      * Looks up and stores a nonce in one step, for any number of threads and instances.
@@ -30,41 +19,24 @@ public interface NonceMemory {
      */
     Claim claim(String nonce, long createdSec, long keepSec, long nowSec) throws IOException;
 
-    /**
-     * A memory in this process, for services with one process.
-     *
-     * @param beganSec   the Unix second in which it begins: the next whole second (R9-18)
-     * @param maxNonces  how many nonces it remembers, about 200 bytes each
-     */
+    /** {@return a memory in this process, which begins at the next second and has at most {@code maxNonces}} */
     static NonceMemory inProcess(long beganSec, int maxNonces) {
-        return new InProcess(beganSec, maxNonces);
-    }
-
-    /** A memory that forgets a nonce after its last second. */
-    final class InProcess implements NonceMemory {
-        private final long beganSec;
-        private final int maxNonces;
-        private final Set<String> nonces = new HashSet<>();
-        private final TreeMap<Long, List<String>> byLastSecond = new TreeMap<>();
-        private long latestSec = Long.MIN_VALUE;
-
-        private InProcess(long beganSec, int maxNonces) {
-            this.beganSec = beganSec;
-            this.maxNonces = maxNonces;
-        }
-
-        @Override
-        public synchronized Claim claim(String nonce, long createdSec, long keepSec, long nowSec) throws IOException {
-            latestSec = Math.max(latestSec, nowSec);
-            while (!byLastSecond.isEmpty() && byLastSecond.firstKey() < latestSec) {
-                nonces.removeAll(Set.copyOf(byLastSecond.pollFirstEntry().getValue()));
+        Set<String> nonces = new HashSet<>();
+        TreeMap<Long, List<String>> byLastSec = new TreeMap<>();
+        long[] latestSec = {Long.MIN_VALUE};
+        return (nonce, createdSec, keepSec, nowSec) -> {
+            synchronized (nonces) {
+                latestSec[0] = Math.max(latestSec[0], nowSec);
+                while (!byLastSec.isEmpty() && byLastSec.firstKey() < latestSec[0]) {
+                    byLastSec.pollFirstEntry().getValue().forEach(nonces::remove);
+                }
+                if (createdSec < beganSec || keepSec < latestSec[0]) return Claim.BEFORE_START;
+                if (nonces.contains(nonce)) return Claim.REPLAYED;
+                if (nonces.size() >= maxNonces) throw new IOException("the memory of nonces is full");
+                nonces.add(nonce);
+                byLastSec.computeIfAbsent(keepSec, second -> new ArrayList<>()).add(nonce);
+                return Claim.NEW;
             }
-            if (createdSec < beganSec || keepSec < latestSec) return Claim.BEFORE_START;
-            if (nonces.contains(nonce)) return Claim.REPLAYED;
-            if (nonces.size() >= maxNonces) throw new IOException("the memory of nonces is full");
-            nonces.add(nonce);
-            byLastSecond.computeIfAbsent(keepSec, second -> new ArrayList<>()).add(nonce);
-            return Claim.NEW;
-        }
+        };
     }
 }

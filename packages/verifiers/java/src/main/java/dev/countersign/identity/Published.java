@@ -7,7 +7,7 @@ final class Published {
     static final Set<String> KIDS = Set.of(
         "ed-1", "ed-twice", "only-required-members", "alg-of-rfc-9864", "key-ops-verify", "key-ops-sign-and-verify",
         "other-members",
-        "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk",
+        "k".repeat(128),
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:@|-", "vectors-complaint-1",
         "vectors-users-1", "test-key-rsa", "test-key-rsa-pss", "test-key-ecc-p256", "test-key-ed25519",
         "test-shared-secret", "vectors-token-1", "vectors-token-2");

@@ -1,101 +1,72 @@
 package dev.countersign.identity;
 
 import java.nio.charset.StandardCharsets;
-import java.security.SecureRandom;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
-import java.util.UUID;
+import java.util.*;
 
 /** A request that does not reach the handler, or that the handler does not accept, with its response (Section 10). */
 public final class Refused extends RuntimeException {
     private static final long serialVersionUID = 1;
-    private static final SecureRandom RANDOM = new SecureRandom();
     private static final int MAX_INSTANCE = 1024;
-
     private final int status;
     private final String code;
-    private final String title;
     private final String[] fields;
 
-    private Refused(int status, String code, String title, String detail, String... fields) {
+    private Refused(int status, String code, String detail, String... fields) {
         super(detail, null, false, false);
         this.status = status;
         this.code = code;
-        this.title = title;
         this.fields = fields;
     }
 
     static Refused reason(String reason) {
-        return new Refused(401, "identity_refused", "The request has no valid identity.", reason,
-            "www-authenticate", "Countersign", "x-identity-refused", reason);
+        return new Refused(401, "identity_refused", reason, "www-authenticate", "Countersign", "x-identity-refused", reason);
+    }
+
+    static void unless(String reason, boolean condition) {
+        if (!condition) throw reason(reason);
     }
 
     static Refused unavailable(String cause) {
-        return new Refused(503, "identity_unavailable", "The identity cannot be verified now.", cause,
-            "retry-after", "1", "x-identity-unavailable", cause);
+        return new Refused(503, "identity_unavailable", cause, "retry-after", "1", "x-identity-unavailable", cause);
     }
 
     static Refused tooLarge() {
-        return new Refused(413, "payload_too_large", "The body is too large.", "payload_too_large",
-            "connection", "close");
+        return new Refused(413, "payload_too_large", "payload_too_large", "connection", "close");
     }
 
-    static Refused notAllowed(String code, String title, String... fields) {
-        return new Refused(403, code, title, code, fields);
-    }
+    static Refused notAllowed(String code, String... fields) { return new Refused(403, code, code, fields); }
 
     /** {@return the status: 401, 403, 413 or 503} */
-    public int status() {
-        return status;
-    }
-
-    /** {@return the code of the problem, such as {@code identity_refused}} */
-    public String code() {
-        return code;
-    }
+    public int status() { return status; }
 
     /** {@return the reason of Section 9.2, the value of {@code x-identity-unavailable}, or the code} */
-    public String reason() {
-        return getMessage();
-    }
+    public String reason() { return getMessage(); }
 
-    /**
-     * A response.
-     *
-     * @param status  the status
-     * @param headers the fields by lower-case name, without {@code content-length}
-     * @param body    the problem (RFC 9457) in UTF-8
-     */
+    /** A response: its status, its fields by lower-case name, and its body in UTF-8. */
     public record Response(int status, Map<String, String> headers, byte[] body) {}
 
     /** {@return the response to the request: its path and id are the only parts of it (R10-2)} */
     public Response response(Request request) {
-        String requestId = requestId(request.lines());
+        List<Request.Line> ids = request.lines().stream().filter(line -> line.lowerName().equals("x-request-id")).toList();
+        boolean usable = ids.size() == 1 && Grammar.UUID_V7.test(ids.get(0).value());
+        String requestId = usable ? ids.get(0).value() : newUuidV7();
         String path = request.path();
         Map<String, Object> problem = new LinkedHashMap<>();
         problem.put("type", "urn:countersign:error:" + code);
-        problem.put("title", title);
+        problem.put("title", "The request failed: " + code.replace('_', ' ') + ".");
         problem.put("status", status);
         problem.put("instance", path.substring(0, Math.min(MAX_INSTANCE, path.length())));
         problem.put("code", code);
         problem.put("request_id", requestId);
-        Map<String, String> headers = new LinkedHashMap<>();
-        headers.put("content-type", "application/problem+json");
-        headers.put("cache-control", "no-store");
-        headers.put("x-request-id", requestId);
+        Map<String, String> headers = new LinkedHashMap<>(Map.of("content-type", "application/problem+json",
+            "cache-control", "no-store", "x-request-id", requestId));
         for (int i = 0; i < fields.length; i += 2) headers.put(fields[i], fields[i + 1]);
         return new Response(status, headers, Json.write(problem).getBytes(StandardCharsets.UTF_8));
     }
 
-    private static String requestId(List<Request.Line> lines) {
-        List<Request.Line> ids = lines.stream().filter(line -> line.lowerName().equals("x-request-id")).toList();
-        boolean usable = ids.size() == 1 && Grammar.UUID_V7.test(ids.get(0).value());
-        return usable ? ids.get(0).value() : newUuidV7();
-    }
-
     private static String newUuidV7() {
-        long high = System.currentTimeMillis() << 16 | 0x7000 | RANDOM.nextInt(0x1000);
-        return new UUID(high, RANDOM.nextLong() >>> 2 | 1L << 63).toString();
+        UUID random = UUID.randomUUID();
+        long high = System.currentTimeMillis() << 16 | 0x7000 | random.getMostSignificantBits() & 0xfff;
+        return new UUID(high, random.getLeastSignificantBits()).toString();
     }
 }

@@ -1,32 +1,23 @@
 package dev.countersign.identity;
 
-import java.io.IOException;
-import java.io.InputStream;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
-import java.time.Duration;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
+import java.io.*;
+import java.net.URI;
+import java.net.http.*;
+import java.util.concurrent.*;
 import java.util.function.Function;
 
-/** The gateway's key set behind its URL: Section 13 of the draft. Times are nanoseconds of a monotonic clock. */
-final class RemoteKeySet implements KeySource {
+/** The gateway's key set behind its URL: Section 13. Times are nanoseconds of a monotonic clock. */
+final class RemoteKeySet implements AutoCloseable {
     private static final int MAX_BYTES = 256 * 1024;
     private static final long TIMEOUT = TimeUnit.SECONDS.toNanos(5);
     private static final long INTERVAL = TimeUnit.MINUTES.toNanos(10) - 2 * TIMEOUT;
     private static final long MAX_AGE = TimeUnit.HOURS.toNanos(1);
     private static final long COOL_DOWN = TimeUnit.SECONDS.toNanos(30);
+    private static final System.Logger LOG = System.getLogger("dev.countersign.identity");
 
-    private final VerifierSettings settings;
-    private final HttpClient client = HttpClient.newBuilder().followRedirects(HttpClient.Redirect.NEVER)
-        .version(HttpClient.Version.HTTP_1_1).proxy(HttpClient.Builder.NO_PROXY).build();
-    private final Thread schedule = new Thread(this::runSchedule, "countersign-keys");
-
+    private final URI url;
     private KeySet set;
-    private long fetchedAt;
+    private long fetchedAt = System.nanoTime();
     private long nextAttemptAt = System.nanoTime();
     private long coolUntil = System.nanoTime();
     private int failures;
@@ -34,34 +25,41 @@ final class RemoteKeySet implements KeySource {
     private long ended;
     private boolean closed;
 
-    RemoteKeySet(VerifierSettings settings) {
-        this.settings = settings;
+    /** What a lookup found, or null; and whether the last fetch failed, so that a newer set may have it. */
+    record Found<T>(T value, boolean lastFailed) {}
+
+    RemoteKeySet(URI url) {
+        this.url = url;
+        Thread schedule = new Thread(this::runSchedule, "countersign-keys");
         schedule.setDaemon(true);
         schedule.start();
     }
 
-    @Override
-    public synchronized KeySet held() {
+    /** A set that is not fetched, for tests. */
+    RemoteKeySet(KeySet set) {
+        this.url = null;
+        this.set = set;
+        coolUntil += MAX_AGE;
+    }
+
+    /** The set that is held, after the fetch at start. @throws Refused {@code keys_unavailable} without one */
+    synchronized KeySet held() {
         while (current() == null && failures == 0 && !closed) pause(TIMEOUT);
         if (current() == null) throw Refused.unavailable("keys_unavailable");
         return current();
     }
 
-    @Override
-    public <T> Found<T> find(Function<KeySet, T> lookup) {
+    /** What {@code lookup} finds, after a fetch if it finds nothing and a fetch is allowed. @throws Refused as above */
+    <T> Found<T> find(Function<KeySet, T> lookup) {
         synchronized (this) {
             long before = started;
             while (true) {
                 T value = lookup.apply(held());
-                boolean isFinal = ended > before || failures > 0 && isRunning();
+                boolean isFinal = ended > before || failures > 0 && started > ended;
                 if (value != null || isFinal) return new Found<>(value, failures > 0);
-                if (isRunning()) {
-                    pause(TIMEOUT);
-                } else if (System.nanoTime() - coolUntil < 0) {
-                    return new Found<>(null, failures > 0);
-                } else {
-                    break;
-                }
+                if (started == ended && System.nanoTime() - coolUntil >= 0) break;
+                if (started == ended) return new Found<>(null, failures > 0);
+                pause(TIMEOUT);
             }
             started++;
             coolUntil = System.nanoTime() + COOL_DOWN;
@@ -74,27 +72,17 @@ final class RemoteKeySet implements KeySource {
         }
     }
 
-    @Override
-    public synchronized boolean isReady() {
-        return current() != null;
-    }
+    synchronized boolean isReady() { return current() != null; }
 
     @Override
     public synchronized void close() {
         closed = true;
-        schedule.interrupt();
         notifyAll();
     }
 
-    private KeySet current() {
-        return set != null && System.nanoTime() - fetchedAt < MAX_AGE ? set : null;
-    }
+    private KeySet current() { return set != null && System.nanoTime() - fetchedAt < MAX_AGE ? set : null; }
 
-    private boolean isRunning() {
-        return started > ended;
-    }
-
-    private void pause(long nanos) {
+    private synchronized void pause(long nanos) {
         try {
             TimeUnit.NANOSECONDS.timedWait(this, Math.max(nanos, 1_000_000));
         } catch (InterruptedException interrupted) {
@@ -106,12 +94,8 @@ final class RemoteKeySet implements KeySource {
     private void runSchedule() {
         while (true) {
             synchronized (this) {
-                while (!closed && (isRunning() || System.nanoTime() - nextAttemptAt < 0)) {
-                    try {
-                        TimeUnit.NANOSECONDS.timedWait(this, Math.max(nextAttemptAt - System.nanoTime(), 1_000_000));
-                    } catch (InterruptedException interrupted) {
-                        break;
-                    }
+                while (!closed && (started > ended || System.nanoTime() - nextAttemptAt < 0)) {
+                    pause(started > ended ? TIMEOUT : nextAttemptAt - System.nanoTime());
                 }
                 if (closed) return;
                 started++;
@@ -125,8 +109,8 @@ final class RemoteKeySet implements KeySource {
         KeySet fetched = null;
         try {
             fetched = KeySet.parse(download(), false);
-        } catch (IOException | IllegalArgumentException failed) {
-            System.getLogger(RemoteKeySet.class.getName()).log(System.Logger.Level.WARNING, "key set: {0}", failed);
+        } catch (IOException | RuntimeException failed) {
+            LOG.log(System.Logger.Level.WARNING, "the gateway's key set: " + failed);
         } finally {
             end(fetched);
         }
@@ -141,41 +125,48 @@ final class RemoteKeySet implements KeySource {
             nextAttemptAt = now + Math.min(delay, TimeUnit.SECONDS.toNanos(without ? 5 : 60));
             failures++;
         } else {
+            if (failures > 0) coolUntil = now;
             set = fetched;
             fetchedAt = now;
             nextAttemptAt = now + INTERVAL;
-            if (failures > 0) coolUntil = now;
             failures = 0;
         }
         notifyAll();
     }
 
     private byte[] download() throws IOException {
-        long deadline = System.nanoTime() + TIMEOUT;
-        HttpRequest request = HttpRequest.newBuilder(settings.keySetUrl()).timeout(Duration.ofNanos(TIMEOUT))
-            .header("accept", "application/jwk-set+json, application/json").header("cache-control", "no-cache").build();
-        CompletableFuture<HttpResponse<InputStream>> response =
-            client.sendAsync(request, HttpResponse.BodyHandlers.ofInputStream());
-        try (InputStream body = response.get(TIMEOUT, TimeUnit.NANOSECONDS).body()) {
-            long left = Math.max(deadline - System.nanoTime(), 0);
-            CompletableFuture.delayedExecutor(left, TimeUnit.NANOSECONDS).execute(() -> closeQuietly(body));
-            HttpResponse<InputStream> head = response.join();
-            boolean plain = head.statusCode() == 200 && head.headers().firstValue("content-encoding").isEmpty();
-            if (!plain) throw new IOException("status " + head.statusCode() + ", or a content coding");
-            byte[] document = body.readNBytes(MAX_BYTES + 1);
-            if (document.length > MAX_BYTES) throw new IOException("more than 256 KiB");
-            return document;
+        HttpClient client = HttpClient.newBuilder().followRedirects(HttpClient.Redirect.NEVER)
+            .version(HttpClient.Version.HTTP_1_1).proxy(HttpClient.Builder.NO_PROXY).build();
+        HttpRequest request = HttpRequest.newBuilder(url).header("cache-control", "no-cache").build();
+        CompletableFuture<byte[]> document = client.sendAsync(request, HttpResponse.BodyHandlers.ofInputStream())
+            .thenApplyAsync(RemoteKeySet::read);
+        try {
+            return document.get(TIMEOUT, TimeUnit.NANOSECONDS);
         } catch (ExecutionException | TimeoutException | InterruptedException failed) {
-            response.cancel(true);
+            document.cancel(true);
             throw new IOException(failed);
         }
     }
 
-    private static void closeQuietly(InputStream body) {
+    private static byte[] read(HttpResponse<InputStream> response) {
+        try (InputStream body = response.body()) {
+            CompletableFuture.delayedExecutor(TIMEOUT, TimeUnit.NANOSECONDS).execute(() -> close(body));
+            if (response.statusCode() != 200 || response.headers().firstValue("content-encoding").isPresent()) {
+                throw new IOException("status " + response.statusCode() + ", or a content coding");
+            }
+            byte[] document = body.readNBytes(MAX_BYTES + 1);
+            if (document.length > MAX_BYTES) throw new IOException("more than 256 KiB");
+            return document;
+        } catch (IOException failed) {
+            throw new UncheckedIOException(failed);
+        }
+    }
+
+    private static void close(InputStream body) {
         try {
             body.close();
-        } catch (IOException closed) {
-            System.getLogger(RemoteKeySet.class.getName()).log(System.Logger.Level.DEBUG, closed);
+        } catch (IOException failed) {
+            LOG.log(System.Logger.Level.DEBUG, "the gateway's key set: " + failed);
         }
     }
 }

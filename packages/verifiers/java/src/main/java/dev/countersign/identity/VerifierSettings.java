@@ -3,71 +3,89 @@ package dev.countersign.identity;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
-import java.util.List;
-import java.util.function.Predicate;
-import java.util.stream.Stream;
+import java.util.*;
+import java.util.function.*;
 
-/**
- * The settings of a {@link Verifier}. Each {@code with} method returns a copy.
- *
- * @param audience        the name of this service in gateway.yaml
- * @param keySetUrl       the URL of the gateway's key set, or null with secrets alone
- * @param allowsPlainHttp whether plain http to another host than loopback is allowed (R13-3)
- * @param secrets         secrets that the gateway shares with this service, at least 32 bytes each
- * @param agreement       the service's keys for agreement, or null
- * @param nonceMemory     a memory that all instances share, or null for one in this process
- * @param maxNonces       the size of the memory in this process
- * @param maxBodyBytes    how much of a body is buffered; more is answered 413
- * @param streams         whether the handler reads the bodies of a path as a stream
- * @param toleranceSec    how far clocks may differ, 0 to 60
- * @param maxLifetimeSec  the longest lifetime, 1 to 300
- * @param clock           the clock
- */
-public record VerifierSettings(String audience, URI keySetUrl, boolean allowsPlainHttp, List<byte[]> secrets,
-                               AgreedKeys agreement, NonceMemory nonceMemory, int maxNonces, int maxBodyBytes,
-                               Predicate<String> streams, int toleranceSec, int maxLifetimeSec, Clock clock) {
-    /** Checks the bounds. @throws IllegalArgumentException for a value outside of them */
-    public VerifierSettings {
-        if (!Grammar.ID.test(audience)) throw new IllegalArgumentException("audience: not a name of a service");
-        boolean bounded = toleranceSec >= 0 && toleranceSec <= 60 && maxLifetimeSec >= 1 && maxLifetimeSec <= 300
-            && maxNonces > 0 && maxBodyBytes >= 0 && maxBodyBytes < Integer.MAX_VALUE;
-        if (!bounded) throw new IllegalArgumentException("a limit is out of its bounds");
-        if (keySetUrl != null && !allowsPlainHttp && !isSafe(keySetUrl)) {
-            throw new IllegalArgumentException("keySetUrl: plain http to another host needs allowsPlainHttp");
-        }
-        secrets = List.copyOf(secrets);
+/** The settings of a {@link Verifier}. Each method throws {@code IllegalArgumentException} for a value out of bounds. */
+public final class VerifierSettings {
+    final String audience;
+    URI keySetUrl;
+    final List<byte[]> secrets = new ArrayList<>();
+    AgreedKeys agreement;
+    NonceMemory nonces;
+    int maxNonces = 1_000_000;
+    int maxBodyBytes = 1 << 20;
+    int toleranceSec = 5;
+    int maxLifetimeSec = 60;
+    Predicate<String> streams = path -> false;
+    Consumer<Refused> onRefused = refused -> {};
+    Clock clock = Clock.systemUTC();
+
+    /** Settings for a service that has this name in gateway.yaml. */
+    public VerifierSettings(String audience) {
+        require(Grammar.ID.test(audience), "audience");
+        this.audience = audience;
     }
 
-    /** {@return settings with a key set, 1,000,000 nonces, bodies up to 1 MiB, 5 s tolerance and 60 s lifetime} */
-    public static VerifierSettings of(String audience, String keySetUrl) {
-        URI url = keySetUrl == null ? null : URI.create(keySetUrl);
-        return new VerifierSettings(audience, url, false, List.of(), null, null, 1_000_000, 1 << 20, path -> false, 5,
-            60, Clock.systemUTC());
+    /** Sets the URL of the gateway's key set: https, or http on loopback (R13-3). */
+    public VerifierSettings keySetUrl(String url) {
+        String host = String.valueOf(URI.create(url).getHost()).toLowerCase(Locale.ROOT);
+        require(url.startsWith("https:") || host.matches("(.*\\.)?localhost|127(\\.[0-9]{1,3}){3}|\\[::1\\]"), "keySetUrl");
+        return privateKeySetUrl(url);
     }
 
-    /** {@return a copy with secrets: their UTF-8 bytes are the keys (R5-7)} */
-    public VerifierSettings withSecrets(String... texts) {
-        List<byte[]> added = Stream.of(texts).map(text -> text.getBytes(StandardCharsets.UTF_8)).toList();
-        return new VerifierSettings(audience, keySetUrl, allowsPlainHttp, added, agreement, nonceMemory, maxNonces,
-            maxBodyBytes, streams, toleranceSec, maxLifetimeSec, clock);
+    /** Sets a URL that may have plain http. An attacker on the way can be any caller, so use a private network. */
+    public VerifierSettings privateKeySetUrl(String url) {
+        keySetUrl = URI.create(url);
+        return this;
     }
 
-    /** {@return a copy with keys for agreement (Section 14)} */
-    public VerifierSettings withAgreement(AgreedKeys keys) {
-        return new VerifierSettings(audience, keySetUrl, allowsPlainHttp, secrets, keys, nonceMemory, maxNonces,
-            maxBodyBytes, streams, toleranceSec, maxLifetimeSec, clock);
+    /** Adds a secret that the gateway shares with this service, at least 32 bytes in UTF-8 (R5-7). */
+    public VerifierSettings secret(String text) {
+        secrets.add(text.getBytes(StandardCharsets.UTF_8));
+        return this;
     }
 
-    /** {@return a copy with paths whose bodies the handler reads as a stream (R8-3)} */
-    public VerifierSettings withStreams(Predicate<String> paths) {
-        return new VerifierSettings(audience, keySetUrl, allowsPlainHttp, secrets, agreement, nonceMemory, maxNonces,
-            maxBodyBytes, paths, toleranceSec, maxLifetimeSec, clock);
+    /** Sets the service's keys for agreement (Section 14). */
+    public VerifierSettings agreement(AgreedKeys keys) {
+        agreement = keys;
+        return this;
     }
 
-    private static boolean isSafe(URI url) {
-        String host = url.getHost();
-        if ("https".equalsIgnoreCase(url.getScheme())) return true;
-        return host != null && (host.equalsIgnoreCase("localhost") || host.toLowerCase().endsWith(".localhost")
-            || host.matches("127(\\.[0-9]{1,3}){3}") || host.equals("[::1]"));
+    /** Sets a memory that all instances share, in place of one for 1,000,000 nonces in this process. */
+    public VerifierSettings nonces(NonceMemory memory) {
+        nonces = memory;
+        return this;
+    }
+
+    /** Sets how many bytes of a body are buffered, by default 1 MiB; more is answered 413. */
+    public VerifierSettings maxBodyBytes(int bytes) {
+        require(bytes >= 0 && bytes < Integer.MAX_VALUE, "maxBodyBytes");
+        maxBodyBytes = bytes;
+        return this;
+    }
+
+    /** Sets how far clocks may differ, 0 to 60 s, and the longest lifetime, 1 to 300 s (R9-13). */
+    public VerifierSettings times(int tolerance, int maxLifetime) {
+        require(tolerance >= 0 && tolerance <= 60 && maxLifetime >= 1 && maxLifetime <= 300, "times");
+        toleranceSec = tolerance;
+        maxLifetimeSec = maxLifetime;
+        return this;
+    }
+
+    /** Sets the paths, without the query, whose bodies the handler reads as a stream (R8-3). */
+    public VerifierSettings streams(Predicate<String> paths) {
+        streams = paths;
+        return this;
+    }
+
+    /** Sets what is called for each refusal, to count {@link Refused#reason()}. */
+    public VerifierSettings onRefused(Consumer<Refused> listener) {
+        onRefused = listener;
+        return this;
+    }
+
+    private static void require(boolean condition, String name) {
+        if (!condition) throw new IllegalArgumentException(name + " is out of its bounds");
     }
 }

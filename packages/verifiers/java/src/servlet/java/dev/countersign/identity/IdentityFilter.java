@@ -1,0 +1,121 @@
+package dev.countersign.identity;
+
+import jakarta.servlet.*;
+import jakarta.servlet.http.*;
+import java.io.*;
+import java.nio.charset.StandardCharsets;
+import java.util.*;
+
+/**
+ * A servlet filter that lets verified requests and exempt paths through. Map it to {@code /*} before every other filter.
+ * It reads the body: {@code getParameter} has the query's parameters only, and {@code getParts} none.
+ */
+public final class IdentityFilter implements Filter {
+    private final Verifier verifier;
+    private final List<String> kinds;
+
+    /** Accepts the named kinds of caller, by default {@code user} (R4-5). */
+    public IdentityFilter(Verifier verifier, String... kinds) {
+        this.verifier = verifier;
+        this.kinds = kinds.length == 0 ? List.of("user") : List.of(kinds);
+    }
+
+    /** {@return the caller of a request behind the filter, or null on an exempt path} */
+    public static Identity identity(ServletRequest request) {
+        return (Identity) request.getAttribute(Identity.class.getName());
+    }
+
+    @Override
+    public void doFilter(ServletRequest in, ServletResponse out, FilterChain chain) throws IOException, ServletException {
+        HttpServletRequest request = (HttpServletRequest) in;
+        HttpServletResponse response = (HttpServletResponse) out;
+        List<Request.Line> lines = new ArrayList<>();
+        for (String name : Collections.list(request.getHeaderNames())) {
+            Collections.list(request.getHeaders(name)).forEach(value -> lines.add(new Request.Line(name, value)));
+        }
+        String query = request.getQueryString();
+        String target = request.getRequestURI() + (query == null ? "" : "?" + query);
+        Request head = new Request(request.getMethod(), target, lines);
+        try {
+            if (head.isExempt()) {
+                chain.doFilter(new Guarded(request, null, true), new Clean(response));
+                return;
+            }
+            Verifier.Verified verified = verifier.verify(head, request.getInputStream()::readNBytes);
+            request.setAttribute(Identity.class.getName(), verified.identity().requireKind(kinds));
+            chain.doFilter(new Guarded(request, verified.body(), false), new Clean(response));
+        } catch (Refused refused) {
+            Refused.Response answer = verifier.answer(head, refused);
+            response.reset();
+            response.setStatus(answer.status());
+            answer.headers().forEach(response::setHeader);
+            response.setContentLength(answer.body().length);
+            response.getOutputStream().write(answer.body());
+        }
+    }
+
+    /** The request with the verified body, if it was read, or without identity headers. */
+    private static final class Guarded extends HttpServletRequestWrapper {
+        private final byte[] body;
+        private final boolean isExempt;
+
+        Guarded(HttpServletRequest request, byte[] body, boolean isExempt) {
+            super(request);
+            this.body = body;
+            this.isExempt = isExempt;
+        }
+
+        private boolean isHidden(String name) { return isExempt && Request.isIdentityHeader(name); }
+
+        @Override public String getHeader(String name) { return isHidden(name) ? null : super.getHeader(name); }
+
+        @Override
+        public Enumeration<String> getHeaders(String name) {
+            return isHidden(name) ? Collections.emptyEnumeration() : super.getHeaders(name);
+        }
+
+        @Override
+        public Enumeration<String> getHeaderNames() {
+            List<String> names = Collections.list(super.getHeaderNames());
+            names.removeIf(this::isHidden);
+            return Collections.enumeration(names);
+        }
+
+        @Override
+        public ServletInputStream getInputStream() throws IOException {
+            if (body == null) return super.getInputStream();
+            ByteArrayInputStream in = new ByteArrayInputStream(body);
+            return new ServletInputStream() {
+                @Override public int read() { return in.read(); }
+                @Override public boolean isFinished() { return in.available() == 0; }
+                @Override public boolean isReady() { return true; }
+                @Override public void setReadListener(ReadListener listener) { throw new IllegalStateException(); }
+            };
+        }
+
+        @Override
+        public BufferedReader getReader() throws IOException {
+            String charset = getCharacterEncoding() == null ? StandardCharsets.UTF_8.name() : getCharacterEncoding();
+            return new BufferedReader(new InputStreamReader(getInputStream(), charset));
+        }
+    }
+
+    /** The response without the fields that only a verifier sets (R10-6). */
+    private static final class Clean extends HttpServletResponseWrapper {
+        Clean(HttpServletResponse response) { super(response); }
+
+        private static boolean isReserved(String name) {
+            return name.toLowerCase(Locale.ROOT).startsWith("x-identity-");
+        }
+
+        @Override
+        public void setHeader(String name, String value) {
+            if (!isReserved(name)) super.setHeader(name, value);
+        }
+
+        @Override
+        public void addHeader(String name, String value) {
+            if (!isReserved(name)) super.addHeader(name, value);
+        }
+    }
+}

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { judge, resolvedByServers } from './judge.ts';
+import { judge, judgeClosed, resolvedByServers } from './judge.ts';
 import { readVectors } from './vectors.ts';
 
 const names = new Set(readVectors().vectors.map(({ name }) => name));
@@ -22,6 +22,19 @@ test.each([
 ] as const)('judges %s %s in place of a refusal as %s', (status, reason, kind) => {
   expect(judged(status, reason)).toBe(kind);
 });
+
+test.each([
+  ['target_malformed', '', 'note'],
+  ['target_malformed', '<!doctype html><title>400</title>', 'note'],
+  ['target_malformed', '{"kind":"user"}', 'fault'],
+  ['signature_invalid', '', 'fault'],
+  [undefined, '', 'fault'],
+] as const)(
+  'judges a connection closed without a status, in place of %s and after "%s", as a %s',
+  (refused, text, kind) => {
+    expect(judgeClosed(refused === undefined ? {} : { refused }, text).kind).toBe(kind);
+  },
+);
 
 test('notes that a server has resolved what HTTP allows it to, if the request is accepted', () => {
   for (const name of resolvedByServers.keys()) expect([name, judged(200, undefined, name)]).toEqual([name, 'note']);

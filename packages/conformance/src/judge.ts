@@ -66,6 +66,19 @@ export function judge(
   return { kind: 'note', message: `was refused with ${got} in place of 401 with ${refused}`, section: 8 };
 }
 
+/**
+ * Judges a connection that was closed without a status line. A server may refuse a target before it has read the
+ * version of HTTP behind it. Tomcat then answers as HTTP/0.9 does: with the page of an error alone.
+ *
+ * @param received What the service sent.
+ */
+export function judgeClosed({ refused }: Pick<LiveCase, 'refused'>, received: string): Judgement {
+  const isEcho = parsed(received) !== undefined;
+  if (refused === 'target_malformed' && !isEcho)
+    return { kind: 'note', message: 'was refused by the HTTP server without a status', section: sectionOf(refused) };
+  return { kind: 'fault', message: 'got no response: the connection was closed without a response', section: 8 };
+}
+
 /** Judges the response to a refused request, beside its reason. */
 export function judgeForm({ headers, body }: Answer): Judgement {
   if (!/\bno-store\b/i.test(headers.get('cache-control') ?? ''))

@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Judgement, judge, judgeForm } from './judge.ts';
+import { type Judgement, judge, judgeClosed, judgeForm } from './judge.ts';
 import { createProbes, isAccepted, type Result, resultOf, spaceProbe } from './probes.ts';
 import { createRenewal, type LiveCase } from './renew.ts';
 import { createRunKeys } from './run-keys.ts';
-import { type Answer, send } from './send.ts';
+import { type Answer, ClosedWithoutStatus, send } from './send.ts';
 import { createTokenCases, type TokenCase } from './token-cases.ts';
 import type { Vector } from './vectors.ts';
 
@@ -77,8 +77,10 @@ export async function runConformance(options: ConformanceOptions): Promise<Repor
       const answer = await send(url, live.request).catch((error: Error) => {
         // A server may close the connection at the 201st header, as that of the JDK does.
         if (live.request.headers.length > 200) return tooManyHeaders;
+        if (error instanceof ClosedWithoutStatus) return error;
         throw error;
       });
+      if (answer instanceof Error) return judgeClosed(live, answer.received);
       if (answer.status === 401 && answer.headers.has('x-identity-refused') && live.request.method !== 'HEAD')
         form = form === undefined || form.kind === 'right' ? judgeForm(answer) : form;
       return judge(live, answer, cutsAtSpace);

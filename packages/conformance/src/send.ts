@@ -7,11 +7,24 @@ export type Answer = Readonly<{ status: number; headers: ReadonlyMap<string, str
 
 const timeoutMs = 10_000;
 
+/** The service closed the connection, and sent no status line. */
+export class ClosedWithoutStatus extends Error {
+  override readonly name = 'ClosedWithoutStatus';
+  readonly received: string;
+
+  /** @param received What it sent, in Latin-1. */
+  constructor(received: string) {
+    super('the connection was closed without a response');
+    this.received = received;
+  }
+}
+
 /**
  * Sends one request byte for byte: an HTTP library would refuse or change many.
  *
  * @param lastByteAfterMs When the last byte of the body follows.
- * @throws Error without a response within 10 s.
+ * @throws ClosedWithoutStatus
+ * @throws Error without a response within 10 s, or without a connection.
  */
 export function send(
   { hostname, port, host }: URL,
@@ -33,14 +46,15 @@ export function send(
     const chunks: Buffer[] = [];
     socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no response within ${timeoutMs / 1000} s`)));
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-    let failure = new Error('the connection was closed without a response');
+    let failure: Error | undefined;
     socket.on('error', (error) => {
       failure = error;
     });
     socket.on('close', () => {
       // A server that refuses a request before it has read it all resets the connection after its response.
-      const answer = readAnswer(Buffer.concat(chunks).toString('latin1'));
-      if (answer === undefined) reject(failure);
+      const received = Buffer.concat(chunks).toString('latin1');
+      const answer = readAnswer(received);
+      if (answer === undefined) reject(failure ?? new ClosedWithoutStatus(received));
       else resolve(answer);
     });
     // Also beside a content-length: a server may ignore that one, and would wait for chunks (RFC 9112 section 6.3).

@@ -2,7 +2,17 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { expect, test } from '@jest/globals';
-import { send } from '../src/send.ts';
+import { ClosedWithoutStatus, send } from '../src/send.ts';
+
+test('tells what a server sent that closed the connection without a status', async () => {
+  const server = createServer((socket) => void socket.on('data', () => socket.end('<title>400</title>')));
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const sent = send(url, { method: 'GET', target: '/\\', headers: [], body_base64: '' });
+  await expect(sent).rejects.toEqual(new ClosedWithoutStatus('<title>400</title>'));
+  await expect(sent).rejects.toHaveProperty('received', '<title>400</title>');
+  server.close();
+});
 
 test.each([
   ['content-length', 'body'],

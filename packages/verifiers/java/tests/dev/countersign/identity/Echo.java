@@ -9,7 +9,10 @@ final class Echo {
     private Echo() {}
 
     static VerifierSettings settings() {
-        return new VerifierSettings("my-service").keySetUrl(System.getenv("GATEWAY_KEYS_URL"));
+        VerifierSettings settings = new VerifierSettings();
+        settings.audience = "my-service";
+        settings.keySetUrl = System.getenv("GATEWAY_KEYS_URL");
+        return settings;
     }
 
     static int port() {

@@ -68,19 +68,21 @@ public final class Vectors {
         if (keys.get("agreement") != null) {
             agreement = new AgreedKeys(List.of(), maps(keys.get("agreement")).stream().map(Json::write).toList());
         }
-        List<byte[]> secrets = new ArrayList<>();
-        for (Map<?, ?> secret : maps(keys.get("secrets"))) {
-            secrets.add(Base64.getDecoder().decode((String) secret.get("secret_base64")));
-            if (!Verifier.secretKeyid(secrets.get(secrets.size() - 1)).equals(secret.get("keyid"))) {
-                throw new IllegalStateException("keyid");
-            }
+        List<String> secrets = new ArrayList<>();
+        for (Map<?, ?> entry : maps(keys.get("secrets"))) {
+            byte[] secret = Base64.getDecoder().decode((String) entry.get("secret_base64"));
+            if (!Verifier.secretKeyid(secret).equals(entry.get("keyid"))) throw new IllegalStateException("keyid");
+            secrets.add(new String(secret, StandardCharsets.UTF_8));
         }
         boolean stream = Boolean.TRUE.equals(vector.get("stream"));
-        VerifierSettings settings = new VerifierSettings((String) config.get("audience"))
-            .agreement(agreement).nonces(NonceMemory.inProcess(number(vector.get("memory_began")), 1000))
-            .streams(path -> stream)
-            .times((int) number(config.get("tolerance_sec")), (int) number(config.get("max_lifetime_sec")));
-        settings.secrets.addAll(secrets);
+        VerifierSettings settings = new VerifierSettings();
+        settings.audience = (String) config.get("audience");
+        settings.secrets = secrets;
+        settings.agreement = agreement;
+        settings.nonces = NonceMemory.inProcess(number(vector.get("memory_began")), 1000);
+        settings.streams = path -> stream;
+        settings.toleranceSec = (int) number(config.get("tolerance_sec"));
+        settings.maxLifetimeSec = (int) number(config.get("max_lifetime_sec"));
         settings.clock = Clock.fixed(Instant.ofEpochSecond(now), ZoneOffset.UTC);
         KeySet set = KeySet.parse(bytes(keys.get("jwks")), true);
         try (Verifier verifier = new Verifier(settings, set)) {

@@ -24,8 +24,8 @@ final class Grammar {
     static final Predicate<String> BASE64URL_OF_32 = whole("[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", 43);
     static final Predicate<String> METHOD = whole("[A-Z]{1,20}(?:-[A-Z]{1,20})?", 41);
     static final Predicate<String> CONTENT_LENGTH = whole("[0-9]++", Integer.MAX_VALUE);
-    static final Pattern SIGNATURE = Pattern.compile(
-        "countersign=:(" + BASE64_OF_32 + "|[A-Za-z0-9+/]{85}[AQgw]==):");
+    static final Predicate<String> SIGNATURE =
+        whole("countersign=:(?:" + BASE64_OF_32 + "|[A-Za-z0-9+/]{85}[AQgw]==):", 102);
     static final Pattern SIGNATURE_INPUT = Pattern.compile("countersign=((\\((?:" + NAME + "(?: " + NAME + ")*+)?\\))"
         + ";created=" + TIME + ";expires=" + TIME + ";nonce=\"([A-Za-z0-9_-]{16,64})\";keyid=\"(" + ID_TEXT + ")\""
         + ";alg=\"([a-z0-9-]{1,32})\";tag=\"([a-z0-9-]{1,64})\")");

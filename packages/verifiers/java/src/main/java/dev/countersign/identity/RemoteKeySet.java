@@ -28,8 +28,8 @@ final class RemoteKeySet implements AutoCloseable {
     /** What a lookup found, or null; and whether the last fetch failed, so that a newer set may have it. */
     record Found<T>(T value, boolean lastFailed) {}
 
-    RemoteKeySet(URI url) {
-        this.url = url;
+    RemoteKeySet(String url) {
+        this.url = URI.create(url);
         Thread schedule = new Thread(this::runSchedule, "countersign-keys");
         schedule.setDaemon(true);
         schedule.start();

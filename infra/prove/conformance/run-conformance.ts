@@ -9,7 +9,7 @@ import { repository } from '../../stacks/stack.ts';
  * Runs `countersign conformance` against a service that answers each request with the identity it saw
  * (docs/verifier-of-your-own.md).
  *
- * @returns The names of the requests that the service decided wrongly, sorted, and the last line.
+ * @returns The names of the requests that the service decided wrongly, sorted, those with a note, and the last line.
  */
 export async function runConformance(options: ServiceOptions) {
   const [keysPort = 0] = await freePorts(1);
@@ -22,7 +22,8 @@ export async function runConformance(options: ServiceOptions) {
     const summary = /^\d{4} requests, .*$/m.exec(output)?.[0];
     if (summary === undefined) throw new Error(`${output}\n${errors}\n${service.output()}`);
     const faults = Array.from(output.matchAll(/^FAULT "(.*)" (?:was|got)/gm), ([, name = '']) => name).sort();
-    return { faults, summary };
+    const notes = Array.from(output.matchAll(/^note {2}"(.*)" (?:was|has)/gm), ([, name = '']) => name);
+    return { faults, notes, summary };
   } finally {
     await service.stop();
   }

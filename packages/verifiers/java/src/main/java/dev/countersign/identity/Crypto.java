@@ -37,7 +37,6 @@ final class Crypto {
     }
 
     static String base64url(byte[] octets) { return Base64.getUrlEncoder().withoutPadding().encodeToString(octets); }
-
     static byte[] octets(String text) { return text.getBytes(StandardCharsets.ISO_8859_1); }
 
     static byte[] join(byte[]... parts) {

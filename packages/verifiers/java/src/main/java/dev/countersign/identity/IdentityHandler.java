@@ -25,8 +25,7 @@ public final class IdentityHandler implements HttpHandler {
     /** {@return the caller of the exchange that a handler was given, or null on an exempt path} */
     public static Identity identity(HttpExchange exchange) { return ((Guarded) exchange).identity; }
 
-    @Override
-    public void handle(HttpExchange exchange) throws IOException {
+    @Override public void handle(HttpExchange exchange) throws IOException {
         List<Request.Line> lines = new ArrayList<>();
         exchange.getRequestHeaders().forEach((name, values) ->
             values.forEach(value -> lines.add(new Request.Line(name, value))));
@@ -88,8 +87,7 @@ public final class IdentityHandler implements HttpHandler {
             });
         }
 
-        @Override
-        public void sendResponseHeaders(int code, long length) throws IOException {
+        @Override public void sendResponseHeaders(int code, long length) throws IOException {
             status = code;
             of.getResponseHeaders().keySet().removeIf(name -> name.toLowerCase(Locale.ROOT).startsWith("x-identity-"));
             if (held == null) of.sendResponseHeaders(code, length);

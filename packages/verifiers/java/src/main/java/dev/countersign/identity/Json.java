@@ -113,9 +113,7 @@ final class Json {
         return c;
     }
 
-    private void space() {
-        while (at < text.length() && " \t\r\n".indexOf(text.charAt(at)) >= 0) at++;
-    }
+    private void space() { while (at < text.length() && " \t\r\n".indexOf(text.charAt(at)) >= 0) at++; }
 
     private boolean skip(String token) {
         boolean follows = text.startsWith(token, at);
@@ -123,9 +121,7 @@ final class Json {
         return follows;
     }
 
-    private void expect(String token) {
-        if (!skip(token)) throw malformed();
-    }
+    private void expect(String token) { if (!skip(token)) throw malformed(); }
 
     private IllegalArgumentException malformed() {
         return new IllegalArgumentException("malformed JSON at character " + at);

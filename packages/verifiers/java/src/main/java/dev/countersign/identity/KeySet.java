@@ -33,7 +33,7 @@ final class KeySet {
         for (Map<?, ?> entry : entries) set.kids.add(entry.get("kid"));
         for (Map<?, ?> entry : entries) {
             if (!(entry.get("kid") instanceof String kid) || Collections.frequency(set.kids, kid) > 1) continue;
-            if (!allowsPublished && (Published.KIDS.contains(kid) || Published.isX(entry.get("x")))) continue;
+            if (!allowsPublished && Published.has(kid, entry.get("x"))) continue;
             if (isForSigning(entry)) set.signing.put(kid, decode(entry.get("x")));
             if (isForAgreement(entry)) set.agreement.put(kid, decode(entry.get("x")));
         }
@@ -50,7 +50,6 @@ final class KeySet {
 
     /** Whether an object of the set has this kid, usable or not. */
     boolean names(String kid) { return kids.contains(kid); }
-
     static byte[] decode(Object base64url) { return Base64.getUrlDecoder().decode((String) base64url); }
 
     /** RFC 7638, for X25519. */

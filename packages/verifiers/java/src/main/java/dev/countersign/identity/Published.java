@@ -4,7 +4,7 @@ import java.util.Set;
 
 /** The keys of Appendix C, whose private halves are published: a verifier uses none of them (R5-11). */
 final class Published {
-    static final Set<String> KIDS = Set.of(
+    private static final Set<String> KIDS = Set.of(
         "ed-1", "ed-twice", "only-required-members", "alg-of-rfc-9864", "key-ops-verify", "key-ops-sign-and-verify",
         "other-members",
         "k".repeat(128),
@@ -25,7 +25,7 @@ final class Published {
 
     private Published() {}
 
-    static boolean isX(Object x) {
-        return x instanceof String && X.contains(x);
-    }
+    static boolean has(String kid, Object x) { return KIDS.contains(kid) || SECRET_KEYIDS.contains(kid) || isX(x); }
+
+    static boolean isX(Object x) { return x instanceof String && X.contains(x); }
 }

@@ -22,9 +22,7 @@ public final class Refused extends RuntimeException {
         return new Refused(401, "identity_refused", reason, "www-authenticate", "Countersign", "x-identity-refused", reason);
     }
 
-    static void unless(String reason, boolean condition) {
-        if (!condition) throw reason(reason);
-    }
+    static void unless(String reason, boolean condition) { if (!condition) throw reason(reason); }
 
     static Refused unavailable(String cause) {
         return new Refused(503, "identity_unavailable", cause, "retry-after", "1", "x-identity-unavailable", cause);

@@ -74,8 +74,7 @@ final class RemoteKeySet implements AutoCloseable {
 
     synchronized boolean isReady() { return current() != null; }
 
-    @Override
-    public synchronized void close() {
+    @Override public synchronized void close() {
         closed = true;
         notifyAll();
     }

@@ -124,11 +124,7 @@ public final class Verifier implements AutoCloseable {
             headers.get("x-user-role"), headers.get("x-tenant-id"), headers.get("txn-token")), octets, base);
     }
 
-    @Override
-    public void close() {
-        if (keys != null) keys.close();
-    }
-
+    @Override public void close() { if (keys != null) keys.close(); }
     private long nowSec() { return settings.clock.instant().getEpochSecond(); }
 
     /** Row 3. */

@@ -66,23 +66,19 @@ public final class IdentityFilter implements Filter {
         }
 
         private boolean isHidden(String name) { return isExempt && Request.isIdentityHeader(name); }
-
         @Override public String getHeader(String name) { return isHidden(name) ? null : super.getHeader(name); }
 
-        @Override
-        public Enumeration<String> getHeaders(String name) {
+        @Override public Enumeration<String> getHeaders(String name) {
             return isHidden(name) ? Collections.emptyEnumeration() : super.getHeaders(name);
         }
 
-        @Override
-        public Enumeration<String> getHeaderNames() {
+        @Override public Enumeration<String> getHeaderNames() {
             List<String> names = Collections.list(super.getHeaderNames());
             names.removeIf(this::isHidden);
             return Collections.enumeration(names);
         }
 
-        @Override
-        public ServletInputStream getInputStream() throws IOException {
+        @Override public ServletInputStream getInputStream() throws IOException {
             if (body == null) return super.getInputStream();
             ByteArrayInputStream in = new ByteArrayInputStream(body);
             return new ServletInputStream() {
@@ -93,8 +89,7 @@ public final class IdentityFilter implements Filter {
             };
         }
 
-        @Override
-        public BufferedReader getReader() throws IOException {
+        @Override public BufferedReader getReader() throws IOException {
             String charset = getCharacterEncoding() == null ? StandardCharsets.UTF_8.name() : getCharacterEncoding();
             return new BufferedReader(new InputStreamReader(getInputStream(), charset));
         }
@@ -108,13 +103,11 @@ public final class IdentityFilter implements Filter {
             return name.toLowerCase(Locale.ROOT).startsWith("x-identity-");
         }
 
-        @Override
-        public void setHeader(String name, String value) {
+        @Override public void setHeader(String name, String value) {
             if (!isReserved(name)) super.setHeader(name, value);
         }
 
-        @Override
-        public void addHeader(String name, String value) {
+        @Override public void addHeader(String name, String value) {
             if (!isReserved(name)) super.addHeader(name, value);
         }
     }

@@ -6,13 +6,13 @@ import java.util.*;
 /** The service's X25519 keys, from which each side derives a secret (Section 14). One verifier uses an object. */
 public final class AgreedKeys {
     private static final int MAX_PUBLISHED = 4;
+    private static final byte[] BASE_POINT = Arrays.copyOf(new byte[] {9}, 32);
 
     /** A private key, and its {@code aud} if it has one. */
     private record Key(byte[] x, byte[] d, Object aud) {}
 
-    private final Map<String, Key> accepted = new LinkedHashMap<>();
+    private final Map<String, Key> accepted = new HashMap<>();
     private final List<Map<String, Object>> published = new ArrayList<>();
-    private boolean inProcess;
     private String audience;
 
     /**
@@ -29,47 +29,26 @@ public final class AgreedKeys {
         accept.forEach(this::add);
     }
 
-    /** {@return one new key in the memory of this process, for a service with one process (R14-7)} */
-    public static AgreedKeys inProcess() {
-        byte[] d = Crypto.sha256(Crypto.octets(UUID.randomUUID() + "." + UUID.randomUUID() + "." + UUID.randomUUID()));
-        String x = Crypto.base64url(publicHalf(d));
-        Map<String, Object> jwk = Map.of("kty", "OKP", "crv", "X25519", "use", "enc", "alg", KeySet.AGREED_ALG,
-            "kid", KeySet.thumbprint(x), "x", x, "d", Crypto.base64url(d));
-        AgreedKeys keys = new AgreedKeys(List.of(Json.write(jwk)), List.of());
-        keys.inProcess = true;
-        return keys;
-    }
-
     private Map<String, Object> add(String text) {
-        Map<String, Object> jwk = new LinkedHashMap<>();
-        if (Json.parse(text.getBytes(StandardCharsets.UTF_8)) instanceof Map<?, ?> members) {
-            members.forEach((name, member) -> jwk.put((String) name, member));
-        }
+        Map<String, Object> jwk = KeySet.object(text.getBytes(StandardCharsets.UTF_8));
         if (!(jwk.remove("d") instanceof String d) || !Grammar.BASE64URL_OF_32.test(d) || !KeySet.isForAgreement(jwk)
-            || !Arrays.equals(publicHalf(KeySet.decode(d)), KeySet.decode(jwk.get("x")))) {
+            || !Arrays.equals(Crypto.x25519(KeySet.decode(d), BASE_POINT), KeySet.decode(jwk.get("x")))) {
             throw new IllegalArgumentException("not a private key for agreement");
         }
         accepted.put((String) jwk.get("kid"), new Key(KeySet.decode(jwk.get("x")), KeySet.decode(d), jwk.get("aud")));
         return jwk;
     }
 
-    private static byte[] publicHalf(byte[] d) {
-        byte[] basePoint = new byte[32];
-        basePoint[0] = 9;
-        return Crypto.x25519(d, basePoint);
-    }
-
     /** Binds the keys to the verifier's audience. @throws IllegalArgumentException for keys that it must not use */
-    void check(String verifierAudience, boolean memoryInProcess, boolean allowsPublished) {
-        if (inProcess && !memoryInProcess) throw new IllegalArgumentException("a shared memory needs shared keys");
-        audience = verifierAudience;
-        for (Key key : accepted.values()) {
-            if (key.aud != null && !key.aud.equals(audience)
-                || !allowsPublished && Published.isX(Crypto.base64url(key.x))) {
+    void bind(String name, boolean allowsPublished) {
+        audience = name;
+        accepted.forEach((kid, key) -> {
+            boolean isPublished = !allowsPublished && Published.has(kid, Crypto.base64url(key.x));
+            if (isPublished || key.aud != null && !key.aud.equals(name)) {
                 throw new IllegalArgumentException("a key for agreement is published, or of another audience");
             }
-        }
-        published.forEach(jwk -> jwk.put("aud", audience));
+        });
+        published.forEach(jwk -> jwk.put("aud", name));
     }
 
     boolean accepts(String kid) { return accepted.containsKey(kid); }
@@ -77,9 +56,8 @@ public final class AgreedKeys {
     /** The secret under an agreed keyid, or null if the set does not have the gateway's key (R14-3 to R14-5). */
     byte[] secret(KeySet set, String keyid) {
         byte[] gateway = set.agreement.get(keyid.substring(0, 43));
-        Key own = accepted.get(keyid.substring(44));
-        if (gateway == null) return null;
-        return set.secrets.computeIfAbsent(keyid, id -> {
+        return gateway == null ? null : set.secrets.computeIfAbsent(keyid, id -> {
+            Key own = accepted.get(id.substring(44));
             byte[] info = Crypto.join(Crypto.octets("countersign-v1 agreed\0"), gateway, own.x, Crypto.octets(audience));
             return Crypto.hkdf(Crypto.x25519(own.d, gateway), new byte[0], info, 32);
         });
@@ -93,19 +71,16 @@ public final class AgreedKeys {
      * @return a JWK set for status 200, or null if the own response must be left as it is
      */
     public byte[] keySet(int status, byte[] body) {
-        Map<String, Object> set = new LinkedHashMap<>();
-        List<Object> keys = new ArrayList<>();
+        if (status != 200 && status != 404) return null;
         try {
-            if (status == 200) {
-                keys.addAll(KeySet.entries(body));
-                ((Map<?, ?>) Json.parse(body)).forEach((name, member) -> set.put((String) name, member));
-            } else if (status != 404) return null;
+            Map<String, Object> set = status == 404 ? new LinkedHashMap<>() : KeySet.object(body);
+            List<Object> keys = new ArrayList<>(status == 404 ? List.of() : KeySet.entries(set));
+            keys.removeIf(published::contains);
+            keys.addAll(published);
+            set.put("keys", keys);
+            return Json.write(set).getBytes(StandardCharsets.UTF_8);
         } catch (IllegalArgumentException notAKeySet) {
             return null;
         }
-        keys.removeIf(published::contains);
-        keys.addAll(published);
-        set.put("keys", keys);
-        return Json.write(set).getBytes(StandardCharsets.UTF_8);
     }
 }

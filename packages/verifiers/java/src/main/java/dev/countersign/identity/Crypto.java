@@ -5,8 +5,8 @@ import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.security.*;
 import java.security.spec.*;
-import java.util.Arrays;
-import java.util.Base64;
+import java.util.*;
+import java.util.concurrent.Callable;
 import javax.crypto.*;
 import javax.crypto.spec.SecretKeySpec;
 
@@ -18,25 +18,26 @@ final class Crypto {
 
     private Crypto() {}
 
-    static byte[] sha256(byte[] octets) {
+    private static <T> T run(Callable<T> operation) {
         try {
-            return MessageDigest.getInstance("SHA-256").digest(octets);
-        } catch (GeneralSecurityException missing) {
-            throw new IllegalStateException(missing);
+            return operation.call();
+        } catch (Exception invalid) {
+            throw new IllegalArgumentException("a key or a value that the JDK refuses", invalid);
         }
     }
 
+    static byte[] sha256(byte[] octets) { return run(() -> MessageDigest.getInstance("SHA-256").digest(octets)); }
+
     static byte[] hmac(byte[] secret, byte[] octets) {
-        try {
+        return run(() -> {
             Mac mac = Mac.getInstance("HmacSHA256");
             mac.init(new SecretKeySpec(secret, "HmacSHA256"));
             return mac.doFinal(octets);
-        } catch (GeneralSecurityException missing) {
-            throw new IllegalStateException(missing);
-        }
+        });
     }
 
     static String base64url(byte[] octets) { return Base64.getUrlEncoder().withoutPadding().encodeToString(octets); }
+
     static byte[] octets(String text) { return text.getBytes(StandardCharsets.ISO_8859_1); }
 
     static byte[] join(byte[]... parts) {
@@ -49,8 +50,7 @@ final class Crypto {
     static BigInteger littleEndian(byte[] octets) {
         byte[] reversed = new byte[32];
         for (int i = 0; i < 32; i++) reversed[i] = octets[31 - i];
-        reversed[0] &= 0x7f;
-        return new BigInteger(1, reversed);
+        return new BigInteger(1, reversed).clearBit(255);
     }
 
     /** Whether the signature verifies (R5-6); false too if no point has the value of the key. */
@@ -58,10 +58,9 @@ final class Crypto {
         byte[] s = Arrays.copyOfRange(signature, 32, 64);
         if (s[31] < 0 || littleEndian(s).compareTo(ORDER) >= 0) return false;
         try {
-            EdECPoint point = new EdECPoint(x[31] < 0, littleEndian(x));
+            KeySpec key = new EdECPublicKeySpec(NamedParameterSpec.ED25519, new EdECPoint(x[31] < 0, littleEndian(x)));
             Signature verifier = Signature.getInstance("Ed25519");
-            verifier.initVerify(KeyFactory.getInstance("Ed25519")
-                .generatePublic(new EdECPublicKeySpec(NamedParameterSpec.ED25519, point)));
+            verifier.initVerify(KeyFactory.getInstance("Ed25519").generatePublic(key));
             verifier.update(base);
             return verifier.verify(signature);
         } catch (GeneralSecurityException invalid) {
@@ -71,15 +70,13 @@ final class Crypto {
 
     /** X25519 of RFC 7748 Section 6.1. @throws IllegalArgumentException if the result would be zero */
     static byte[] x25519(byte[] scalar, byte[] u) {
-        try {
+        return run(() -> {
             KeyFactory keys = KeyFactory.getInstance("X25519");
             KeyAgreement agreement = KeyAgreement.getInstance("X25519");
             agreement.init(keys.generatePrivate(new XECPrivateKeySpec(NamedParameterSpec.X25519, scalar)));
             agreement.doPhase(keys.generatePublic(new XECPublicKeySpec(NamedParameterSpec.X25519, littleEndian(u))), true);
             return agreement.generateSecret();
-        } catch (GeneralSecurityException invalid) {
-            throw new IllegalArgumentException("no agreement with this key", invalid);
-        }
+        });
     }
 
     /** HKDF-SHA-256 of RFC 5869, at most 8160 octets. */
@@ -87,8 +84,8 @@ final class Crypto {
         byte[] key = hmac(salt.length == 0 ? new byte[32] : salt, ikm);
         byte[] block = {};
         byte[] out = {};
-        for (int i = 1; out.length < length; i++) {
-            block = hmac(key, join(block, info, new byte[] {(byte) i}));
+        for (byte i = 1; out.length < length; i++) {
+            block = hmac(key, join(block, info, new byte[] {i}));
             out = join(out, block);
         }
         return Arrays.copyOf(out, length);

@@ -15,8 +15,9 @@ final class Json {
 
     private static final int MAX_DEPTH = 16;
     private static final Pattern NUMBER = Pattern.compile("-?(?:0|[1-9][0-9]*+)(?:\\.[0-9]++)?(?:[eE][+-]?[0-9]++)?");
-    private static final Map<Character, Character> ESCAPES =
-        Map.of('"', '"', '\\', '\\', '/', '/', 'b', '\b', 'f', '\f', 'n', '\n', 'r', '\r', 't', '\t');
+    private static final Pattern HEX = Pattern.compile("u([0-9A-Fa-f]{4})");
+    private static final String ESCAPES = "\"\\/bfnrt";
+    private static final String ESCAPED = "\"\\/\b\f\n\r\t";
     private final String text;
     private int at;
 
@@ -26,7 +27,7 @@ final class Json {
         try {
             Json json = new Json(StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(document)).toString());
             Object value = json.value(0);
-            if (json.at != json.text.length()) throw json.malformed();
+            json.require(json.at == json.text.length());
             return value;
         } catch (CharacterCodingException invalid) {
             throw new IllegalArgumentException("not UTF-8", invalid);
@@ -35,16 +36,14 @@ final class Json {
 
     /** Writes a value of {@link #parse}, or an integer. */
     static String write(Object value) {
+        if (value instanceof Num number) return number.text();
         if (value instanceof List<?> list) return "[" + String.join(",", list.stream().map(Json::write).toList()) + "]";
-        if (value instanceof Map<?, ?> map) {
-            return "{" + String.join(",", map.entrySet().stream()
-                .map(member -> write(member.getKey()) + ":" + write(member.getValue())).toList()) + "}";
-        }
-        if (!(value instanceof String string)) return value instanceof Num number ? number.text() : "" + value;
+        if (value instanceof Map<?, ?> map) return "{" + String.join(",", map.entrySet().stream()
+            .map(member -> write(member.getKey()) + ":" + write(member.getValue())).toList()) + "}";
+        if (!(value instanceof String string)) return "" + value;
         StringBuilder out = new StringBuilder("\"");
         for (char c : string.toCharArray()) {
-            if (c == '"' || c == '\\') out.append('\\').append(c);
-            else if (c < 0x20 || Character.isSurrogate(c)) out.append(String.format("\\u%04x", (int) c));
+            if (c == '"' || c == '\\' || c < 0x20 || Character.isSurrogate(c)) out.append(String.format("\\u%04x", (int) c));
             else out.append(c);
         }
         return out.append('"').toString();
@@ -52,20 +51,17 @@ final class Json {
 
     /** One value, with the space around it. */
     private Object value(int depth) {
-        if (depth > MAX_DEPTH) throw malformed();
+        require(depth <= MAX_DEPTH);
         space();
-        Object value;
         Matcher number = NUMBER.matcher(text).region(at, text.length());
+        Object value = null;
         if (skip("{")) value = object(depth);
         else if (skip("[")) value = array(depth);
         else if (skip("\"")) value = string();
         else if (skip("true")) value = true;
         else if (skip("false")) value = false;
-        else if (skip("null")) value = null;
-        else if (number.lookingAt()) {
-            at = number.end();
-            value = new Num(number.group());
-        } else throw malformed();
+        else if (number.lookingAt()) value = new Num(text.substring(at, at = number.end()));
+        else require(skip("null"));
         space();
         return value;
     }
@@ -75,11 +71,11 @@ final class Json {
         space();
         if (skip("}")) return members;
         do {
-            if (!(value(MAX_DEPTH) instanceof String name)) throw malformed();
-            expect(":");
-            members.put(name, value(depth + 1));
+            Object name = value(MAX_DEPTH);
+            require(name instanceof String && skip(":"));
+            members.put((String) name, value(depth + 1));
         } while (skip(","));
-        expect("}");
+        require(skip("}"));
         return members;
     }
 
@@ -88,29 +84,25 @@ final class Json {
         space();
         if (skip("]")) return items;
         do items.add(value(depth + 1)); while (skip(","));
-        expect("]");
+        require(skip("]"));
         return items;
     }
 
     private String string() {
         StringBuilder out = new StringBuilder();
-        while (at < text.length() && text.charAt(at) >= 0x20) {
-            char c = text.charAt(at++);
-            if (c == '"') return out.toString();
-            out.append(c == '\\' ? escape() : c);
+        while (!skip("\"")) {
+            require(at < text.length() && text.charAt(at) >= 0x20);
+            out.append(skip("\\") ? escaped() : text.charAt(at++));
         }
-        throw malformed();
+        return out.toString();
     }
 
-    private char escape() {
-        if (skip("u")) {
-            at += 4;
-            if (at > text.length() || !text.substring(at - 4, at).matches("[0-9A-Fa-f]{4}")) throw malformed();
-            return (char) Integer.parseInt(text.substring(at - 4, at), 16);
-        }
-        Character c = at < text.length() ? ESCAPES.get(text.charAt(at++)) : null;
-        if (c == null) throw malformed();
-        return c;
+    private char escaped() {
+        Matcher hex = HEX.matcher(text).region(at, text.length());
+        int which = at < text.length() ? ESCAPES.indexOf(text.charAt(at)) : -1;
+        require(which >= 0 || hex.lookingAt());
+        at += which >= 0 ? 1 : 5;
+        return which >= 0 ? ESCAPED.charAt(which) : (char) Integer.parseInt(hex.group(1), 16);
     }
 
     private void space() { while (at < text.length() && " \t\r\n".indexOf(text.charAt(at)) >= 0) at++; }
@@ -121,9 +113,7 @@ final class Json {
         return follows;
     }
 
-    private void expect(String token) { if (!skip(token)) throw malformed(); }
-
-    private IllegalArgumentException malformed() {
-        return new IllegalArgumentException("malformed JSON at character " + at);
+    private void require(boolean condition) {
+        if (!condition) throw new IllegalArgumentException("malformed JSON at character " + at);
     }
 }

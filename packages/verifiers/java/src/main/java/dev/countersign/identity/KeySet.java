@@ -28,7 +28,7 @@ final class KeySet {
     /** Reads a document. @throws IllegalArgumentException if it is malformed or has no usable key */
     static KeySet parse(byte[] document, boolean allowsPublished) {
         KeySet set = new KeySet();
-        List<Map<?, ?>> entries = entries(document).stream().filter(Map.class::isInstance)
+        List<Map<?, ?>> entries = entries(object(document)).stream().filter(Map.class::isInstance)
             .<Map<?, ?>>map(entry -> (Map<?, ?>) entry).toList();
         for (Map<?, ?> entry : entries) set.kids.add(entry.get("kid"));
         for (Map<?, ?> entry : entries) {
@@ -41,10 +41,16 @@ final class KeySet {
         return set;
     }
 
-    /** The entries of a JWK set, usable or not. @throws IllegalArgumentException if the document is malformed */
-    static List<?> entries(byte[] document) {
-        if (Json.parse(document) instanceof Map<?, ?> set && set.get("keys") instanceof List<?> keys
-            && keys.size() <= MAX_ENTRIES) return keys;
+    static Map<String, Object> object(byte[] document) {
+        if (!(Json.parse(document) instanceof Map<?, ?> map)) throw new IllegalArgumentException("not an object");
+        Map<String, Object> copy = new LinkedHashMap<>();
+        map.forEach((name, member) -> copy.put((String) name, member));
+        return copy;
+    }
+
+    /** The entries of a JWK set, usable or not. @throws IllegalArgumentException if it is malformed */
+    static List<?> entries(Map<String, Object> set) {
+        if (set.get("keys") instanceof List<?> keys && keys.size() <= MAX_ENTRIES) return keys;
         throw new IllegalArgumentException("not a JWK set of at most 100 entries");
     }
 

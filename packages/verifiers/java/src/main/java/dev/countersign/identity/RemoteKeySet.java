@@ -6,20 +6,19 @@ import java.net.http.*;
 import java.util.concurrent.*;
 import java.util.function.Function;
 
-/** The gateway's key set behind its URL: Section 13. Times are nanoseconds of a monotonic clock. */
+/** The gateway's key set behind its URL: Section 13. Times are milliseconds of a monotonic clock. */
 final class RemoteKeySet implements AutoCloseable {
     private static final int MAX_BYTES = 256 * 1024;
-    private static final long TIMEOUT = TimeUnit.SECONDS.toNanos(5);
-    private static final long INTERVAL = TimeUnit.MINUTES.toNanos(10) - 2 * TIMEOUT;
-    private static final long MAX_AGE = TimeUnit.HOURS.toNanos(1);
-    private static final long COOL_DOWN = TimeUnit.SECONDS.toNanos(30);
-    private static final System.Logger LOG = System.getLogger("dev.countersign.identity");
+    private static final long TIMEOUT_MS = 5_000;
+    private static final long INTERVAL_MS = 590_000;
+    private static final long MAX_AGE_MS = 3_600_000;
+    private static final long COOL_DOWN_MS = 30_000;
 
     private final URI url;
     private KeySet set;
-    private long fetchedAt = System.nanoTime();
-    private long nextAttemptAt = System.nanoTime();
-    private long coolUntil = System.nanoTime();
+    private long fetchedAtMs;
+    private long nextAttemptAtMs;
+    private long coolUntilMs;
     private int failures;
     private long started;
     private long ended;
@@ -28,23 +27,22 @@ final class RemoteKeySet implements AutoCloseable {
     /** What a lookup found, or null; and whether the last fetch failed, so that a newer set may have it. */
     record Found<T>(T value, boolean lastFailed) {}
 
-    RemoteKeySet(String url) {
-        this.url = URI.create(url);
+    /** Starts the fetches, unless a set is given, for tests. */
+    RemoteKeySet(String url, KeySet forTests) {
+        this.url = url == null ? null : URI.create(url);
+        set = forTests;
+        fetchedAtMs = nextAttemptAtMs = nowMs();
+        coolUntilMs = forTests == null ? nowMs() : nowMs() + MAX_AGE_MS;
         Thread schedule = new Thread(this::runSchedule, "countersign-keys");
         schedule.setDaemon(true);
-        schedule.start();
+        if (forTests == null) schedule.start();
     }
 
-    /** A set that is not fetched, for tests. */
-    RemoteKeySet(KeySet set) {
-        this.url = null;
-        this.set = set;
-        coolUntil += MAX_AGE;
-    }
+    private static long nowMs() { return System.nanoTime() / 1_000_000; }
 
     /** The set that is held, after the fetch at start. @throws Refused {@code keys_unavailable} without one */
     synchronized KeySet held() {
-        while (current() == null && failures == 0 && !closed) pause(TIMEOUT);
+        while (current() == null && failures == 0 && !closed) pause(TIMEOUT_MS);
         if (current() == null) throw Refused.unavailable("keys_unavailable");
         return current();
     }
@@ -55,19 +53,19 @@ final class RemoteKeySet implements AutoCloseable {
             long before = started;
             while (true) {
                 T value = lookup.apply(held());
-                boolean isFinal = ended > before || failures > 0 && started > ended;
+                boolean isRunning = started > ended;
+                boolean isFinal = ended > before || isRunning && failures > 0 || !isRunning && nowMs() < coolUntilMs;
                 if (value != null || isFinal) return new Found<>(value, failures > 0);
-                if (started == ended && System.nanoTime() - coolUntil >= 0) break;
-                if (started == ended) return new Found<>(null, failures > 0);
-                pause(TIMEOUT);
+                if (!isRunning) break;
+                pause(TIMEOUT_MS);
             }
             started++;
-            coolUntil = System.nanoTime() + COOL_DOWN;
+            coolUntilMs = nowMs() + COOL_DOWN_MS;
         }
         fetch();
         synchronized (this) {
             T value = lookup.apply(held());
-            if (value != null) coolUntil = System.nanoTime();
+            if (value != null) coolUntilMs = nowMs();
             return new Found<>(value, failures > 0);
         }
     }
@@ -79,11 +77,11 @@ final class RemoteKeySet implements AutoCloseable {
         notifyAll();
     }
 
-    private KeySet current() { return set != null && System.nanoTime() - fetchedAt < MAX_AGE ? set : null; }
+    private KeySet current() { return set != null && nowMs() - fetchedAtMs < MAX_AGE_MS ? set : null; }
 
-    private synchronized void pause(long nanos) {
+    private synchronized void pause(long ms) {
         try {
-            TimeUnit.NANOSECONDS.timedWait(this, Math.max(nanos, 1_000_000));
+            wait(Math.max(ms, 1));
         } catch (InterruptedException interrupted) {
             Thread.currentThread().interrupt();
             throw Refused.unavailable("unavailable");
@@ -93,9 +91,7 @@ final class RemoteKeySet implements AutoCloseable {
     private void runSchedule() {
         while (true) {
             synchronized (this) {
-                while (!closed && (started > ended || System.nanoTime() - nextAttemptAt < 0)) {
-                    pause(started > ended ? TIMEOUT : nextAttemptAt - System.nanoTime());
-                }
+                while (!closed && (started > ended || nowMs() < nextAttemptAtMs)) pause(nextAttemptAtMs - nowMs());
                 if (closed) return;
                 started++;
             }
@@ -107,55 +103,43 @@ final class RemoteKeySet implements AutoCloseable {
     private void fetch() {
         KeySet fetched = null;
         try {
-            fetched = KeySet.parse(download(), false);
-        } catch (IOException | RuntimeException failed) {
-            LOG.log(System.Logger.Level.WARNING, "the gateway's key set: " + failed);
+            HttpClient client = HttpClient.newBuilder().followRedirects(HttpClient.Redirect.NEVER)
+                .version(HttpClient.Version.HTTP_1_1).proxy(HttpClient.Builder.NO_PROXY).build();
+            HttpRequest request = HttpRequest.newBuilder(url).header("cache-control", "no-cache").build();
+            fetched = client.sendAsync(request, HttpResponse.BodyHandlers.ofInputStream())
+                .thenApplyAsync(RemoteKeySet::read).get(TIMEOUT_MS, TimeUnit.MILLISECONDS);
+        } catch (ExecutionException | TimeoutException | InterruptedException | RuntimeException failed) {
+            System.getLogger("dev.countersign.identity").log(System.Logger.Level.WARNING, "no key set: " + failed);
         } finally {
             end(fetched);
         }
     }
 
     private synchronized void end(KeySet fetched) {
-        long now = System.nanoTime();
         ended++;
         if (fetched == null) {
             boolean without = current() == null;
-            long delay = TimeUnit.MILLISECONDS.toNanos(without ? 250 : 1000) << Math.min(failures, 10);
-            nextAttemptAt = now + Math.min(delay, TimeUnit.SECONDS.toNanos(without ? 5 : 60));
-            failures++;
+            long delayMs = (without ? 250L : 1_000L) << Math.min(failures++, 10);
+            nextAttemptAtMs = nowMs() + Math.min(delayMs, without ? 5_000 : 60_000);
         } else {
-            if (failures > 0) coolUntil = now;
+            if (failures > 0) coolUntilMs = nowMs();
             set = fetched;
-            fetchedAt = now;
-            nextAttemptAt = now + INTERVAL;
+            fetchedAtMs = nowMs();
+            nextAttemptAtMs = nowMs() + INTERVAL_MS;
             failures = 0;
         }
         notifyAll();
     }
 
-    private byte[] download() throws IOException {
-        HttpClient client = HttpClient.newBuilder().followRedirects(HttpClient.Redirect.NEVER)
-            .version(HttpClient.Version.HTTP_1_1).proxy(HttpClient.Builder.NO_PROXY).build();
-        HttpRequest request = HttpRequest.newBuilder(url).header("cache-control", "no-cache").build();
-        CompletableFuture<byte[]> document = client.sendAsync(request, HttpResponse.BodyHandlers.ofInputStream())
-            .thenApplyAsync(RemoteKeySet::read);
-        try {
-            return document.get(TIMEOUT, TimeUnit.NANOSECONDS);
-        } catch (ExecutionException | TimeoutException | InterruptedException failed) {
-            document.cancel(true);
-            throw new IOException(failed);
-        }
-    }
-
-    private static byte[] read(HttpResponse<InputStream> response) {
+    private static KeySet read(HttpResponse<InputStream> response) {
         try (InputStream body = response.body()) {
-            CompletableFuture.delayedExecutor(TIMEOUT, TimeUnit.NANOSECONDS).execute(() -> close(body));
-            if (response.statusCode() != 200 || response.headers().firstValue("content-encoding").isPresent()) {
-                throw new IOException("status " + response.statusCode() + ", or a content coding");
-            }
+            // A stalled body ends with the limit of the fetch.
+            CompletableFuture.delayedExecutor(TIMEOUT_MS, TimeUnit.MILLISECONDS).execute(() -> close(body));
+            boolean isPlain = response.headers().firstValue("content-encoding").isEmpty();
+            if (response.statusCode() != 200 || !isPlain) throw new IOException("status " + response.statusCode());
             byte[] document = body.readNBytes(MAX_BYTES + 1);
             if (document.length > MAX_BYTES) throw new IOException("more than 256 KiB");
-            return document;
+            return KeySet.parse(document, false);
         } catch (IOException failed) {
             throw new UncheckedIOException(failed);
         }
@@ -165,7 +149,7 @@ final class RemoteKeySet implements AutoCloseable {
         try {
             body.close();
         } catch (IOException failed) {
-            LOG.log(System.Logger.Level.DEBUG, "the gateway's key set: " + failed);
+            throw new UncheckedIOException(failed);
         }
     }
 }

@@ -48,11 +48,9 @@ public final class Verifier implements AutoCloseable {
         nonces = settings.nonces == null ? NonceMemory.inProcess(beganSec, settings.maxNonces) : settings.nonces;
         boolean hasKeySet = forTests != null || settings.keySetUrl != null;
         require("agreement", settings.agreement == null || hasKeySet);
-        if (settings.agreement != null) {
-            settings.agreement.check(settings.audience, settings.nonces == null, forTests != null);
-        }
+        if (settings.agreement != null) settings.agreement.bind(settings.audience, forTests != null);
         require("keySetUrl", hasKeySet ? forTests != null || isSafe(URI.create(settings.keySetUrl)) : !secrets.isEmpty());
-        keys = !hasKeySet ? null : forTests == null ? new RemoteKeySet(settings.keySetUrl) : new RemoteKeySet(forTests);
+        keys = hasKeySet ? new RemoteKeySet(settings.keySetUrl, forTests) : null;
     }
 
     private static void require(String setting, boolean condition) {

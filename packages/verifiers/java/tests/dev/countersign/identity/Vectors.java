@@ -97,8 +97,7 @@ public final class Vectors {
 
     private static Object deliver(Verifier verifier, Map<?, ?> request) throws IOException {
         Request head = request(request);
-        if (head.isExempt()) return head.lines().stream().map(Request.Line::name)
-            .filter(name -> !Request.isIdentityHeader(name)).toList();
+        if (head.isExempt()) return head.withoutIdentity().lines().stream().map(Request.Line::name).toList();
         byte[] body = Base64.getDecoder().decode((String) request.get("body_base64"));
         try {
             Verifier.Verified verified = verifier.verify(head, max -> body);
@@ -177,7 +176,7 @@ public final class Vectors {
             KeySet one = KeySet.parse(bytes(Map.of("keys", List.of(maps(((Map<?, ?>) keys.get("jwks")).get("keys")).get(0),
                 entry))), true);
             AgreedKeys own = new AgreedKeys(List.of(), maps(keys.get("agreement")).stream().map(Json::write).toList());
-            own.check((String) vector.get("audience"), true, true);
+            own.bind((String) vector.get("audience"), true);
             byte[] secret = own.secret(one, (String) vector.get("keyid"));
             compare("derivation", vector.get("secret_base64"), secret == null ? null : Base64.getEncoder().encodeToString(secret));
         }

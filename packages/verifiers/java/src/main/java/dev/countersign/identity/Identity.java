@@ -9,11 +9,7 @@ import java.util.*;
  * @param requestId the id that the gateway gave the request, a UUIDv7
  * @param context   the members of Section 7: {@code auth_time} is a Long, {@code amr}, {@code scope} and {@code roles}
  *                  are lists of strings, {@code act} is a map of {@code sub} and {@code iss}, others are strings
- * @param serviceId the calling service
- * @param clientId  the client, or the one for which the service acts
- * @param userId    the user, or the one for which the service acts
- * @param role      the role of the user or client in the tenant
- * @param tenantId  the tenant of the user or client
+ * @param clientId  the client, or the one for which the service acts; the same for the user, the role and the tenant
  * @param txnToken  opaque; a service sends it on nested calls
  */
 public record Identity(String kind, String requestId, Map<String, Object> context, String serviceId, String clientId,
@@ -25,8 +21,7 @@ public record Identity(String kind, String requestId, Map<String, Object> contex
 
     /** Accepts the named kinds; a service that acts for a client needs both (R4-5). @throws Refused 403 */
     public Identity requireKind(Collection<String> kinds) {
-        boolean actsForClient = kind.equals("service") && clientId != null;
-        if (kinds.contains(kind) && (!actsForClient || kinds.contains("client"))) return this;
+        if (kinds.contains(kind) && (serviceId == null || clientId == null || kinds.contains("client"))) return this;
         throw Refused.notAllowed("identity_not_allowed");
     }
 

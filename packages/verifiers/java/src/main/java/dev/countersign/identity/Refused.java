@@ -28,9 +28,7 @@ public final class Refused extends RuntimeException {
         return new Refused(503, "identity_unavailable", cause, "retry-after", "1", "x-identity-unavailable", cause);
     }
 
-    static Refused tooLarge() {
-        return new Refused(413, "payload_too_large", "payload_too_large", "connection", "close");
-    }
+    static Refused tooLarge() { return new Refused(413, "payload_too_large", "payload_too_large", "connection", "close"); }
 
     static Refused notAllowed(String code, String... fields) { return new Refused(403, code, code, fields); }
 
@@ -45,21 +43,16 @@ public final class Refused extends RuntimeException {
 
     /** {@return the response to the request: its path and id are the only parts of it (R10-2)} */
     public Response response(Request request) {
-        List<Request.Line> ids = request.lines().stream().filter(line -> line.lowerName().equals("x-request-id")).toList();
-        boolean usable = ids.size() == 1 && Grammar.UUID_V7.test(ids.get(0).value());
-        String requestId = usable ? ids.get(0).value() : newUuidV7();
-        String path = request.path();
-        Map<String, Object> problem = new LinkedHashMap<>();
-        problem.put("type", "urn:countersign:error:" + code);
-        problem.put("title", "The request failed: " + code.replace('_', ' ') + ".");
-        problem.put("status", status);
-        problem.put("instance", path.substring(0, Math.min(MAX_INSTANCE, path.length())));
-        problem.put("code", code);
-        problem.put("request_id", requestId);
+        List<String> ids = request.lines().stream().filter(line -> line.lowerName().equals("x-request-id"))
+            .map(Request.Line::value).toList();
+        String requestId = ids.size() == 1 && Grammar.UUID_V7.test(ids.get(0)) ? ids.get(0) : newUuidV7();
+        String path = request.path().substring(0, Math.min(MAX_INSTANCE, request.path().length()));
+        String problem = Json.write(Map.of("type", "urn:countersign:error:" + code, "title", code.replace('_', ' '),
+            "status", status, "instance", path, "code", code, "request_id", requestId));
         Map<String, String> headers = new LinkedHashMap<>(Map.of("content-type", "application/problem+json",
             "cache-control", "no-store", "x-request-id", requestId));
         for (int i = 0; i < fields.length; i += 2) headers.put(fields[i], fields[i + 1]);
-        return new Response(status, headers, Json.write(problem).getBytes(StandardCharsets.UTF_8));
+        return new Response(status, headers, problem.getBytes(StandardCharsets.UTF_8));
     }
 
     private static String newUuidV7() {

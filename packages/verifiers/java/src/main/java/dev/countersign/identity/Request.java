@@ -3,11 +3,8 @@ package dev.countersign.identity;
 import java.util.List;
 
 /**
- * The head of a request as it was received. Each character of a text is the octet with the same number (ISO 8859-1).
- *
- * @param method the method of the request line
- * @param target the request target of the request line, neither decoded nor normalized
- * @param lines  every header line in the order of the request, also if a name repeats (Section 4.2)
+ * The head of a request as it was received: the method, the target, neither decoded nor normalized, and every header
+ * line in its order (Section 4.2). Each character of a text is the octet with the same number (ISO 8859-1).
  */
 public record Request(String method, String target, List<Line> lines) {
     /** One header line: its name as it was received, and its value without the spaces and tabs around it. */
@@ -43,8 +40,8 @@ public record Request(String method, String target, List<Line> lines) {
         return (method.equals("GET") || method.equals("HEAD")) && Grammar.EXEMPT_PATH.test(path());
     }
 
-    /** {@return whether a handler on an exempt path must not see a header of this name (R3-2)} */
-    public static boolean isIdentityHeader(String name) {
-        return Fields.isIdentityHeader(new Line(name, "").lowerName());
+    /** {@return the request for the handler of an exempt path, without identity headers and their aliases (R3-2)} */
+    public Request withoutIdentity() {
+        return new Request(method, target, lines.stream().filter(l -> !Fields.isIdentityHeader(l.lowerName())).toList());
     }
 }

@@ -20,10 +20,7 @@ public final class Verifier implements AutoCloseable {
 
     /** Reads at most so many bytes of a body, fewer only at its end. */
     @FunctionalInterface
-    public interface Body {
-        /** Reads. @throws IOException if the body breaks off */
-        byte[] read(int maxBytes) throws IOException;
-    }
+    public interface Body { byte[] read(int maxBytes) throws IOException; }
 
     /** A request for the handler; its body is null if the handler reads it as a stream. {@code base} is for tests. */
     public record Verified(Identity identity, byte[] body, String base) {}
@@ -176,7 +173,7 @@ public final class Verifier implements AutoCloseable {
     }
 
     private byte[] publicKey(String keyid) {
-        if (keys == null) return null;
+        Refused.unless("key_unknown", keys != null);
         RemoteKeySet.Found<byte[]> found = keys.find(set -> set.signing.get(keyid));
         if (found.value() == null && found.lastFailed()) throw Refused.unavailable("keys_unavailable");
         return found.value();
@@ -186,8 +183,8 @@ public final class Verifier implements AutoCloseable {
     private void claim(String nonce, long createdSec, long keepSec) {
         try {
             NonceMemory.Claim claim = nonces.claim(nonce, createdSec, keepSec, nowSec());
-            Refused.unless("created_before_start", claim != NonceMemory.Claim.BEFORE_START);
             Refused.unless("replayed", claim != NonceMemory.Claim.REPLAYED);
+            Refused.unless("created_before_start", claim != NonceMemory.Claim.BEFORE_START);
         } catch (IOException unreachable) {
             throw Refused.unavailable("replay_unavailable");
         }

@@ -3,7 +3,6 @@ package dev.countersign.identity;
 import jakarta.servlet.*;
 import jakarta.servlet.http.*;
 import java.io.*;
-import java.nio.charset.StandardCharsets;
 import java.util.*;
 
 /**
@@ -38,12 +37,15 @@ public final class IdentityFilter implements Filter {
         Request head = new Request(request.getMethod(), target, lines);
         try {
             if (head.isExempt()) {
-                chain.doFilter(new Guarded(request, null, true), new Clean(response));
+                Set<String> hidden = new HashSet<>();
+                lines.forEach(line -> hidden.add(line.lowerName()));
+                head.withoutIdentity().lines().forEach(line -> hidden.remove(line.lowerName()));
+                chain.doFilter(new Guarded(request, hidden, null), new Clean(response));
                 return;
             }
             Verifier.Verified verified = verifier.verify(head, request.getInputStream()::readNBytes);
             request.setAttribute(Identity.class.getName(), verified.identity().requireKind(kinds));
-            chain.doFilter(new Guarded(request, verified.body(), false), new Clean(response));
+            chain.doFilter(new Guarded(request, Set.of(), verified.body()), new Clean(response));
         } catch (Refused refused) {
             Refused.Response answer = verifier.answer(head, refused);
             response.reset();
@@ -54,28 +56,28 @@ public final class IdentityFilter implements Filter {
         }
     }
 
-    /** The request with the verified body, if it was read, or without identity headers. */
+    /** The request with the verified body, if it was read; on an exempt path, with the headers that remain. */
     private static final class Guarded extends HttpServletRequestWrapper {
+        private final Set<String> hidden;
         private final byte[] body;
-        private final boolean isExempt;
 
-        Guarded(HttpServletRequest request, byte[] body, boolean isExempt) {
+        Guarded(HttpServletRequest request, Set<String> hidden, byte[] body) {
             super(request);
+            this.hidden = hidden;
             this.body = body;
-            this.isExempt = isExempt;
         }
 
-        private boolean isHidden(String name) { return isExempt && Request.isIdentityHeader(name); }
-        @Override public String getHeader(String name) { return isHidden(name) ? null : super.getHeader(name); }
+        @Override public String getHeader(String name) {
+            return hidden.contains(name.toLowerCase(Locale.ROOT)) ? null : super.getHeader(name);
+        }
 
         @Override public Enumeration<String> getHeaders(String name) {
-            return isHidden(name) ? Collections.emptyEnumeration() : super.getHeaders(name);
+            return getHeader(name) == null ? Collections.emptyEnumeration() : super.getHeaders(name);
         }
 
         @Override public Enumeration<String> getHeaderNames() {
-            List<String> names = Collections.list(super.getHeaderNames());
-            names.removeIf(this::isHidden);
-            return Collections.enumeration(names);
+            return Collections.enumeration(Collections.list(super.getHeaderNames()).stream()
+                .filter(name -> getHeader(name) != null).toList());
         }
 
         @Override public ServletInputStream getInputStream() throws IOException {
@@ -90,7 +92,7 @@ public final class IdentityFilter implements Filter {
         }
 
         @Override public BufferedReader getReader() throws IOException {
-            String charset = getCharacterEncoding() == null ? StandardCharsets.UTF_8.name() : getCharacterEncoding();
+            String charset = getCharacterEncoding() == null ? "UTF-8" : getCharacterEncoding();
             return new BufferedReader(new InputStreamReader(getInputStream(), charset));
         }
     }
@@ -99,16 +101,10 @@ public final class IdentityFilter implements Filter {
     private static final class Clean extends HttpServletResponseWrapper {
         Clean(HttpServletResponse response) { super(response); }
 
-        private static boolean isReserved(String name) {
-            return name.toLowerCase(Locale.ROOT).startsWith("x-identity-");
-        }
+        private static boolean isFree(String name) { return !name.toLowerCase(Locale.ROOT).startsWith("x-identity-"); }
 
-        @Override public void setHeader(String name, String value) {
-            if (!isReserved(name)) super.setHeader(name, value);
-        }
+        @Override public void setHeader(String name, String value) { if (isFree(name)) super.setHeader(name, value); }
 
-        @Override public void addHeader(String name, String value) {
-            if (!isReserved(name)) super.addHeader(name, value);
-        }
+        @Override public void addHeader(String name, String value) { if (isFree(name)) super.addHeader(name, value); }
     }
 }

@@ -55,6 +55,16 @@ const knownNotes = {
     expect(vectors).toEqual({ status: 0, output: expect.stringMatching(/^2\d{3} right, 0 wrong\n$/) });
   });
 
+  test('fetches the key set, and publishes keys for agreement, as the contract says', () => {
+    expect(compile([classes], 'src/main', 'tests/dev')).toEqual({ status: 0, output: '' });
+    const { status, output } = run('java', '-cp', classes, 'dev.countersign.identity.Fetches');
+    expect([status, output.match(/^right: /gm)?.length, output]).toEqual([
+      0,
+      11,
+      expect.not.stringContaining('wrong: '),
+    ]);
+  });
+
   test.each(['HttpServerService', 'TomcatService'] as const)(
     'conformance finds no fault in %s, and only known notes',
     async (service) => {

@@ -52,7 +52,8 @@ public final class TomcatService {
         @Override
         protected void service(HttpServletRequest request, HttpServletResponse response) throws IOException {
             response.setContentType("application/json");
-            response.getOutputStream().write(Echo.answer(IdentityFilter.identity(request)).getBytes(StandardCharsets.UTF_8));
+            String answer = Echo.answer(IdentityFilter.identity(request));
+            response.getOutputStream().write(answer.getBytes(StandardCharsets.UTF_8));
         }
     }
 }

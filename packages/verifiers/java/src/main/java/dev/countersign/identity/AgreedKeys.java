@@ -58,7 +58,8 @@ public final class AgreedKeys {
         byte[] gateway = set.agreement.get(keyid.substring(0, 43));
         return gateway == null ? null : set.secrets.computeIfAbsent(keyid, id -> {
             Key own = accepted.get(id.substring(44));
-            byte[] info = Crypto.join(Crypto.octets("countersign-v1 agreed\0"), gateway, own.x, Crypto.octets(audience));
+            byte[] label = Crypto.octets("countersign-v1 agreed\0");
+            byte[] info = Crypto.join(label, gateway, own.x, Crypto.octets(audience));
             return Crypto.hkdf(Crypto.x25519(own.d, gateway), new byte[0], info, 32);
         });
     }

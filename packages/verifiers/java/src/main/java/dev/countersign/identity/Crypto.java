@@ -74,7 +74,8 @@ final class Crypto {
             KeyFactory keys = KeyFactory.getInstance("X25519");
             KeyAgreement agreement = KeyAgreement.getInstance("X25519");
             agreement.init(keys.generatePrivate(new XECPrivateKeySpec(NamedParameterSpec.X25519, scalar)));
-            agreement.doPhase(keys.generatePublic(new XECPublicKeySpec(NamedParameterSpec.X25519, littleEndian(u))), true);
+            KeySpec other = new XECPublicKeySpec(NamedParameterSpec.X25519, littleEndian(u));
+            agreement.doPhase(keys.generatePublic(other), true);
             return agreement.generateSecret();
         });
     }

@@ -10,6 +10,7 @@ final class Fields {
     private static final Set<String> SIGNATURE = Set.of("signature-input", "signature");
     private static final Set<String> FRAMING = Set.of("content-encoding", "content-length", "transfer-encoding");
     private static final Set<String> NO_IDENTITY = Set.of("content-type", "upgrade", "sec-websocket-key");
+    private static final List<String> CALLER = List.of("x-user-id", "x-user-role", "x-tenant-id");
     /** The rows of the table in Section 4.1 with a number from 4 on, in its order. */
     private static final Map<String, Predicate<String>> ROWS = new LinkedHashMap<>();
 
@@ -18,9 +19,7 @@ final class Fields {
         ROWS.put("x-identity", KINDS::contains);
         ROWS.put("x-identity-audience", Grammar.ID);
         ROWS.put("x-identity-context", value -> value.length() <= 2048);
-        ROWS.put("x-service-id", Grammar.ID);
-        ROWS.put("x-client-id", Grammar.ID);
-        ROWS.put("x-user-id", Grammar.ID);
+        for (String name : List.of("x-service-id", "x-client-id", "x-user-id")) ROWS.put(name, Grammar.ID);
         ROWS.put("x-user-role", Grammar.ROLE);
         ROWS.put("x-tenant-id", Grammar.ID);
         ROWS.put("txn-token", Grammar.TOKEN);
@@ -54,8 +53,8 @@ final class Fields {
             }
         }
         String length = headers.get("content-length");
-        Refused.unless("header_malformed", length == null
-            || !headers.containsKey("transfer-encoding") && Grammar.CONTENT_LENGTH.test(length));
+        boolean isFramed = !headers.containsKey("transfer-encoding") && Grammar.DIGITS.test("" + length);
+        Refused.unless("header_malformed", length == null || isFramed);
         return headers;
     }
 
@@ -65,14 +64,12 @@ final class Fields {
         Refused.unless("header_malformed", KINDS.contains(headers.get("x-identity")));
         Set<String> optional = new HashSet<>(List.of("content-type", "content-digest", "upgrade"));
         Set<String> required = required(headers, optional);
-        ROWS.forEach((name, fits) -> {
-            String value = headers.get(name);
-            if (isIgnored(name, headers)) return;
-            Refused.unless("header_missing", value != null || !required.contains(name));
-            if (value == null) return;
+        for (String name : ROWS.keySet()) {
+            Refused.unless("header_missing", headers.containsKey(name) || !required.contains(name));
+            if (!headers.containsKey(name) || isIgnored(name, headers)) continue;
             Refused.unless("coverage_insufficient", required.contains(name) || optional.contains(name));
-            Refused.unless("header_malformed", fits.test(value));
-        });
+            Refused.unless("header_malformed", ROWS.get(name).test(headers.get(name)));
+        }
         Map<String, Object> context = Context.parse(headers.get("x-identity-context"));
         Refused.unless("header_malformed", !headers.containsKey("upgrade") || method.equals("GET"));
         return context;
@@ -80,21 +77,17 @@ final class Fields {
 
     /** R4-1 to R4-3: the headers that the request must have; adds others that it may have. */
     private static Set<String> required(Map<String, String> headers, Set<String> optional) {
-        Set<String> required =
-            new HashSet<>(List.of("x-request-id", "x-identity", "x-identity-audience", "x-identity-context"));
-        if (headers.containsKey("upgrade")) required.add("sec-websocket-key");
+        Set<String> required = new HashSet<>(List.of("x-request-id", "x-identity-audience", "x-identity-context"));
         String kind = headers.get("x-identity");
+        required.add("x-identity");
+        if (headers.containsKey("upgrade")) required.add("sec-websocket-key");
         if (kind.equals("anonymous") || kind.equals("gateway")) return required;
         optional.add("txn-token");
         if (kind.equals("service")) required.add("x-service-id");
-        boolean isClient = kind.equals("client") || kind.equals("service") && headers.containsKey("x-client-id");
-        if (isClient) {
+        if (kind.equals("client") || kind.equals("service") && headers.containsKey("x-client-id")) {
             required.add("x-client-id");
-            optional.addAll(List.of("x-user-role", "x-tenant-id"));
-            return required;
-        }
-        List<String> user = List.of("x-user-id", "x-user-role", "x-tenant-id");
-        if (kind.equals("user") || user.stream().anyMatch(headers::containsKey)) required.addAll(user);
+            optional.addAll(CALLER.subList(1, 3));
+        } else if (kind.equals("user") || CALLER.stream().anyMatch(headers::containsKey)) required.addAll(CALLER);
         return required;
     }
 

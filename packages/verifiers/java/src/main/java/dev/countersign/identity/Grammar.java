@@ -23,7 +23,7 @@ final class Grammar {
     static final Predicate<String> AGREED_KEYID = whole("[A-Za-z0-9_-]{43}\\.[A-Za-z0-9_-]{43}", 87);
     static final Predicate<String> BASE64URL_OF_32 = whole("[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", 43);
     static final Predicate<String> METHOD = whole("[A-Z]{1,20}(?:-[A-Z]{1,20})?", 41);
-    static final Predicate<String> CONTENT_LENGTH = whole("[0-9]++", Integer.MAX_VALUE);
+    static final Predicate<String> DIGITS = whole("[0-9]++", Integer.MAX_VALUE);
     static final Predicate<String> SIGNATURE =
         whole("countersign=:(?:" + BASE64_OF_32 + "|[A-Za-z0-9+/]{85}[AQgw]==):", 102);
     static final Pattern SIGNATURE_INPUT = Pattern.compile("countersign=((\\((?:" + NAME + "(?: " + NAME + ")*+)?\\))"

@@ -14,9 +14,16 @@ import java.util.*;
  */
 public record Identity(String kind, String requestId, Map<String, Object> context, String serviceId, String clientId,
                        String userId, String role, String tenantId, String txnToken) {
+    static Identity of(Map<String, String> of, Map<String, Object> context) {
+        return new Identity(of.get("x-identity"), of.get("x-request-id"), context, of.get("x-service-id"),
+            of.get("x-client-id"), of.get("x-user-id"), of.get("x-user-role"), of.get("x-tenant-id"),
+            of.get("txn-token"));
+    }
+
     /** {@return the scopes or roles of the client's token, or the methods of the login: none without the member} */
     public List<String> list(String member) {
-        return context.get(member) instanceof List<?> items ? items.stream().map(String.class::cast).toList() : List.of();
+        if (!(context.get(member) instanceof List<?> items)) return List.of();
+        return items.stream().map(String.class::cast).toList();
     }
 
     /** Accepts the named kinds; a service that acts for a client needs both (R4-5). @throws Refused 403 */

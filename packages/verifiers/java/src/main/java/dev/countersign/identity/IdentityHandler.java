@@ -16,7 +16,10 @@ public final class IdentityHandler implements HttpHandler {
 
     /** Responds to a request. On an exempt path, there is no caller (null) and no identity header. */
     @FunctionalInterface
-    public interface Handler { Refused.Response handle(Request request, Identity caller, InputStream body) throws IOException; }
+    public interface Handler {
+        /** Handles. @throws IOException if the connection breaks */
+        Refused.Response handle(Request request, Identity caller, InputStream body) throws IOException;
+    }
 
     /** Accepts the named kinds of caller, by default {@code user} (R4-5). */
     public IdentityHandler(Verifier verifier, Handler handler, String... kinds) {
@@ -33,9 +36,10 @@ public final class IdentityHandler implements HttpHandler {
         try (exchange) {
             Refused.Response response = respond(request, exchange.getRequestBody());
             boolean isHead = request.method().equals("HEAD");
+            int length = response.body().length;
             response.headers().forEach(exchange.getResponseHeaders()::set);
-            if (isHead) exchange.getResponseHeaders().set("content-length", "" + response.body().length);
-            exchange.sendResponseHeaders(response.status(), isHead || response.body().length == 0 ? -1 : response.body().length);
+            if (isHead) exchange.getResponseHeaders().set("content-length", "" + length);
+            exchange.sendResponseHeaders(response.status(), isHead || length == 0 ? -1 : length);
             if (!isHead) exchange.getResponseBody().write(response.body());
         }
     }

@@ -43,7 +43,8 @@ final class Json {
         if (!(value instanceof String string)) return "" + value;
         StringBuilder out = new StringBuilder("\"");
         for (char c : string.toCharArray()) {
-            if (c == '"' || c == '\\' || c < 0x20 || Character.isSurrogate(c)) out.append(String.format("\\u%04x", (int) c));
+            boolean isPlain = c != '"' && c != '\\' && c >= 0x20 && !Character.isSurrogate(c);
+            if (!isPlain) out.append(String.format("\\u%04x", (int) c));
             else out.append(c);
         }
         return out.append('"').toString();

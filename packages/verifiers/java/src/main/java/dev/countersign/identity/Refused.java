@@ -19,7 +19,8 @@ public final class Refused extends RuntimeException {
     }
 
     static Refused reason(String reason) {
-        return new Refused(401, "identity_refused", reason, "www-authenticate", "Countersign", "x-identity-refused", reason);
+        return new Refused(401, "identity_refused", reason,
+            "www-authenticate", "Countersign", "x-identity-refused", reason);
     }
 
     static void unless(String reason, boolean condition) { if (!condition) throw reason(reason); }
@@ -28,7 +29,9 @@ public final class Refused extends RuntimeException {
         return new Refused(503, "identity_unavailable", cause, "retry-after", "1", "x-identity-unavailable", cause);
     }
 
-    static Refused tooLarge() { return new Refused(413, "payload_too_large", "payload_too_large", "connection", "close"); }
+    static Refused tooLarge() {
+        return new Refused(413, "payload_too_large", "payload_too_large", "connection", "close");
+    }
 
     static Refused notAllowed(String code, String... fields) { return new Refused(403, code, code, fields); }
 

@@ -42,6 +42,7 @@ public record Request(String method, String target, List<Line> lines) {
 
     /** {@return the request for the handler of an exempt path, without identity headers and their aliases (R3-2)} */
     public Request withoutIdentity() {
-        return new Request(method, target, lines.stream().filter(l -> !Fields.isIdentityHeader(l.lowerName())).toList());
+        return new Request(method, target, lines.stream()
+            .filter(line -> !Fields.isIdentityHeader(line.lowerName())).toList());
     }
 }

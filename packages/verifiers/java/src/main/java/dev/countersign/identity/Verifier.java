@@ -19,7 +19,6 @@ public final class Verifier implements AutoCloseable {
     private final long beganSec;
 
     /** Reads at most so many bytes of a body, fewer only at its end. */
-    @FunctionalInterface
     public interface Body { byte[] read(int maxBytes) throws IOException; }
 
     /** A request for the handler; its body is null if the handler reads it as a stream. {@code base} is for tests. */
@@ -32,21 +31,22 @@ public final class Verifier implements AutoCloseable {
     Verifier(VerifierSettings settings, KeySet forTests) {
         this.settings = settings;
         beganSec = nowSec() + 1;
+        boolean isTest = forTests != null;
         require("audience", settings.audience != null && Grammar.ID.test(settings.audience));
         require("toleranceSec", settings.toleranceSec >= 0 && settings.toleranceSec <= 60);
         require("maxLifetimeSec", settings.maxLifetimeSec >= 1 && settings.maxLifetimeSec <= 300);
         require("maxBodyBytes", settings.maxBodyBytes >= 0 && settings.maxBodyBytes < Integer.MAX_VALUE);
         for (String text : settings.secrets) {
             byte[] secret = text.getBytes(StandardCharsets.UTF_8);
-            boolean isPublished = Published.SECRET_KEYIDS.contains(secretKeyid(secret));
-            require("secrets", secret.length >= 32 && (forTests != null || !isPublished));
-            secrets.put(secretKeyid(secret), secret);
+            String keyid = secretKeyid(secret);
+            require("secrets", secret.length >= 32 && (isTest || !Published.SECRET_KEYIDS.contains(keyid)));
+            secrets.put(keyid, secret);
         }
-        nonces = settings.nonces == null ? NonceMemory.inProcess(beganSec, settings.maxNonces) : settings.nonces;
-        boolean hasKeySet = forTests != null || settings.keySetUrl != null;
+        boolean hasKeySet = isTest || settings.keySetUrl != null;
         require("agreement", settings.agreement == null || hasKeySet);
-        if (settings.agreement != null) settings.agreement.bind(settings.audience, forTests != null);
-        require("keySetUrl", hasKeySet ? forTests != null || isSafe(URI.create(settings.keySetUrl)) : !secrets.isEmpty());
+        require("keySetUrl", hasKeySet ? isTest || isSafe(URI.create(settings.keySetUrl)) : !secrets.isEmpty());
+        if (settings.agreement != null) settings.agreement.bind(settings.audience, isTest);
+        nonces = settings.nonces == null ? NonceMemory.inProcess(beganSec, settings.maxNonces) : settings.nonces;
         keys = hasKeySet ? new RemoteKeySet(settings.keySetUrl, forTests) : null;
     }
 
@@ -57,7 +57,8 @@ public final class Verifier implements AutoCloseable {
     private boolean isSafe(URI url) {
         String host = String.valueOf(url.getHost()).toLowerCase(Locale.ROOT);
         boolean isLoopback = host.matches("(.*\\.)?localhost|127(\\.[0-9]{1,3}){3}|\\[::1]");
-        return "https".equals(url.getScheme()) || "http".equals(url.getScheme()) && (isLoopback || settings.allowsPlainHttp);
+        return "https".equals(url.getScheme())
+            || "http".equals(url.getScheme()) && (isLoopback || settings.allowsPlainHttp);
     }
 
     static String secretKeyid(byte[] secret) {
@@ -79,6 +80,10 @@ public final class Verifier implements AutoCloseable {
         return refused.response(request);
     }
 
+    @Override public void close() { if (keys != null) keys.close(); }
+
+    private long nowSec() { return settings.clock.instant().getEpochSecond(); }
+
     /**
      * Executes the algorithm of Section 9, without the exempt paths ({@link Request#isExempt()}).
      *
@@ -88,7 +93,12 @@ public final class Verifier implements AutoCloseable {
     public Verified verify(Request request, Body body) throws IOException {
         Refused.unless("target_malformed", Grammar.isTarget(request));
         Map<String, String> headers = Fields.read(request.lines());
-        Matcher input = signatureInput(headers.get("signature-input"), headers.get("signature"));
+        String signature = headers.get("signature");
+        Refused.unless("signature_missing", signature != null && headers.containsKey("signature-input"));
+        Matcher input = Grammar.SIGNATURE_INPUT.matcher(headers.get("signature-input"));
+        Refused.unless("signature_malformed", headers.get("signature-input").length() <= 1024 && input.matches()
+            && Grammar.SIGNATURE.test(signature));
+        Refused.unless("tag_mismatch", input.group(8).equals("countersign-v1"));
         Map<String, Object> context = Fields.check(headers, request.method());
         List<String> covered = Fields.covered(headers);
         String list = "(\"@method\" \"@path\" \"@query\" \"" + String.join("\" \"", covered) + "\")";
@@ -102,8 +112,11 @@ public final class Verifier implements AutoCloseable {
         boolean isStream = settings.streams.test(request.path());
         String length = headers.getOrDefault("content-length", "0");
         cover(request, headers, headers.containsKey("transfer-encoding") || !length.equals("0"), isStream);
-        String base = base(request, headers, covered, input.group(1));
-        checkSignature(headers.get("signature"), input.group(6), input.group(7), Crypto.octets(base));
+        StringBuilder base = new StringBuilder("\"@method\": ").append(request.method())
+            .append("\n\"@path\": ").append(request.path()).append("\n\"@query\": ").append(request.query());
+        for (String name : covered) base.append("\n\"").append(name).append("\": ").append(headers.get(name));
+        base.append("\n\"@signature-params\": ").append(input.group(1));
+        checkSignature(signature, input.group(6), input.group(7), Crypto.octets(base.toString()));
         byte[] octets = null;
         if (!isStream || headers.containsKey("content-digest")) {
             octets = body.read(settings.maxBodyBytes + 1);
@@ -114,68 +127,47 @@ public final class Verifier implements AutoCloseable {
         }
         Refused.unless("expired", nowSec() <= expires + settings.toleranceSec);
         claim(input.group(5), created, expires + 3L * settings.toleranceSec);
-        return new Verified(new Identity(headers.get("x-identity"), headers.get("x-request-id"), context,
-            headers.get("x-service-id"), headers.get("x-client-id"), headers.get("x-user-id"),
-            headers.get("x-user-role"), headers.get("x-tenant-id"), headers.get("txn-token")), octets, base);
+        return new Verified(Identity.of(headers, context), octets, base.toString());
     }
 
-    @Override public void close() { if (keys != null) keys.close(); }
-    private long nowSec() { return settings.clock.instant().getEpochSecond(); }
-
-    /** Row 3. */
-    private static Matcher signatureInput(String input, String signature) {
-        Refused.unless("signature_missing", input != null && signature != null);
-        Matcher parts = Grammar.SIGNATURE_INPUT.matcher(input);
-        Refused.unless("signature_malformed", input.length() <= 1024 && parts.matches()
-            && Grammar.SIGNATURE.test(signature));
-        Refused.unless("tag_mismatch", parts.group(8).equals("countersign-v1"));
-        return parts;
-    }
-
-    private static String base(Request request, Map<String, String> headers, List<String> covered, String parameters) {
-        StringBuilder base = new StringBuilder("\"@method\": ").append(request.method())
-            .append("\n\"@path\": ").append(request.path()).append("\n\"@query\": ").append(request.query());
-        for (String name : covered) base.append("\n\"").append(name).append("\": ").append(headers.get(name));
-        return base.append("\n\"@signature-params\": ").append(parameters).toString();
-    }
-
-    /** Rows 8 and 10. */
     private static void cover(Request request, Map<String, String> headers, boolean hasBody, boolean isStream) {
-        boolean isRead = request.method().equals("GET") || request.method().equals("HEAD");
         if (headers.containsKey("content-digest")) {
             String coding = headers.getOrDefault("content-encoding", "identity");
             Refused.unless("header_malformed", !hasBody || coding.equalsIgnoreCase("identity"));
-        } else Refused.unless("content_digest_missing", isStream || isRead && !hasBody);
+        } else {
+            Refused.unless("content_digest_missing", isStream || !hasBody && request.method().matches("GET|HEAD"));
+        }
     }
 
     /** Row 9. */
     private void checkSignature(String field, String keyid, String alg, byte[] base) {
         byte[] secret = secret(keyid);
         byte[] x = secret == null ? publicKey(keyid) : null;
-        Refused.unless("key_unknown", secret != null || x != null);
         Refused.unless("algorithm_mismatch", alg.equals(secret == null ? "ed25519" : "hmac-sha256"));
         byte[] signature = Base64.getDecoder().decode(field.substring("countersign=:".length(), field.length() - 1));
         Refused.unless("signature_invalid", secret != null ? MessageDigest.isEqual(signature, Crypto.hmac(secret, base))
             : signature.length == 64 && Crypto.verifyEd25519(x, base, signature));
     }
 
+    /** The secret under an agreed keyid or that of a secret, or null. */
     private byte[] secret(String keyid) {
         AgreedKeys agreed = settings.agreement;
-        if (Grammar.AGREED_KEYID.test(keyid)) {
-            Refused.unless("key_unknown", agreed != null && agreed.accepts(keyid.substring(44)));
-            byte[] secret = keys.find(set -> agreed.secret(set, keyid)).value();
-            Refused.unless("key_unknown", secret != null);
-            return secret;
+        if (!Grammar.AGREED_KEYID.test(keyid)) {
+            boolean isBoth = secrets.containsKey(keyid) && keys != null && keys.held().names(keyid);
+            Refused.unless("key_unknown", !isBoth);
+            return secrets.get(keyid);
         }
-        boolean isBoth = secrets.containsKey(keyid) && keys != null && keys.held().names(keyid);
-        Refused.unless("key_unknown", !isBoth);
-        return secrets.get(keyid);
+        Refused.unless("key_unknown", agreed != null && agreed.accepts(keyid.substring(44)));
+        byte[] secret = keys.find(set -> agreed.secret(set, keyid)).value();
+        Refused.unless("key_unknown", secret != null);
+        return secret;
     }
 
     private byte[] publicKey(String keyid) {
         Refused.unless("key_unknown", keys != null);
         RemoteKeySet.Found<byte[]> found = keys.find(set -> set.signing.get(keyid));
         if (found.value() == null && found.lastFailed()) throw Refused.unavailable("keys_unavailable");
+        Refused.unless("key_unknown", found.value() != null);
         return found.value();
     }
 
@@ -184,7 +176,7 @@ public final class Verifier implements AutoCloseable {
         try {
             NonceMemory.Claim claim = nonces.claim(nonce, createdSec, keepSec, nowSec());
             Refused.unless("replayed", claim != NonceMemory.Claim.REPLAYED);
-            Refused.unless("created_before_start", claim != NonceMemory.Claim.BEFORE_START);
+            Refused.unless("created_before_start", claim == NonceMemory.Claim.NEW);
         } catch (IOException unreachable) {
             throw Refused.unavailable("replay_unavailable");
         }

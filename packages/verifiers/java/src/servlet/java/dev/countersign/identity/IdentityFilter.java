@@ -6,8 +6,8 @@ import java.io.*;
 import java.util.*;
 
 /**
- * A servlet filter that lets verified requests and exempt paths through. Map it to {@code /*} before every other filter.
- * It reads the body: {@code getParameter} has the query's parameters only, and {@code getParts} none.
+ * Lets verified requests and exempt paths through. Map it to {@code /*} before every other filter. It reads
+ * the body: {@code getParameter} has the query's parameters only, and {@code getParts} none.
  */
 public final class IdentityFilter implements Filter {
     private final Verifier verifier;
@@ -25,7 +25,8 @@ public final class IdentityFilter implements Filter {
     }
 
     @Override
-    public void doFilter(ServletRequest in, ServletResponse out, FilterChain chain) throws IOException, ServletException {
+    public void doFilter(ServletRequest in, ServletResponse out, FilterChain chain)
+        throws IOException, ServletException {
         HttpServletRequest request = (HttpServletRequest) in;
         HttpServletResponse response = (HttpServletResponse) out;
         List<Request.Line> lines = new ArrayList<>();

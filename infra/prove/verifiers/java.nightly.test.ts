@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isInstalled } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { repository } from '../../stacks/stack.ts';
 import { runConformance } from '../conformance/run-conformance.ts';
+import { changedRequests } from './changed-requests.ts';
 
 const folder = resolve(repository, 'packages/verifiers/java');
 const tomcat = ['core', 'el'].map((part) => `/usr/share/java/tomcat10-embed-${part}.jar`);
@@ -54,6 +55,16 @@ const knownNotes = {
     const vectors = run('java', '-cp', classes, 'dev.countersign.identity.Vectors', resolve(folder, '../../identity'));
     expect(vectors).toEqual({ status: 0, output: expect.stringMatching(/^2\d{3} right, 0 wrong\n$/) });
   });
+
+  test.each(Array.from({ length: 10 }, (_, seed) => seed))(
+    'decides 10,000 changed requests as the verifier in TypeScript: seed %i',
+    async (seed) => {
+      expect(compile([classes], 'src/main', 'tests/dev')).toEqual({ status: 0, output: '' });
+      writeFileSync(join(classes, 'changed.json'), JSON.stringify(await changedRequests(seed, 10_000)));
+      const compared = run('java', '-cp', classes, 'dev.countersign.identity.Vectors', classes, 'changed.json');
+      expect(compared).toEqual({ status: 0, output: '10000 right, 0 wrong\n' });
+    },
+  );
 
   test('fetches the key set, and publishes keys for agreement, as the contract says', () => {
     expect(compile([classes], 'src/main', 'tests/dev')).toEqual({ status: 0, output: '' });

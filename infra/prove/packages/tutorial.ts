@@ -1,27 +1,21 @@
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { freePorts } from '@countersign/testing';
 import { expect } from '@jest/globals';
-import type { Project } from '../../stacks/installed-packages.ts';
 import { commandsOf, openShell, patternOf, type Shell } from '../../stacks/page-commands.ts';
 import { repository } from '../../stacks/stack.ts';
 
 const page = readFileSync(resolve(repository, 'docs/tutorial.md'), 'utf8');
 const shownPorts = [8080, 8090, 9090, 3000, 4000];
 
-/** Runs docs/tutorial.md after its first step, in a folder of a project that has the packages, with free ports. */
-export async function followTutorial(project: Project): Promise<void> {
+/** Runs docs/tutorial.md after its first step, in a folder that has the packages, with free ports. */
+export async function followTutorial(directory: string, env: NodeJS.ProcessEnv): Promise<void> {
   const free = await freePorts(shownPorts.length);
   const here = (text: string) =>
     shownPorts.reduce((changed, port, index) => changed.replaceAll(String(port), String(free[index])), text);
-  const directory = join(project.directory, 'my-api');
-  mkdirSync(directory);
-  // The page calls node_modules/.bin/countersign.
-  symlinkSync('../node_modules', join(directory, 'node_modules'));
-  writeFileSync(join(directory, 'package.json'), '{ "type": "module" }');
   for (const [, name = '', text = ''] of page.matchAll(/^```js (\S+)\n([\s\S]*?)^```$/gm))
     writeFileSync(join(directory, name), here(text));
-  const shell = openShell(directory, { ...process.env, NODE_OPTIONS: '' });
+  const shell = openShell(directory, env);
   try {
     for (const { command, output } of commandsOf(page)) {
       const moved = here(command);

@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { globSync, mkdtempSync, rmSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { python, pythonEnv, pythonPackage } from '../../stacks/languages.ts';
+import { repository } from '../../stacks/stack.ts';
 
 /** Runs a program, and returns its output. @throws Error with the output, unless it exits with 0. */
 function run(command: string, args: readonly string[], cwd = pythonPackage): string {
@@ -22,8 +23,10 @@ test('the wheel and the sdist build from the folder, and the wheel installs', ()
   try {
     run(python, ['-m', 'build', '--no-isolation', '--outdir', folder]);
     const files = globSync('*', { cwd: folder }).sort();
-    expect(files).toEqual(['countersign_identity-0.1.0-py3-none-any.whl', 'countersign_identity-0.1.0.tar.gz']);
-    const inSdist = run('tar', ['tzf', join(folder, 'countersign_identity-0.1.0.tar.gz')])
+    const { version } = JSON.parse(readFileSync(resolve(repository, 'gateway/package.json'), 'utf8'));
+    const sdist = `countersign_identity-${version}.tar.gz`;
+    expect(files).toEqual([`countersign_identity-${version}-py3-none-any.whl`, sdist]);
+    const inSdist = run('tar', ['tzf', join(folder, sdist)])
       .trim()
       .split('\n');
     const expected = ['LICENSE', 'PKG-INFO', 'README.md', 'py.typed', 'pyproject.toml', 'verifier.py'];

@@ -67,8 +67,31 @@ describe('a refusal by the gateway', () => {
     const { code } = await other.raw(`GET /nothing HTTP/1.1\r\n<host>\r\n${navigates}${browser}<close>\r\n\r\n`);
     expect(code).toBe('no_route');
     await other.close();
+    expect(JSON.parse((await send('GET /nothing')).body)).not.toHaveProperty('docs');
     const headers = { 'sec-fetch-mode': 'navigate', accept: 'text/html' };
     const internal = await fetch(`http://127.0.0.1:${gateway.running.ports.internal}/nothing`, { headers });
     expect(internal.headers.get('content-type')).toBe('application/problem+json');
   });
+
+  test.each(['https://docs.example.test/errors', 'https://docs.example.test/errors/'])(
+    'names the page of its code below errors.docs: %s',
+    async (docs) => {
+      const other = await gatewayUnderTest({ edits: [['trustedProxies: []', `errors: { docs: "${docs}" }`]] });
+      const refusals = [
+        await other.raw('GET /nothing HTTP/1.1\r\n<host>\r\n<close>\r\n\r\n'),
+        await other.raw(
+          'GET / HTTP/1.1\r\n<host>\r\nUpgrade: websocket\r\nConnection: upgrade\r\n' +
+            'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+        ),
+        await other.raw('nonsense\r\n\r\n'),
+      ];
+      for (const { body, code } of refusals)
+        expect(JSON.parse(body)).toMatchObject({
+          type: `urn:countersign:error:${code}`,
+          docs: `https://docs.example.test/errors/${code}`,
+        });
+      expect(refusals.map(({ code }) => code)).toEqual(['no_route', 'no_route', 'invalid_request']);
+      await other.close();
+    },
+  );
 });

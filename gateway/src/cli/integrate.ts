@@ -102,7 +102,7 @@ async function tryLive(
 
 /** @throws UsageError for a secret that the proxies' files cannot contain unquoted. */
 function planOf(config: GatewayConfig, proxyListens: string, gateway: string | undefined): ProxyPlan {
-  const { routes, headers, listen, certificate, decision, cors, publicOrigins } = config;
+  const { routes, headers, listen, certificate, decision, cors, publicOrigins, errors } = config;
   if (listen.decision === undefined || decision === undefined) throw new Error('checked when the file is read');
   const [bytes] = decision.secrets;
   const secret = bytes && Buffer.from(bytes).toString();
@@ -128,5 +128,6 @@ function planOf(config: GatewayConfig, proxyListens: string, gateway: string | u
     strip: headers.strip,
     cors: cors && { ...cors, exposed: exposed(cors) },
     errors: errorTable,
+    docs: errors.docs,
   };
 }

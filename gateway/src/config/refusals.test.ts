@@ -25,6 +25,13 @@ describe('a configuration', () => {
       changed('http://127.0.0.1:8081/.well', 'https://u:p@a.test/'),
       'must be the path of a',
     ],
+    ...['http://docs.test/errors', 'https://a:b@docs.test', 'https://docs.test/?a', 'https://docs.test/$a'].map(
+      (docs): [string, string, string] => [
+        `errors.docs ${docs}`,
+        `${exampleHead}${exampleRoutes}errors: { docs: "${docs}" }\n`,
+        'errors.docs: must be an https URL (http only on loopback)',
+      ],
+    ),
     ['auth as a boolean', route(', auth: false'), 'auth: must be one of'],
     ['an unknown key', route(', auth: public, requireAuth: "false"'), 'unknown key "requireAuth"'],
     ['an upstream key in a route', route(', auth: public, retry: { attempts: 1 }'), 'unknown key "retry"'],

@@ -60,6 +60,8 @@ export type HandlerOptions = Readonly<{
   unmatched: 'refuse' | 'next';
   /** Default: problem documents. */
   format?: FormatRefusal | undefined;
+  /** Where the pages of error codes are. */
+  docs?: string | undefined;
 }>;
 
 /** The request properties that a record needs, over HTTP/1.1 or HTTP/2. */
@@ -72,10 +74,10 @@ export type Handlers = Readonly<ReturnType<typeof createRequestHandler>>;
 
 /** Opens records, runs the pipeline, responds to errors, and logs each request when it is over. */
 export function createRequestHandler(options: HandlerOptions) {
-  const { pipeline, forward, logRequest, health, inFlight, holdBody, unmatched, format } = options;
+  const { pipeline, forward, logRequest, health, inFlight, holdBody, unmatched, format, docs } = options;
 
   function openRecord(request: Opened, response: Answered): RequestRecord {
-    const record = recordOf(request);
+    const record = recordOf(request, docs);
     inFlight.begin(record);
     if (response instanceof GatewayResponse) response.record = record;
     response.on('close', () => {
@@ -124,7 +126,7 @@ export function createRequestHandler(options: HandlerOptions) {
       void serve(request, response, next);
     },
     async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-      const record = recordOf(request);
+      const record = recordOf(request, docs);
       record.clientRequestId = clientRequestIdIn(request.headers['x-request-id']);
       inFlight.begin(record);
       socket.once('close', () => {
@@ -159,6 +161,7 @@ export function createRequestHandler(options: HandlerOptions) {
     /** Responds to bytes that the parser could not read as a request. */
     refuseSocket(error: AppError, socket: Duplex): void {
       const record = new RequestRecord(newRequestId(), '', '', performance.now());
+      record.docs = docs;
       socket.once('close', () => logRequest(record, record.status ?? 0, false));
       respond.socket(error, record, socket);
     },
@@ -192,8 +195,10 @@ export function loggedPath(requestTarget: string): string {
   return requestTarget.slice(0, query === -1 ? maxLoggedPathLength : Math.min(query, maxLoggedPathLength));
 }
 
-function recordOf(request: Opened): RequestRecord {
-  return new RequestRecord(newRequestId(), request.method ?? '', loggedPath(request.url ?? ''), performance.now());
+function recordOf({ method = '', url = '' }: Opened, docs: string | undefined): RequestRecord {
+  const record = new RequestRecord(newRequestId(), method, loggedPath(url), performance.now());
+  record.docs = docs;
+  return record;
 }
 
 export type ListenerApp = Readonly<{

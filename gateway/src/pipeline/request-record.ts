@@ -51,6 +51,8 @@ export class RequestRecord {
   /** The scopes that the route requires, and where to find the authorization server. A challenge names both. */
   scopes: Allow['scopes'] = undefined;
   metadata: ChallengeMetadata | undefined = undefined;
+  /** Where the pages of error codes are, with a slash at its end. */
+  docs: string | undefined = undefined;
   /** The host in the client's request, in lower case. */
   host: string | undefined = undefined;
   identity: 'user' | 'client' | 'anonymous' | 'service' | undefined = undefined;

@@ -10,7 +10,7 @@ import { type RequestRecord, recordFailure } from './request-record.ts';
 
 export function responseFor(thrown: unknown, record: RequestRecord): Answer {
   const error = thrown instanceof AppError ? thrown : new AppError('internal_error', { cause: thrown });
-  const response = answerOf(error, errorTable, { id: record.requestId, path: record.path });
+  const response = answerOf(error, errorTable, { id: record.requestId, path: record.path, docs: record.docs });
   recordFailure(record, error);
   if (error.detail !== undefined) record.detail = error.detail;
   if (response.status >= 500) record.err = error.cause ?? error;

@@ -226,7 +226,7 @@ export class Snapshot {
       },
     };
     const holdBody = (address: string) => new HeldBody(resources.bodies, bounds, address);
-    const common = { forward, logRequest, health, inFlight: this.#inFlight, holdBody };
+    const common = { forward, logRequest, health, inFlight: this.#inFlight, holdBody, docs: config.errors.docs };
     const pipelineOf = (listener: 'public' | 'internal', own: Pick<Stages, 'authenticate' | 'sign'>) => {
       const routes = routesOn(listener, config);
       const limited = routes.filter(({ limits }) => limits.length > 0);

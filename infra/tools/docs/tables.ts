@@ -127,7 +127,9 @@ const intro = `# Errors
 Every error is \`application/problem+json\` (RFC 9457) with \`type\`, \`title\`, \`status\`, \`instance\`, \`code\` and
 \`request_id\`. Invalid fields are listed in \`errors: [{ path, message }]\`. Branch on \`code\`; it is stable. Quote
 \`request_id\` (also in the header \`x-request-id\`) when you ask for help: the log line with that id has the reason.
-\`Retry-After\` is the number of seconds to wait before a retry.
+\`Retry-After\` is the number of seconds to wait before a retry. With \`errors: { docs: https://… }\` in gateway.yaml, the
+gateway's problems also have \`docs\`, the URL of a page about the code. \`type\` stays
+\`urn:countersign:error:CODE\`.
 `;
 
 /** Returns the content of `docs/errors.md`. */

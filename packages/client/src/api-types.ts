@@ -1931,6 +1931,8 @@ export interface components {
         Problem: {
             /** @description The stable error code. Use this to handle errors. */
             code: string;
+            /** @description A page about the code, if the operator has set `errors.docs`. */
+            docs?: string;
             errors?: {
                 message: string;
                 path: string;

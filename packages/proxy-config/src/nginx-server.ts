@@ -99,7 +99,7 @@ location @countersign-refused {
   add_header Allow $countersign_allow always;
   add_header WWW-Authenticate $countersign_challenge_of_403 always;
 ${responseLines()}
-  set $countersign_problem '{"type":"urn:countersign:error:$countersign_code","title":"$countersign_title","status":$countersign_status,"code":"$countersign_code","request_id":"$countersign_x_request_id"}';
+  set $countersign_problem '{"type":"urn:countersign:error:$countersign_code","title":"$countersign_title","status":$countersign_status,"code":"$countersign_code","request_id":"$countersign_x_request_id"${plan.docs === undefined ? '' : `,"docs":"${plan.docs}$countersign_code"`}}';
 ${statusesOf(plan)
   .map((status) => `  if ($countersign_status = ${status}) {\n    return ${status} $countersign_problem;\n  }`)
   .join('\n')}

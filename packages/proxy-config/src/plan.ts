@@ -72,6 +72,8 @@ export type ProxyPlan = Readonly<{
   /** The origins whose pages may read responses. If undefined, the services' own CORS headers pass. */
   cors?: Readonly<{ origins: readonly string[]; credentials: boolean; exposed: string }> | undefined;
   errors: Readonly<Record<string, Readonly<{ status: number; title: string }>>>;
+  /** Where the pages of error codes are, with a slash at its end. */
+  docs?: string | undefined;
 }>;
 
 export type Printed = Readonly<Record<string, Readonly<{ text: string; mode: number }>>>;
@@ -111,13 +113,17 @@ export const maxDigested = ({ routes }: Pick<ProxyPlan, 'routes'>): number =>
 
 /** The response body for what the proxy answers itself: a service refused the signature, or the gateway is down. */
 export function problemText(
-  { errors }: Pick<ProxyPlan, 'errors'>,
+  { errors, docs }: Pick<ProxyPlan, 'errors' | 'docs'>,
   code: 'identity_refused' | 'unavailable',
   requestId?: string,
 ): string {
   const { title = '', status = 503 } = errors[code] ?? {};
   const type = `urn:countersign:error:${code}`;
-  return JSON.stringify({ type, title, status, code, ...(requestId !== undefined && { request_id: requestId }) });
+  const more = {
+    ...(requestId !== undefined && { request_id: requestId }),
+    ...(docs !== undefined && { docs: docs + code }),
+  };
+  return JSON.stringify({ type, title, status, code, ...more });
 }
 
 /** A route, for a proxy that chooses the service itself. */

@@ -16,7 +16,7 @@ import {
   unique,
   wholeNumber,
 } from './values/scalars.ts';
-import { network, publicOrigin, redisUrl, tokenIssuer } from './values/urls.ts';
+import { docsUrl, network, publicOrigin, redisUrl, tokenIssuer } from './values/urls.ts';
 
 /** Excludes `*`: it would also allow unknown headers, and browsers ignore it for requests with credentials. */
 const namedHeader = headerName.refine((name) => name !== '*', { error: 'must be the name of one header, not "*"' });
@@ -158,6 +158,9 @@ export const schema = z
     errors: z
       .strictObject({
         pages: z.boolean().default(true).describe('Whether a browser that navigates gets a page instead of JSON.'),
+        docs: docsUrl
+          .optional()
+          .describe('Adds `docs` to problem documents: this URL and the code, such as `…/errors/token_missing`.'),
       })
       .prefault({})
       .describe("How clients see the gateway's refusals."),

@@ -13,6 +13,7 @@ export const problemSchema = z
     instance: z.string(),
     code: z.string().describe('The stable error code. Use this to handle errors.'),
     request_id: z.string(),
+    docs: z.string().optional().describe('A page about the code, if the operator has set `errors.docs`.'),
     errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
   })
   .meta({ id: 'Problem', description: `Problem details (RFC 9457). All codes: ${docsPage('errors.md')}` });
@@ -20,8 +21,10 @@ export type Problem = z.output<typeof problemSchema>;
 
 export const problemMediaType = 'application/problem+json';
 
-/** @param request.path The path without its query, which may contain data that must not be repeated. */
-export function problemOf(code: string, entry: ErrorEntry, request: { id: string; path: string }): Problem {
+/** What a problem says about its request. The path is without the query, which may have data that must not be repeated. */
+type Told = Readonly<{ id: string; path: string; docs?: string | undefined }>;
+
+export function problemOf(code: string, entry: ErrorEntry, request: Told): Problem {
   return {
     type: `urn:countersign:error:${code}`,
     title: entry.title,
@@ -29,13 +32,14 @@ export function problemOf(code: string, entry: ErrorEntry, request: { id: string
     instance: request.path,
     code,
     request_id: request.id,
+    ...(request.docs !== undefined && { docs: request.docs + code }),
   };
 }
 
 export type Answer = Readonly<{ status: number; headers: Record<string, string>; body: string; entry: ErrorEntry }>;
 
 /** Turns an error into a complete response: status, headers and problem+json body. */
-export function answerOf(error: AppError, table: ErrorTable, request: { id: string; path: string }): Answer {
+export function answerOf(error: AppError, table: ErrorTable, request: Told): Answer {
   const entry = table[error.code] ?? table.internal_error;
   if (entry === undefined) throw new Error('the error table lacks internal_error');
   const code = table[error.code] === undefined ? 'internal_error' : error.code;

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import { classifyAddress } from '@countersign/process-kit';
+import { classifyAddress, isLoopbackHost } from '@countersign/process-kit';
 import { parsedText } from './scalars.ts';
 
 const urlText = /^[Hh][Tt][Tt][Pp][Ss]?:\/\/[^\s@#]+$/;
@@ -69,6 +69,18 @@ export const tokenIssuer = parsedText(
     // Services compare the text, so it must be in the form that `URL` has.
     return httpUrl(text)?.origin === text ? text : undefined;
   },
+);
+
+/** With a slash at its end, because a code follows. Has no characters with a meaning in a proxy's configuration. */
+export const docsUrl = parsedText(
+  'URL',
+  'an https URL (http only on loopback) with no characters but letters, digits and "-_.~/:[]", such as "https://docs.example.com/errors"',
+  (text) => {
+    const url = /^[\w.~/:[\]-]+$/.test(text) ? httpUrl(text) : undefined;
+    const isSafe = url?.protocol === 'https:' || isLoopbackHost(url?.hostname ?? '');
+    return isSafe ? url?.href.replace(/\/?$/, '/') : undefined;
+  },
+  urlText,
 );
 
 export const allowedHost = parsedText(

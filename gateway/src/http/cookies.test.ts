@@ -19,6 +19,9 @@ describe('cookies', () => {
     ['', none, undefined],
     ['=; =x; a', none, '=; =x; a'],
     ['a=1;\t__Host-rt=x\t; b=2', refresh, 'a=1;\t__Host-rt=x\t; b=2'],
+    ['a=1, __Host-rt=x; b=2', none, 'b=2'],
+    ['a=1,__host-rt=x; b=2', refresh, 'b=2'],
+    ['a=1 __Host-rt =x; b=__Host-rt', none, 'b=__Host-rt'],
     ['__Host-rt="x"; a=1', refresh, '__Host-rt="x"; a=1'],
     ['__Host-rtx=x; x__Host-rt=y; x=__Host-rt', none, '__Host-rtx=x; x__Host-rt=y; x=__Host-rt'],
   ])('%p with %p allowed', (cookie, allowed, expected) => {

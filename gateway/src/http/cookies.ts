@@ -40,15 +40,21 @@ function covers(domain: string, host: string): boolean {
   return domain === '' || name === domain || (name.endsWith(`.${domain}`) && isIP(name) === 0);
 }
 
-const firstToken = new RegExp(`[${tokenCharacters}]+`);
+const tokens = new RegExp(`[${tokenCharacters}]+`, 'g');
 
 /**
  * A route forwards a guarded cookie only under its exact name. A service may skip other bytes around a name, such as
- * U+00A0 or a quote, so a pair whose first token is a guarded name counts as that cookie.
+ * U+00A0 or a quote, so a pair whose first token is a guarded name counts as that cookie. A service may also end a value
+ * at a space (Python's http.cookies) or a comma (RFC 2965), so a later token counts too, if `=` follows it.
  */
 function isAllowed(pair: string, { cookies, guarded }: CookieRule): boolean {
   const text = trimOws(pair.split(';', 1)[0] ?? '');
   if (text.includes('=') && cookies.has(text.slice(0, text.indexOf('=')))) return true;
-  const [name = ''] = firstToken.exec(text) ?? [];
-  return !guarded.has(name.toLowerCase());
+  let isFirst = true;
+  for (const { 0: name, index } of text.matchAll(tokens)) {
+    const isName = isFirst || /^[\t-\r ]*=/.test(text.slice(index + name.length));
+    if (isName && guarded.has(name.toLowerCase())) return false;
+    isFirst = false;
+  }
+  return true;
 }

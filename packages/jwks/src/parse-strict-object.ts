@@ -1,6 +1,8 @@
 /**
- * Parses a JSON object and refuses repeated names at any depth. `JSON.parse` keeps the last of two values, and other
- * parsers the first, so two readers could see different claims (RFC 8725 section 2.4, RFC 7519 section 4).
+ * Parses a JSON object and refuses what parsers read in different ways, at any depth: repeated names (RFC 8725 section
+ * 2.4, RFC 7519 section 4), and numbers and strings outside of RFC 7493 sections 2.1 and 2.2. `JSON.parse` keeps the
+ * last of two values, and other parsers the first. It reads `1e400` as Infinity, and other parsers refuse it or replace
+ * half of a surrogate pair, so that two names become one.
  *
  * @param bytes UTF-8. Invalid sequences are refused, never replaced.
  * @throws SyntaxError or TypeError if the bytes are not such an object.
@@ -31,9 +33,14 @@ function keysIn(value: object): number {
   let keys = 0;
   const open: unknown[] = [value];
   for (const one of open) {
+    if (one === Infinity || one === -Infinity) throw new SyntaxError('a number beyond 64-bit floats');
+    if (typeof one === 'string' && !one.isWellFormed()) throw new SyntaxError('half of a surrogate pair');
     if (typeof one !== 'object' || one === null) continue;
     const values = Object.values(one);
-    if (!Array.isArray(one)) keys += values.length;
+    if (!Array.isArray(one)) {
+      keys += values.length;
+      open.push(...Object.keys(one));
+    }
     for (const inner of values) open.push(inner);
   }
   return keys;

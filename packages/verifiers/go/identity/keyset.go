@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdh"
 	"crypto/ecdsa"
@@ -75,7 +76,10 @@ func (s *KeySet) addKey(kid string, key jwk) {
 func parseKeySet(document []byte, add func(s *KeySet, kid string, key jwk)) (*KeySet, error) {
 	// Not a struct: its members would match in any case, and an absent member would look like null.
 	var set map[string]any
-	if err := json.Unmarshal(document, &set); err != nil || !utf8.Valid(document) {
+	document = bytes.TrimPrefix(document, []byte("\ufeff"))
+	decoder := json.NewDecoder(bytes.NewReader(document))
+	decoder.UseNumber() // A number that does not fit is no reason to refuse the keys.
+	if !json.Valid(document) || !utf8.Valid(document) || decoder.Decode(&set) != nil {
 		return nil, errors.New("identity: the key set is not a JSON object")
 	}
 	entries, ok := set["keys"].([]any)
@@ -93,7 +97,7 @@ func parseKeySet(document []byte, add func(s *KeySet, kid string, key jwk)) (*Ke
 		kid, _ := key["kid"].(string)
 		_, _, isReserved := wire.SplitAgreedKeyID(kid)
 		// Neither of two entries with one kid is used: otherwise their order would decide.
-		if kid == "" || s.kids[kid] != 1 || isReserved || isPublished(kid) {
+		if !wire.IsKID(kid) || s.kids[kid] != 1 || isReserved || isPublished(kid) {
 			continue
 		}
 		add(s, kid, key)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -109,10 +110,15 @@ func (m *message) checkRequest(req map[string]any, body []byte) (err error) {
 	return m.checkBody(body)
 }
 
+// wholeEscapes matches every escape but half of a surrogate pair.
+var wholeEscapes = regexp.MustCompile(`\\[^u]|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u(?:[^dD]...|[dD][0-7]..)`)
+
 // members reads a part of a token: a JSON object without repeated members, or nil.
 func members(part string) (object jwk) {
 	text := wire.DecodeURL(part)
-	if !utf8.Valid(text) || json.Unmarshal(text, &object) != nil {
+	// json.Unmarshal replaces half of a surrogate pair, so that two names could become one.
+	if !utf8.Valid(text) || bytes.ContainsRune(wholeEscapes.ReplaceAll(text, nil), '\\') ||
+		json.Unmarshal(text, &object) != nil {
 		return nil
 	}
 	once, err := json.Marshal(object)

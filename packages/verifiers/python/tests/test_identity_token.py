@@ -4,8 +4,12 @@ import asyncio
 import base64
 import hashlib
 import json
+import math
 
 import pytest
+
+from countersign_identity._contract.json import parse_json, parse_strict_json
+from countersign_identity._keys.jwks import is_kid
 import vectors
 from countersign_identity import (
     GatewayKeys,
@@ -244,3 +248,19 @@ def test_the_digest_is_that_of_the_bytes():
     body = b"\x00\xff"
     req = {"m": "POST", "t": "/", "d": base64url(hashlib.sha256(body).digest())}
     check_token_request({"req": req}, RequestHead("POST", "/", [("content-length", "2")]), body)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a":NaN}', '{"a":-Infinity}', '{"a":1e400}', f'{{"a":1{"0" * 400}}}', '{"a":"\\ud800"}', "\ufeff{}"]
+)
+def test_json_that_parsers_read_in_different_ways_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        parse_strict_json(text.encode())
+
+
+def test_json_of_a_key_set_may_have_any_number_and_a_byte_order_mark() -> None:
+    assert parse_json(b'\xef\xbb\xbf{"a":1e400}') == {"a": math.inf}
+    with pytest.raises(ValueError, match="not JSON"):
+        parse_json(b'{"a":NaN}')
+    for kid in ("", "b c", "\u00e9"):
+        assert not is_kid(kid)

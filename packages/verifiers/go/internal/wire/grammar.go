@@ -30,6 +30,7 @@ var (
 	IsAuthMethod = whole(`[A-Za-z0-9._:-]{1,64}`)
 	IsThumbprint = whole(`[A-Za-z0-9_-]{43}`)
 
+	IsKID   = whole(`[!-~]{1,256}`) // Of an entry of a key set.
 	IsNonce = whole(`[A-Za-z0-9_-]{16,64}`)
 
 	isTxnToken     = whole(`[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}`)

@@ -1,7 +1,6 @@
 """Identity tokens: the caller as a JWT, for services that get it instead of the headers."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -9,6 +8,7 @@ from typing import Any, NoReturn
 from ._contract import rfc9421
 from ._contract.context import context_members
 from ._contract.headers import covered_headers, is_request_id, read_lines
+from ._contract.json import parse_strict_json
 from ._keys.steps import Steps, arun, run
 from .errors import IdentityRefused
 from .identity import CLAIMS, Actor, Identity, IdentityContext, identity_from, new_request_id
@@ -95,15 +95,9 @@ def _malformed() -> NoReturn:
     raise IdentityRefused("signature_malformed")
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) != len(pairs):
-        raise ValueError("a member is repeated")
-    return dict(pairs)
-
-
 def _part(part: str) -> dict[str, Any]:
     try:
-        value = json.loads(rfc9421.bytes_of(part).decode(), object_pairs_hook=_unique)
+        value = parse_strict_json(rfc9421.bytes_of(part))
     except (ValueError, RecursionError):
         _malformed()
     return value if isinstance(value, dict) else _malformed()

@@ -1,6 +1,5 @@
 """One fetch of a key set, within a time and a size, without redirects, proxies or content codings."""
 
-import json
 import re
 import socket
 import threading
@@ -9,6 +8,8 @@ from contextlib import suppress
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import SplitResult, urlsplit
+
+from .._contract.json import parse_json
 
 MAX_BYTES = 256 * 1024
 _LOOPBACK = re.compile(r"(?:.+\.)?localhost\.?|127(?:\.\d+){3}|::1")
@@ -52,7 +53,7 @@ def fetch_document(url: SplitResult, *, timeout: float = 5.0) -> object:
         body = response.read(MAX_BYTES + 1)
         if len(body) > MAX_BYTES or response.length:
             raise FetchFailed("the key set is too large or incomplete")
-        return json.loads(body.decode())
+        return parse_json(body)
     except (OSError, HTTPException, ValueError) as error:
         raise FetchFailed(str(error) or type(error).__name__) from error
     finally:

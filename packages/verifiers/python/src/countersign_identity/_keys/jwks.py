@@ -17,6 +17,7 @@ Jwk = Mapping[str, object]
 # Two thumbprints: the keyid of an agreed key, which no other key may have.
 AGREED_KEYID = re.compile(r"([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{43})")
 AGREEMENT = {"kty": "OKP", "crv": "X25519", "use": "enc", "alg": "countersign-agreed-v1"}
+_KID = re.compile(r"[!-~]{1,256}")
 _PRIME = 2**255 - 19
 _PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 # Anyone can sign under an ed25519 key of small order. These are without the sign of x.
@@ -80,6 +81,10 @@ def agreement_key(jwk: Jwk) -> X25519PublicKey | None:
     return X25519PublicKey.from_public_bytes(raw) if is_usable else None
 
 
+def is_kid(kid: str) -> bool:
+    return _KID.fullmatch(kid) is not None and AGREED_KEYID.fullmatch(kid) is None
+
+
 def parse_jwks(document: object, algorithm: str = "EdDSA") -> ParsedKeys | None:
     """Return the usable keys of a key set, or None if it is not a key set. Neither of two keys with one kid is used."""
     entries = document.get("keys") if isinstance(document, dict) else None
@@ -87,7 +92,7 @@ def parse_jwks(document: object, algorithm: str = "EdDSA") -> ParsedKeys | None:
         return None
     jwks = [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("kid"), str)]
     kids = [jwk["kid"] for jwk in jwks]
-    once = [jwk for jwk in jwks if kids.count(jwk["kid"]) == 1 and not AGREED_KEYID.fullmatch(jwk["kid"])]
+    once = [jwk for jwk in jwks if kids.count(jwk["kid"]) == 1 and is_kid(jwk["kid"])]
     import_key = token_key if algorithm == "ES256" else signing_key
     signing = {jwk["kid"]: signs for jwk in once if (signs := import_key(jwk)) is not None}
     agreement = {jwk["kid"]: agrees for jwk in once if (agrees := agreement_key(jwk)) is not None}

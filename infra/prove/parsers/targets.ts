@@ -125,16 +125,15 @@ export const targets: Readonly<Record<string, Target>> = {
     looser: [],
   },
   cookies: {
-    // http.cookies skips white space after the `=`. What the gateway compares is a hash of the value, so ours does not.
-    ours: (text) =>
-      Object.fromEntries(cookieValues(forwarded(text)[1], guarded).map((value) => ['mine', value.trimStart()])),
+    // Whether it is there. http.cookies also takes white space and single quotes off a value.
+    ours: (text) => Object.fromEntries(cookieValues(forwarded(text)[1], guarded).map(() => ['mine', true])),
     cookies: forwarded,
     independent(_text, [none = {}, mine = {}]) {
       const leaked = [...Object.keys(none), ...Object.keys(mine).filter((name) => name !== guarded)];
       const names = leaked.filter((name) => name.toLowerCase() === guarded.toLowerCase());
       const { [guarded]: value } = mine;
       return {
-        ...(value !== undefined && { mine: value }),
+        ...(value !== undefined && { mine: true }),
         ...Object.fromEntries(names.map((name) => [name, 'leaked'])),
       };
     },

@@ -8,6 +8,7 @@ export type PageCommand = Readonly<{ command: string; output: string }>;
 export function commandsOf(page: string): readonly PageCommand[] {
   return [...page.matchAll(/^```console\n([\s\S]*?)^```$/gm)].flatMap(([, text = '']) =>
     text
+      .replaceAll(/ \\\n +/g, ' ')
       .split(/^\$ /m)
       .slice(1)
       .map((piece) => {

@@ -20,6 +20,7 @@ const origin = join(place, 'origin');
 let engine: Engine;
 let shell: Shell;
 let gateway: string;
+let admin: string;
 let filed: Readonly<{ url: string; attachment: string }>;
 let tokens: Readonly<{ access: string; refresh: string }>;
 
@@ -32,10 +33,11 @@ async function succeed(command: string): Promise<string> {
 
 /** Runs the commands on a page or under a heading, optionally only those that match. */
 async function follow(page: string, { heading = '', wanted = /^/ } = {}): Promise<void> {
-  const whole = readFileSync(join(repository, 'docs/operations', page), 'utf8').replaceAll(
-    'http://127.0.0.1:8080',
-    gateway,
-  );
+  const whole = readFileSync(join(repository, 'docs/operations', page), 'utf8')
+    // The admin listener answers only to the address in gateway.yaml.
+    .replaceAll('curl -sf http://127.0.0.1:9090', `curl -sf --header host:127.0.0.1:9090 http://${admin}`)
+    .replaceAll('127.0.0.1:8080', gateway.slice('http://'.length))
+    .replaceAll('127.0.0.1:9090:', `${admin}:`);
   const text = heading === '' ? whole : (whole.split(/^(?=##)/m).find((part) => part.startsWith(heading)) ?? '');
   expect(commandsOf(text)).not.toHaveLength(0);
   for (const { command, output } of commandsOf(text).filter((one) => wanted.test(one.command))) {
@@ -99,10 +101,11 @@ beforeAll(async () => {
   git('commit', '--quiet', '--message', 'the first version');
   execFileSync('git', ['clone', '--quiet', origin, clone]);
   engine = await startEngine(clone);
-  const [port, admin] = await freePorts(2);
+  const [port, adminPort] = await freePorts(2);
   gateway = `http://127.0.0.1:${port}`;
+  admin = `127.0.0.1:${adminPort}`;
   // One at a time, podman builds the stage that all images share once. BuildKit does so in any case.
-  const own = { GATEWAY_PORT: String(port), GATEWAY_ADMIN_PORT: String(admin), COMPOSE_PARALLEL_LIMIT: '1' };
+  const own = { GATEWAY_PORT: String(port), GATEWAY_ADMIN_PORT: String(adminPort), COMPOSE_PARALLEL_LIMIT: '1' };
   shell = openShell(clone, { ...process.env, NODE_OPTIONS: '', ...engine.env, ...own });
 }, 900_000);
 
@@ -112,8 +115,14 @@ afterAll(async () => {
   rmSync(place, { recursive: true });
 }, 300_000);
 
+test('the page starts the gateway alone, and with a service', async () => {
+  await follow('containers.md', { heading: '## The gateway\n' });
+  await follow('containers.md', { heading: '## The gateway and your service' });
+  await succeed(`cd ${clone}`);
+}, 900_000);
+
 test('the page starts the stack, and a complaint with a photo survives the replacement of every container', async () => {
-  await follow('containers.md');
+  await follow('containers.md', { heading: '## The demonstration' });
   await logIn();
   const token = tokens.access;
   const complaint = { title: 'The lamp is dark', description: 'Since Monday.', category: 'Lighting' };

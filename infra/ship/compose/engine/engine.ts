@@ -24,8 +24,9 @@ export type Engine = Awaited<ReturnType<typeof startEngine>>;
 export async function startEngine(clone: string, store = process.env.IMAGE_STORE) {
   const place = mkdtempSync(join(tmpdir(), 'countersign-engine-'));
   const images = store ?? place;
-  const env = writeSettings(place);
   const options = ['--root', join(images, 'root'), '--runroot', join(images, 'run')];
+  const withNetworks = [...options, '--network-config-dir', join(place, 'networks')];
+  const env = writeSettings(place, withNetworks);
   const run = (command: string, ...args: readonly string[]) =>
     execFileSync(command, args, {
       cwd: repository,
@@ -40,7 +41,6 @@ export async function startEngine(clone: string, store = process.env.IMAGE_STORE
     run('podman', ...options, 'build', '--quiet', '--format', 'docker', ...shared);
   };
   buildShared(clone);
-  const withNetworks = [...options, '--network-config-dir', join(place, 'networks')];
   const podman = (...args: readonly string[]) => run('podman', ...withNetworks, ...args).trim();
   const socket = join(place, 'engine.sock');
   const service = startProcess({
@@ -53,7 +53,7 @@ export async function startEngine(clone: string, store = process.env.IMAGE_STORE
   });
   const checks = startProcess({ command: 'bash', args: ['-c', healthChecks, 'bash', 'podman', ...withNetworks], env });
   return {
-    /** For `docker compose`: a `docker` command on the PATH, and the API's address. */
+    /** A `docker` command on the PATH, and the API's address. */
     env,
     /** Runs podman, and returns its output. */
     podman,
@@ -71,8 +71,8 @@ export async function startEngine(clone: string, store = process.env.IMAGE_STORE
   };
 }
 
-/** Writes podman's settings, and a `docker` command that runs docker-compose. */
-function writeSettings(place: string): Readonly<Record<string, string>> {
+/** Writes podman's settings, and a `docker` command that runs podman or docker-compose. */
+function writeSettings(place: string, options: readonly string[]): Readonly<Record<string, string>> {
   const limit = (name: string, flag: string) => {
     const { stdout } = spawnSync('bash', ['-c', `ulimit -H${flag}`], { encoding: 'utf8' });
     return `"${name}=${stdout.trim()}:${stdout.trim()}"`;
@@ -90,7 +90,11 @@ events_logger = "file"
 `,
   );
   mkdirSync(join(place, 'bin'));
-  writeFileSync(join(place, 'bin/docker'), '#!/bin/sh\nshift\nexec docker-compose "$@"\n', { mode: 0o755 });
+  const docker = `#!/bin/sh
+[ "$1" != compose ] || { shift; exec docker-compose "$@"; }
+exec podman ${options.join(' ')} "$@"
+`;
+  writeFileSync(join(place, 'bin/docker'), docker, { mode: 0o755 });
   return {
     PATH: `${join(place, 'bin')}:${process.env.PATH}`,
     CONTAINERS_CONF: containers,

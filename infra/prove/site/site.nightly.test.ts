@@ -1,0 +1,215 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { extname, join, resolve } from 'node:path';
+import { installTools, type StartedProcess } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { errorTable } from '../../../gateway/src/errors.ts';
+import { accessibilityProblems, openBrowser, overflow, sizes, watchPage } from '../../stacks/browser.ts';
+import { makePlace, type Place, startEverything } from '../../stacks/stack.ts';
+
+const folder = resolve(import.meta.dirname, '../../../docs/.vitepress');
+const dist = join(folder, 'dist');
+const types: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.json': 'application/json',
+};
+
+/** Serves the site as static hosts do: `/errors/token_missing` is the file `errors/token_missing.html`. */
+const siteServer = (): Server =>
+  createServer((request, response) => {
+    const path = join(dist, decodeURIComponent(new URL(request.url ?? '', 'http://a').pathname));
+    const file = [path, `${path}.html`, join(path, 'index.html')].find(
+      (one) => existsSync(one) && statSync(one).isFile(),
+    );
+    const headers = { 'content-type': types[extname(file ?? '.html')] ?? 'text/plain; charset=utf-8' };
+    response.writeHead(file === undefined ? 404 : 200, headers).end(readFileSync(file ?? join(dist, '404.html')));
+  });
+
+/** What people and programs look for, and the page that answers it. */
+const questions = [
+  ['token_missing', '/debugging', '/errors/'],
+  ['errors.docs', '/gateway-yaml', '/errors/'],
+  ['X-User-Id', '/identity-contract', '/'],
+  ['countersign explain', '/gateway/', '/debugging'],
+  ['rotate keys', '/operations/keys', '/operations/keys'],
+  ['keycloak', '/providers/keycloak', '/providers/logout-with-keycloak'],
+  ['nginx', '/behind-a-proxy', '/examples/behind-nginx/'],
+  ['fastapi', '/service-in-python', '/examples/python/'],
+  ['kubernetes', '/operations/kubernetes', '/operations/kubernetes'],
+  ['websocket', '/browsers', '/gateway-yaml'],
+] as const;
+
+describe('the site in Chromium', () => {
+  let browser: Browser;
+  let server: Server;
+  let origin: string;
+  let paths: readonly string[];
+  beforeAll(async () => {
+    installTools(folder);
+    execFileSync('npm', ['run', 'build'], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+    paths = globSync('**/*.html', { cwd: dist })
+      .filter((file) => file !== '404.html')
+      .map((file) => `/${file.replace(/(?:(?<=^|\/)index)?\.html$/, '')}`);
+    server = siteServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    browser = await openBrowser();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    server?.close();
+  });
+
+  /** Opens these pages, two at a time, and returns what must not be on them. */
+  async function onPages(
+    visited: readonly string[],
+    options: BrowserContextOptions,
+    check: (page: Page, path: string) => Promise<unknown>,
+  ): Promise<readonly unknown[]> {
+    const waiting = [...visited];
+    const found: unknown[] = [];
+    const visit = async () => {
+      const context = await browser.newContext(options);
+      const page = await context.newPage();
+      const complaints = watchPage(page, origin);
+      for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
+        const response = await page.goto(origin + path);
+        if (response?.status() !== 200) found.push([path, response?.status()]);
+        found.push(...[await check(page, path)].flat());
+      }
+      found.push(...complaints);
+      await context.close();
+    };
+    await Promise.all([visit(), visit()]);
+    return found;
+  }
+
+  const problemsOf = async (page: Page, path: string) => {
+    const problems = await accessibilityProblems(page);
+    return problems.map(({ id, nodes }) => [path, id, nodes.slice(0, 2)]);
+  };
+
+  test('has a page for each error code, every page as Markdown, and an index of them', () => {
+    const index = readFileSync(join(dist, 'llms.txt'), 'utf8');
+    expect(Object.keys(errorTable).filter((code) => !paths.includes(`/errors/${code}`))).toEqual([]);
+    const files = paths.map((path) => path.replace(/\/$/, '/index').replace(/$/, '.md'));
+    expect(files.filter((file) => !existsSync(join(dist, file)))).toEqual([]);
+    expect(files.filter((file) => file !== '/index.md' && !index.includes(`](${file}): `))).toEqual([]);
+  });
+
+  test('no link leads to a missing page or heading', async () => {
+    const links = new Map<string, readonly string[]>();
+    const ids = new Map<string, readonly string[]>();
+    const problems = await onPages(paths, { viewport: sizes[2] }, async (page, path) => {
+      links.set(path, await page.evaluate('[...document.links].map(({ href }) => href)'));
+      ids.set(path, await page.evaluate("[...document.querySelectorAll('[id]')].map(({ id }) => id)"));
+      return [];
+    });
+    const dead = [...links].flatMap(([from, all]) =>
+      all
+        .filter((href) => href.startsWith(`${origin}/`))
+        .filter((href) => {
+          const { pathname, hash } = new URL(href);
+          const found = ids.get(pathname);
+          if (found === undefined)
+            return !existsSync(join(dist, pathname)) || statSync(join(dist, pathname)).isDirectory();
+          return hash !== '' && !found.includes(decodeURIComponent(hash.slice(1)));
+        })
+        .map((href) => `${from}: ${href}`),
+    );
+    expect([problems, dead]).toEqual([[], []]);
+  });
+
+  test.each(sizes)(
+    'at $width by $height, no page logs an error, asks another host or is too wide',
+    async (viewport) => {
+      const tooWide = async (page: Page, path: string) => ((await overflow(page)) === 0 ? [] : [`too wide: ${path}`]);
+      expect(await onPages(paths, { viewport }, tooWide)).toEqual([]);
+    },
+  );
+
+  // The pages of the codes differ only in text.
+  test.each([
+    ['light', sizes[0]],
+    ['dark', sizes[1]],
+    ['light', sizes[2]],
+    ['dark', sizes[2]],
+  ] as const)('%s, %o: axe finds nothing', async (colorScheme, viewport) => {
+    const different = paths.filter((path) => !/^\/errors\/(?!token_missing)./.test(path));
+    expect(await onPages(different, { viewport, colorScheme, bypassCSP: true }, problemsOf)).toEqual([]);
+  });
+
+  test.each(questions)(
+    'a search for “%s” finds its answer among the first three results',
+    async (question, ...answers) => {
+      const page = await browser.newPage({ viewport: sizes[2] });
+      await page.goto(origin);
+      await page.keyboard.press('Control+k');
+      await page.locator('#localsearch-input').fill(question);
+      await page.locator('.VPLocalSearchBox .result').first().waitFor();
+      const hrefs = await page
+        .locator('.VPLocalSearchBox .result')
+        .evaluateAll((all: { pathname: string }[]) => all.slice(0, 3).map(({ pathname }) => pathname));
+      expect(hrefs.some((path) => answers.some((answer) => answer === path))).toBe(true);
+      await page.close();
+    },
+  );
+
+  test('a link to a heading in a hidden tab opens the tab', async () => {
+    const page = await browser.newPage({ viewport: sizes[2] });
+    await page.goto(`${origin}/service-in-python#flask`);
+    await page.locator('#flask').waitFor();
+    expect(await page.locator('#fastapi').isVisible()).toBe(false);
+    await page.getByRole('button', { name: 'Django' }).click();
+    expect([await page.locator('#flask').isVisible(), await page.locator('#django').isVisible()]).toEqual([
+      false,
+      true,
+    ]);
+    await page.close();
+  });
+
+  describe('beside the account pages', () => {
+    let place: Place;
+    let everything: StartedProcess;
+    beforeAll(async () => {
+      place = await makePlace({ databaseUrl: undefined, redisUrl: undefined });
+      everything = await startEverything(place);
+    });
+    afterAll(async () => {
+      await everything?.stop();
+      await place?.remove();
+    });
+
+    /** Milliseconds until the largest content was painted, on a processor that is four times as slow. */
+    async function largestPaint(url: string): Promise<number> {
+      const page = await browser.newPage({ viewport: sizes[0] });
+      const session = await page.context().newCDPSession(page);
+      await session.send('Emulation.setCPUThrottlingRate', { rate: 4 });
+      await page.goto(url, { waitUntil: 'networkidle' });
+      const paint = await page.evaluate(`new Promise((resolve) => new PerformanceObserver((list) =>
+        resolve(list.getEntries().at(-1).startTime)).observe({ type: 'largest-contentful-paint', buffered: true }))`);
+      await page.close();
+      return Number(paint);
+    }
+
+    test('the largest paint at a slowdown of four is no later than that of the login page', async () => {
+      const login = `http://127.0.0.1:${place.ports.gateway}/login`;
+      const times: Record<string, number[]> = {};
+      for (let round = 0; round < 7; round += 1)
+        for (const url of [login, `${origin}/`, `${origin}/tutorial`, `${origin}/errors/token_missing`])
+          times[url] = [...(times[url] ?? []), await largestPaint(url)];
+      const medians = Object.values(times).map((all) => all.toSorted((a, b) => a - b)[3] ?? 0);
+      const [account = 0, ...site] = medians;
+      if (process.env.FIGURES) process.stdout.write(`LCP: ${JSON.stringify(medians)}\n`);
+      expect(Math.max(...site)).toBeLessThanOrEqual(account);
+    });
+  });
+});

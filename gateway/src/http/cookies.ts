@@ -49,10 +49,10 @@ const tokens = new RegExp(`[${tokenCharacters}]+`, 'g');
  */
 function isAllowed(pair: string, { cookies, guarded }: CookieRule): boolean {
   const text = trimOws(pair.split(';', 1)[0] ?? '');
-  if (text.includes('=') && cookies.has(text.slice(0, text.indexOf('=')))) return true;
+  const isNamed = text.includes('=') && cookies.has(text.slice(0, text.indexOf('=')));
   let isFirst = true;
   for (const { 0: name, index } of text.matchAll(tokens)) {
-    const isName = isFirst || /^[\t-\r ]*=/.test(text.slice(index + name.length));
+    const isName = isFirst ? !isNamed : /^[\t-\r ]*=/.test(text.slice(index + name.length));
     if (isName && guarded.has(name.toLowerCase())) return false;
     isFirst = false;
   }

@@ -16,6 +16,9 @@ describe('a JSON object in a token', () => {
     ['an object followed by text', '{} {}'],
     ['an object after a byte order mark', '\ufeff{}'],
     ['an object with a trailing comma', '{"a":1,}'],
+    ['an object with a number beyond floats', '{"a":[-1e400]}'],
+    ['an object with half of a surrogate pair', '{"a":"\\ud800"}'],
+    ['an object with half of a surrogate pair in a name', '{"a":{"\\udc00":1}}'],
     ['empty', ''],
   ])('is refused if it is %s', (_name, text) => {
     expect(() => parse(text)).toThrow();

@@ -11,7 +11,8 @@ export function parseStrictObject(bytes: Uint8Array): Record<string, unknown> {
   const text = utf8.decode(bytes);
   const value: unknown = JSON.parse(text);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new SyntaxError('not a JSON object');
-  refuseRepeatedNames(text, value);
+  // One key for each different name, so more names than keys mean that one is repeated.
+  if (namesIn(text) !== keysIn(value)) throw new SyntaxError('a name is repeated');
   return value as Record<string, unknown>;
 }
 
@@ -19,16 +20,10 @@ export function parseStrictObject(bytes: Uint8Array): Record<string, unknown> {
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const strings = /"(?:[^"\\]|\\.)*"/g;
 
-/**
- * The value has one key for each different name, so more names than keys mean that one is repeated.
- *
- * @param text Valid JSON, so a colon outside of strings follows a name.
- */
-function refuseRepeatedNames(text: string, value: object): void {
-  const names = text.replaceAll(strings, '').split(':').length - 1;
-  if (names !== keysIn(value)) throw new SyntaxError('a name is repeated');
-}
+/** @param text Valid JSON, so a colon outside of strings follows a name. */
+const namesIn = (text: string): number => text.replaceAll(strings, '').split(':').length - 1;
 
+/** @throws SyntaxError if a number or a string is outside of RFC 7493. */
 function keysIn(value: object): number {
   let keys = 0;
   const open: unknown[] = [value];

@@ -31,6 +31,10 @@ export const keySetVectors: readonly KeySetVector[] = [
   ),
   ...['kty', 'crv', 'x'].map((member) => beside(`${member} is null`, { ...odd, [member]: null })),
   ...[null, 7, true, [], {}].map((kid) => beside(`a kid that is ${JSON.stringify(kid)}`, { ...odd, kid })),
+  ...['', 'a b', 'a\n', '\u007f', 'é', 'k'.repeat(257)].map((kid) =>
+    beside(`a kid outside of its grammar: ${JSON.stringify(kid).slice(0, 20)}`, { ...odd, kid }),
+  ),
+  { name: 'a kid of 256 characters', jwks: { keys: [{ ...odd, kid: '!~'.repeat(128) }] }, usable: ['!~'.repeat(128)] },
   ...[null, 7, true, 'text', [], [odd], {}].map((entry) => beside(`an entry that is ${JSON.stringify(entry)}`, entry)),
   ...[2, 3, 9, 18].flatMap((more) =>
     ([0, 0x80] as const).map((sign) =>

@@ -20,6 +20,7 @@ final class Grammar {
     static final Predicate<String> UPGRADE = whole("[A-Za-z0-9!#$%&'*+.^_`|~/-]{1,64}", 64);
     static final Predicate<String> WEBSOCKET_KEY = whole("[A-Za-z0-9+/]{22}==", 24);
     static final Predicate<String> DIGEST = whole("sha-256=:" + BASE64_OF_32 + ":", 54);
+    static final Predicate<String> KID = whole("[!-~]+", 256);
     static final Predicate<String> AGREED_KEYID = whole("[A-Za-z0-9_-]{43}\\.[A-Za-z0-9_-]{43}", 87);
     static final Predicate<String> BASE64URL_OF_32 = whole("[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", 43);
     static final Predicate<String> METHOD = whole("[A-Z]{1,20}(?:-[A-Z]{1,20})?", 41);

@@ -6,8 +6,8 @@ import java.util.*;
 import java.util.regex.*;
 
 /**
- * JSON of RFC 8259 in UTF-8, at most 16 levels deep. Objects are maps, the last of two equal members counts; arrays are
- * lists; numbers keep their text. Another text is an {@code IllegalArgumentException}.
+ * JSON of RFC 8259 in UTF-8, also after a byte order mark, at most 16 levels deep. Objects are maps, the last of two
+ * equal members counts; arrays are lists; numbers keep their text. Another text is an {@code IllegalArgumentException}.
  */
 final class Json {
     /** A number as it was written. */
@@ -25,7 +25,8 @@ final class Json {
 
     static Object parse(byte[] document) {
         try {
-            Json json = new Json(StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(document)).toString());
+            String text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(document)).toString();
+            Json json = new Json(text.startsWith("\ufeff") ? text.substring(1) : text);
             Object value = json.value(0);
             json.require(json.at == json.text.length());
             return value;

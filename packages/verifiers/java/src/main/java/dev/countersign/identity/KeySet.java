@@ -32,7 +32,7 @@ final class KeySet {
         for (Object entry : entries) {
             if (!(entry instanceof Map<?, ?> jwk) || !(jwk.get("kid") instanceof String kid)) continue;
             boolean isPublished = !allowsPublished && Published.has(kid, jwk.get("x"));
-            if (isPublished || Collections.frequency(set.kids, kid) > 1) continue;
+            if (isPublished || Collections.frequency(set.kids, kid) > 1 || !Grammar.KID.test(kid)) continue;
             if (isForSigning(jwk)) set.signing.put(kid, decode(jwk.get("x")));
             if (isForAgreement(jwk)) set.agreement.put(kid, decode(jwk.get("x")));
         }

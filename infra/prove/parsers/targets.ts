@@ -24,7 +24,7 @@ export type Target = Readonly<{
   independent(text: string, cookies: readonly Facts[]): Facts | Promise<Facts>;
   /** The texts that Python's http.cookies reads for `independent`. Without it, Python and Go have parsers of ours. */
   cookies?(text: string): readonly string[];
-  /** Why ours refuses what the independent parser accepts. docs/threat-model.md has the same list. */
+  /** Why ours refuses what the independent parser accepts. */
   stricter: readonly Reason[];
   /** Why the independent parser refuses what ours accepts. */
   looser: readonly Reason[];
@@ -119,7 +119,7 @@ export const targets: Readonly<Record<string, Target>> = {
       ),
     }),
     stricter: [
-      ['outside the grammar of section 8 of the draft', isOutside('x-identity-context')],
+      ['outside the grammar of section 7 of the draft', isOutside('x-identity-context')],
       ['a repeated member, scope or role', (text) => /("[^"]*")[^)]* \1|\b([a-z-]+)=.*\b\2=/.test(text)],
     ],
     looser: [],
@@ -248,3 +248,14 @@ export const targets: Readonly<Record<string, Target>> = {
     ],
   },
 };
+
+/** What docs/threat-model.md says of the differences. */
+export function reasonsTable(): string {
+  const rows = Object.entries(targets).flatMap(([name, { stricter, looser }]) => [
+    ...stricter.map(([why]) => [name, why, 'ours']),
+    ...looser.map(([why]) => [name, why, 'the other']),
+  ]);
+  return ['| format | difference | refused by |', '|---|---|---|', ...rows.map((row) => `| ${row.join(' | ')} |`)].join(
+    '\n',
+  );
+}

@@ -12,6 +12,7 @@ import { editorSchema, referenceTable } from '../../../gateway/src/config/schema
 import { errorTable as gatewayErrors } from '../../../gateway/src/errors.ts';
 import { api as usersApi } from '../../../users-service/src/routes/api.ts';
 import { replaceBetween as between } from '../../measure/results/markdown.ts';
+import { reasonsTable } from '../../prove/parsers/targets.ts';
 import { dashboard } from '../../ship/prometheus/dashboard.ts';
 import { alertsTable, prometheusRule } from '../../ship/prometheus/rules.ts';
 import { draftPage } from './draft.ts';
@@ -57,6 +58,7 @@ export const pages: readonly [file: string, render: Render][] = [
   ['docs/gateway-yaml.md', (current) => between(current, 'table', referenceTable())],
   ['docs/identity-contract.md', (current) => between(current, 'headers', headersTable())],
   ['docs/draft-countersign-identity.md', draftPage],
+  ['docs/threat-model.md', (current) => between(current, 'parsers', reasonsTable())],
   ['docs/operations/verifiers.md', (current) => between(current, 'proxy-headers', proxyHeadersList())],
   ['docs/behind-a-proxy.md', (current) => between(current, 'support', supportTable())],
   [

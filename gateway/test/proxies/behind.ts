@@ -83,7 +83,7 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
             if (request.target === '/v1/things/401') response.setHeader('www-authenticate', 'Own').writeHead(401);
             if (request.target === '/v1/things/redirect') response.setHeader('x-accel-redirect', '/countersign-decide');
             if (request.target === '/v1/things/identity')
-              for (const name of answerNames) response.setHeader(name, 'evil');
+              for (const name of answerNames) response.setHeader(name, 'intruder');
             response.end('{"ok":true}');
           },
           upgrade: (_request, socket) =>
@@ -141,7 +141,7 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
             [
               'an unknown identity header',
               'GET /v1/things/1',
-              '<token>\r\nX-User-Email: evil\r\n',
+              '<token>\r\nX-User-Email: intruder\r\n',
               400,
               'decision_call_invalid',
             ] as const,
@@ -158,64 +158,64 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
     });
 
     test.each([
-      'X-User-Id: evil',
+      'X-User-Id: intruder',
       'x-user-role: admin',
-      'X_User_Id: evil',
-      'X.User.Id: evil',
-      'X!User-Id: evil',
-      'X-Tenant-Id: evil',
+      'X_User_Id: intruder',
+      'X.User.Id: intruder',
+      'X!User-Id: intruder',
+      'X-Tenant-Id: intruder',
       'X-Identity: user',
-      'X-Service-Id: evil',
-      'X-Client-Id: evil',
-      'Signature: evil',
-      'Signature-Input: evil',
-      'Txn-Token: evil',
-      'Content-Digest: evil',
-      'X-Request-Id: evil',
+      'X-Service-Id: intruder',
+      'X-Client-Id: intruder',
+      'Signature: intruder',
+      'Signature-Input: intruder',
+      'Txn-Token: intruder',
+      'Content-Digest: intruder',
+      'X-Request-Id: intruder',
       'X-Forwarded-For: 203.0.113.9',
-      'X-Forwarded-Host: evil',
-      'X-Real-IP: evil',
-      'Forwarded: for=evil',
-      'X-Forwarded-Client-Cert: evil',
-      'X.Forwarded.For: evil',
-      'X_Forwarded_Host: evil',
-      'X_Real_IP: evil',
-      'SSL_CLIENT_CERT: evil',
-      'X_Auth_Request_User: evil',
-      'Remote-Groups: evil',
-      'Remote_Email: evil',
-      'X-Remote-Group: evil',
-      'X-Remote-Extra-Scopes: evil',
-      'X-WEBAUTH-USER: evil',
-      'X-Consumer-Username: evil',
-      'X-Credential-Identifier: evil',
-      'X-Authenticated-Userid: evil',
-      'X-Authentik-Username: evil',
-      'X-Pomerium-Claim-Anything: evil',
-      'Tailscale-User-Login: evil',
-      'OIDC_CLAIM_sub: evil',
-      'OIDC-Claim-Sub: evil',
-      'SM_USER: evil',
-      'iv-user: evil',
-      'X-SSL-Cert: evil',
-      'X-TLS-Client-Cert: evil',
-      'X-JWT-Assertion: evil',
-      'X-Countersign-Anything: evil',
-      'X-Original-Anything: evil',
-      'Traceparent: evil',
-      'Tracestate: evil=1',
-      'Baggage: evil=1',
-      'X-Forwarded-Anything: evil',
-      'X-Countersign-Target: /v1/open/evil',
+      'X-Forwarded-Host: intruder',
+      'X-Real-IP: intruder',
+      'Forwarded: for=intruder',
+      'X-Forwarded-Client-Cert: intruder',
+      'X.Forwarded.For: intruder',
+      'X_Forwarded_Host: intruder',
+      'X_Real_IP: intruder',
+      'SSL_CLIENT_CERT: intruder',
+      'X_Auth_Request_User: intruder',
+      'Remote-Groups: intruder',
+      'Remote_Email: intruder',
+      'X-Remote-Group: intruder',
+      'X-Remote-Extra-Scopes: intruder',
+      'X-WEBAUTH-USER: intruder',
+      'X-Consumer-Username: intruder',
+      'X-Credential-Identifier: intruder',
+      'X-Authenticated-Userid: intruder',
+      'X-Authentik-Username: intruder',
+      'X-Pomerium-Claim-Anything: intruder',
+      'Tailscale-User-Login: intruder',
+      'OIDC_CLAIM_sub: intruder',
+      'OIDC-Claim-Sub: intruder',
+      'SM_USER: intruder',
+      'iv-user: intruder',
+      'X-SSL-Cert: intruder',
+      'X-TLS-Client-Cert: intruder',
+      'X-JWT-Assertion: intruder',
+      'X-Countersign-Anything: intruder',
+      'X-Original-Anything: intruder',
+      'Traceparent: intruder',
+      'Tracestate: intruder=1',
+      'Baggage: intruder=1',
+      'X-Forwarded-Anything: intruder',
+      'X-Countersign-Target: /v1/open/intruder',
       'X-Countersign-Address: 203.0.113.9',
-      'X-Countersign-Proxy-Secret: evil',
+      'X-Countersign-Proxy-Secret: intruder',
       'Connection: x-user-id, signature, x-countersign-target',
     ])("a client's %s never reaches a service, on public and protected routes", async (line) => {
       for (const path of ['/v1/things/1', '/v1/open/1']) {
         await proxy.get(path, `<token>\r\n${line}\r\n`);
       }
       const texts = arrived().map(({ rawHeaders }) => JSON.stringify(rawHeaders));
-      expect(texts.filter((text) => /evil|203\.0\.113\.9/.test(text))).toEqual([]);
+      expect(texts.filter((text) => /intruder|203\.0\.113\.9/.test(text))).toEqual([]);
       for (const request of arrived()) await expect(proxy.verify(request)).resolves.toBeDefined();
     });
 
@@ -265,7 +265,7 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
       expect(await proxy.get('/v1/things/redirect')).toMatchObject({ status: 200, body: '{"ok":true}' });
       const { status, text } = await proxy.get('/v1/things/identity');
       expect(status).toBe(200);
-      expect(text).not.toContain('evil');
+      expect(text).not.toContain('intruder');
     });
 
     test('a streamed body arrives, unsigned', async () => {
@@ -376,7 +376,11 @@ export function describeStopped({ proxy: name, start, showsLength, withoutGatewa
     test.each([
       ['a token', 'GET /v1/things/1', '<token>\r\n'],
       ['no token', 'GET /v1/things/1', ''],
-      ['forged headers', 'GET /v1/things/1', 'X-User-Id: evil\r\nSignature: evil\r\nX-Identity-Audience: things\r\n'],
+      [
+        'forged headers',
+        'GET /v1/things/1',
+        'X-User-Id: intruder\r\nSignature: intruder\r\nX-Identity-Audience: things\r\n',
+      ],
       ['a public route', 'GET /v1/open/1', ''],
       ['a streamed body', 'POST /v1/upload', '<token>\r\nContent-Length: 0\r\n'],
       ['a preflight', 'OPTIONS /v1/things/1', 'Origin: https://a.test\r\nAccess-Control-Request-Method: GET\r\n'],

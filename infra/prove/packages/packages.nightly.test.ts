@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { dependenciesOf, installPackages, type Project, published } from '../../stacks/installed-packages.ts';
 import { untilStatus } from '../../stacks/service-process.ts';
 import { repository } from '../../stacks/stack.ts';
+import { startIssuer } from './issuer.ts';
 import { followTutorial } from './tutorial.ts';
 
 const examples = ['express', 'fastify', 'hono', 'nestjs'];
@@ -211,15 +212,7 @@ async function msUntilAgreed(page: Page, folder: string): Promise<number> {
     shown.reduce((changed, port, at) => changed.replaceAll(new RegExp(`\\b${port}\\b`, 'g'), String(ports[at])), code);
   const block = (language: string) =>
     new RegExp(`^\`\`\`${language}\\b.*\\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(text)?.[1] ?? '';
-  const keyServer = await recordingUpstream({
-    answer: ({ target }, res) => {
-      const metadata = { issuer: issuer.issuer, jwks_uri: `${keyServer.url}/keys` };
-      res
-        .setHeader('content-type', 'application/json')
-        .end(JSON.stringify(target === '/keys' ? issuer.jwks : metadata));
-    },
-  });
-  const issuer = await mintIssuer({ issuer: keyServer.url, audience: page.audience });
+  const issuer = await startIssuer(page.audience);
   const node = (...args: string[]) => startProcess({ command: process.execPath, args, cwd: directory });
   const bin = '../node_modules/.bin/countersign';
   const configure = async (...args: string[]) => expect(await node(bin, ...args).exited).toBe(0);
@@ -227,10 +220,10 @@ async function msUntilAgreed(page: Page, folder: string): Promise<number> {
   writeFileSync(join(directory, 'service.mjs'), here(block('js')));
   if (page.file === 'README.md') {
     const listen = 'listen: { public: "127.0.0.1:8080", admin: "127.0.0.1:9090", internal: "127.0.0.1:8090" }\n';
-    writeFileSync(file, here(block('yaml').replace('https://id.example.com', keyServer.url) + listen));
+    writeFileSync(file, here(block('yaml').replace('https://id.example.com', issuer.issuer) + listen));
     await configure('keys', 'create');
   } else {
-    await configure('init', '--issuer', keyServer.url, '--upstream', `http://127.0.0.1:${servicePort}`);
+    await configure('init', '--issuer', issuer.issuer, '--upstream', `http://127.0.0.1:${servicePort}`);
     writeFileSync(file, here(readFileSync(file, 'utf8')));
   }
   const gateway = node(bin, 'serve');
@@ -263,7 +256,7 @@ async function msUntilAgreed(page: Page, folder: string): Promise<number> {
     throw new Error(`${gateway.output()}\n${service?.output()}`, { cause });
   } finally {
     await Promise.all([gateway.stop(), service?.stop()]);
-    await keyServer.close();
+    await issuer.close();
   }
 }
 

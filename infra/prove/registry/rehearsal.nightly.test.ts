@@ -12,13 +12,14 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { testGateway } from '@countersign/identity/testing';
-import { freePorts, mintIssuer, recordingUpstream, startProcess } from '@countersign/testing';
+import { freePorts, recordingUpstream, startProcess } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { openBrowser, watchPage } from '../../stacks/browser.ts';
 import { published } from '../../stacks/installed-packages.ts';
 import { hasGo, python } from '../../stacks/languages.ts';
 import { startService, untilStatus } from '../../stacks/service-process.ts';
 import { makePlace, repository, startEverything } from '../../stacks/stack.ts';
+import { startIssuer } from '../packages/issuer.ts';
 import { followTutorial } from '../packages/tutorial.ts';
 import { commandsOf, type Rehearsal, rehearseRelease, runIn } from './registry.ts';
 
@@ -254,16 +255,8 @@ describe('in an empty folder whose only registry it is', () => {
     run(directory, 'sh', '-c', `npm init -y && npm pkg set type=module && ${install('countersign', 'express')}`);
     expectFromRegistry(directory);
     const upstream = await recordingUpstream();
-    const keyServer = await recordingUpstream({
-      answer: ({ target }, res) => {
-        const metadata = { issuer: issuer.issuer, jwks_uri: `${keyServer.url}/keys` };
-        res
-          .setHeader('content-type', 'application/json')
-          .end(JSON.stringify(target === '/keys' ? issuer.jwks : metadata));
-      },
-    });
-    const issuer = await mintIssuer({ issuer: keyServer.url, audience: 'api' });
-    run(directory, 'npx', 'countersign', 'init', '--issuer', keyServer.url, '--upstream', upstream.url);
+    const issuer = await startIssuer('api');
+    run(directory, 'npx', 'countersign', 'init', '--issuer', issuer.issuer, '--upstream', upstream.url);
     const [, code = ''] =
       /^```ts\n(.*?)^```$/ms.exec(readFileSync(join(repository, 'docs/middleware.md'), 'utf8')) ?? [];
     writeFileSync(join(directory, 'app.js'), code.replace('8080', 'Number(process.env.PORT)'));
@@ -283,7 +276,7 @@ describe('in an empty folder whose only registry it is', () => {
       expect((await fetch(url)).status).toBe(401);
     } finally {
       await app.stop();
-      await Promise.all([upstream.close(), keyServer.close()]);
+      await Promise.all([upstream.close(), issuer.close()]);
     }
   });
 

@@ -255,17 +255,20 @@ test('a second preparation keeps every key and secret, and lists added keys', ()
   expect(Object.keys((secret?.toJS() as Manifest | undefined)?.data ?? {})).toHaveLength(4);
 });
 
-test('with restricted egress, each part reaches only what its configuration names', () => {
-  const kustomization = join(place, 'stack/kustomization.yaml');
-  writeFileSync(
-    kustomization,
-    readFileSync(kustomization, 'utf8').replace('[../monitoring', '[../egress, ../monitoring'),
-  );
-  const text = build('stack');
-  const file = join(place, 'egress.yaml');
+/** Adds a component to a directory, and returns what is then built, which is valid. */
+function validWith(component: string, overlay: string): readonly Manifest[] {
+  const kustomization = join(place, overlay, 'kustomization.yaml');
+  const changed = readFileSync(kustomization, 'utf8').replace('[../monitoring', `[../${component}, ../monitoring`);
+  writeFileSync(kustomization, changed);
+  const text = build(overlay);
+  const file = join(place, `${component}.yaml`);
   writeFileSync(file, text);
   expect(check(file)).toMatch(/^\d+ manifests are valid$/m);
-  const manifests = parseAllDocuments(text).map((document) => document.toJS() as Manifest);
+  return parseAllDocuments(text).map((document) => document.toJS() as Manifest);
+}
+
+test('with restricted egress, each part reaches only what its configuration names', () => {
+  const manifests = validWith('egress', 'stack');
   const specs = (kind: string) => manifests.filter((one) => one.kind === kind).map(({ spec }) => spec);
   const policies = specs('NetworkPolicy');
   const labelsOf = (name: string): Labels =>
@@ -296,16 +299,7 @@ test('with restricted egress, each part reaches only what its configuration name
 });
 
 test('with the policies for own services, these connect only to the gateway, and only it connects to them', () => {
-  const kustomization = join(place, 'gateway-alone/kustomization.yaml');
-  writeFileSync(
-    kustomization,
-    readFileSync(kustomization, 'utf8').replace('[../monitoring', '[../own-services, ../monitoring'),
-  );
-  const text = build('gateway-alone');
-  const file = join(place, 'own-services.yaml');
-  writeFileSync(file, text);
-  expect(check(file)).toMatch(/^\d+ manifests are valid$/m);
-  const manifests = parseAllDocuments(text).map((document) => document.toJS() as Manifest);
+  const manifests = validWith('own-services', 'gateway-alone');
   const policies = manifests.filter(({ kind }) => kind === 'NetworkPolicy').map(({ spec }) => spec);
   const gateway = find('gateway-alone', 'Deployment', 'gateway')?.spec.template.metadata.labels as Labels;
   const service = { app: 'orders', 'countersign-role': 'service' };

@@ -76,9 +76,12 @@ const nextSteps = (directory: string, port: number): readonly string[] => [
 ];
 
 const stepsInCluster = (directory: string): readonly string[] => [
-  `${directory}: gateway.yaml, its schema, and gateway-keys/, which becomes a Secret`,
+  `${directory}: gateway.yaml, its schema, and gateway-keys/, the keys that sign identity headers`,
   '',
-  'Next:',
+  'In a container:',
+  `  ${docsPage('operations/containers.md#the-gateway')}`,
+  '',
+  'In Kubernetes, gateway-keys/ becomes a Secret:',
   '  kubectl create namespace countersign',
   '  kubectl -n countersign create secret generic gateway-keys --from-file=gateway-keys',
   '  kubectl -n countersign apply -k .',

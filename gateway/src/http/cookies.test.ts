@@ -23,7 +23,11 @@ describe('cookies', () => {
     ['a=1,__host-rt=x; b=2', refresh, 'b=2'],
     ['a=1 __Host-rt =x; b=__Host-rt', none, 'b=__Host-rt'],
     ['__Host-rt=1, sid=2; a=1', { cookies: refresh.cookies, guarded: new Set(['__host-rt', 'sid']) }, 'a=1'],
-    ['__Host-rt=1 sid =2', { cookies: new Set(['__Host-rt', 'sid']), guarded: new Set(['__host-rt', 'sid']) }, undefined],
+    [
+      '__Host-rt=1 sid =2',
+      { cookies: new Set(['__Host-rt', 'sid']), guarded: new Set(['__host-rt', 'sid']) },
+      undefined,
+    ],
     ['__Host-rt="x"; a=1', refresh, '__Host-rt="x"; a=1'],
     ['__Host-rtx=x; x__Host-rt=y; x=__Host-rt', none, '__Host-rtx=x; x__Host-rt=y; x=__Host-rt'],
   ])('%p with %p allowed', (cookie, allowed, expected) => {

@@ -100,7 +100,9 @@ test('refuses or serves requests with a few changed bytes, and never answers 5xx
   expect(strange).toEqual([]);
   const odd = gateway.upstream.requests.filter(
     ({ target, headers }) =>
-      !/^\/v1\/open([/?]|$)/.test(target) || headers['x-identity'] !== 'anonymous' || headers['x-user-id'] !== undefined,
+      !/^\/v1\/open([/?]|$)/.test(target) ||
+      headers['x-identity'] !== 'anonymous' ||
+      headers['x-user-id'] !== undefined,
   );
   expect(odd).toEqual([]);
   expect((await gateway.ask('/v1/open/1')).status).toBe(200);

@@ -7,12 +7,12 @@ import * as keyFiles from '../keys/key-files.ts';
 import { type Command, configOption, loadNamed, type Terminal, text, UsageError } from './command.ts';
 
 /** Services fetch the key set again after at most 10 minutes. The rest is time for changes to reach the gateway. */
-const publishAheadSec = 15 * 60;
+export const publishAheadSec = 15 * 60;
 /**
  * Signatures and txn-tokens are valid for at most 60 s. Clocks may differ by 5 s, and gateways need up to 5 s to read
  * the change.
  */
-const runOutSec = 70;
+export const runOutSec = 70;
 
 export const keys: Command = {
   name: 'keys',

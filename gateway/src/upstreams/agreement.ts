@@ -14,9 +14,9 @@ type AgreementOptions = Readonly<{
 }>;
 
 /** A key that no fetch has confirmed for this long is no longer used. The service still accepts it for 15 minutes. */
-const maxAgeMs = 3_600_000;
+export const maxAgeMs = 3_600_000;
 /** How long to sign with ed25519 after the service refused an agreed key. */
-const fallbackMs = 30_000;
+export const fallbackMs = 30_000;
 /** How long to sign with ed25519 after instances behind one address published different keys: longer each time. */
 const differMs = [600_000, 3_600_000, 86_400_000] as const;
 
@@ -140,7 +140,7 @@ function chooseKey(targets: readonly FollowedTarget[]): AgreementPublicKey | Fal
 }
 
 /** Shorter than the 15 minutes for which a service publishes its old key together with the new one. */
-const refreshMs = 60_000;
+export const refreshMs = 60_000;
 const firstRetryMs = 250;
 /** Until a key is known, requests are signed with ed25519, so a slow retry only costs CPU time. */
 const longestRetryMs = 5_000;

@@ -24,7 +24,7 @@ export type KeySetEvent =
   /** Sent for each unusable key when the list of unusable keys changes. */
   | (Readonly<{ type: 'key_ignored' }> & IgnoredKey);
 
-const defaults = {
+export const defaults = {
   /** The longest time between two fetches. `max-age` can only shorten it. */
   cacheMaxAgeMs: 10 * 60_000,
   /**

@@ -181,7 +181,8 @@ describe('agreed keys under load, with a gateway and two instances of a service 
     await eventually(async () => expect((await identity()).fallback).toBe('no_common_key'), 60_000);
     await answered(perSecond);
     rmSync(join(home, 'key-set'));
-    await agreedOn(stranger.kid);
+    // The service's own key is back after a set without it, as behind an address of several instances with own keys.
+    await eventually(async () => expect((await identity()).fallback).toBe('instances_differ'), 120_000);
     await answered(perSecond);
     expect(await total('signature_invalid')).toBe(0);
     await noneFailed();

@@ -102,7 +102,7 @@ test.each<readonly [name: string, scenario: keyof typeof scenarios, rules: Parti
     'handled by another service',
   ],
   [
-    'a request is sent again for a caller who has logged out',
+    "a request is sent again after its caller's logout",
     'keys and nonces in memory',
     { checksTokenAgain: false },
     'handled long after the logout',

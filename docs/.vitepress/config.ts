@@ -12,6 +12,16 @@ const tokenize = (text: string) =>
     return words.length > 1 ? [part.replace(/^\W+|\W+$/g, ''), ...words] : words;
   });
 
+/** Drops the words of a question that are on every page. */
+const processTerm = (term: string) =>
+  /^(?:an?|the|i|is|are|do|does|how|what|why|in|of|to|mean|and|for|with)$/i.test(term) ? null : term.toLowerCase();
+
+/** What readers need to use Countersign comes before what was decided or proposed. */
+const searchOptions = {
+  boost: { title: 4, titles: 2, text: 1 },
+  boostDocument: (id: string) => (/\/(?:decisions|draft|C[A-Z]+)|#pages-that-name-it/.test(id) ? 0.3 : 1),
+};
+
 /** The id of a heading, as GitHub makes it: links on the pages are for both. */
 const slugify = (heading: string) =>
   heading
@@ -40,6 +50,8 @@ export default defineConfig({
   description: 'An API gateway that verifies JWTs once and forwards identity as signed headers',
   srcDir,
   cleanUrls: true,
+  // What is the same on every page is loaded once.
+  metaChunk: true,
   base: process.env.BASE ?? '/',
   head: [['link', { rel: 'icon', href: 'data:,' }]],
   markdown: {
@@ -56,7 +68,7 @@ export default defineConfig({
     ],
     sidebar: groups.filter(({ text }) => text !== 'Error codes'),
     outline: [2, 3],
-    search: { provider: 'local', options: { miniSearch: { options: { tokenize } } } },
+    search: { provider: 'local', options: { miniSearch: { options: { tokenize, processTerm }, searchOptions } } },
     socialLinks: [{ icon: 'github', link: 'https://github.com/countersign/countersign' }],
   },
   buildEnd: ({ outDir }) => writeMarkdown(outDir),

@@ -124,7 +124,6 @@ export const groups = Object.entries({
   'Error codes': /^errors\/(?!index)/,
 }).map(([text, pattern]) => ({
   text,
-  collapsed: text !== 'Documentation',
   items: pages
     .filter((page) => pattern.test(page.file) && page.file !== 'index.md')
     .map((page) => ({ ...page, order: index.indexOf(`](${page.file.replace('/index', '')}`) + 1 || index.length }))

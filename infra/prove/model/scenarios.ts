@@ -14,6 +14,12 @@ const apart = { instances: [instance(5), instance(-5)], isShared: true };
 /** `depth` is the number of steps to explore, and `deep` that at night. */
 export const scenarios = {
   'two instances': { ...apart, requests: [post], may: may('hold', 'answer', 'restart', 'log out'), depth: 6, deep: 8 },
+  'two instances without shared nonces': {
+    ...{ ...apart, isShared: false, requests: [post] },
+    may: may('hold', 'answer', 'restart'),
+    depth: 6,
+    deep: 8,
+  },
   'changed requests, and another service': {
     requests: [post, { ...post, caller: 'v' }],
     instances: [instance(0, 'no'), instance(0, 'no', 'b')],

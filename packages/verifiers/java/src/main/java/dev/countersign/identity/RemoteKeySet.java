@@ -103,15 +103,30 @@ final class RemoteKeySet implements AutoCloseable {
     private void fetch() {
         KeySet fetched = null;
         try {
-            HttpClient client = HttpClient.newBuilder().followRedirects(HttpClient.Redirect.NEVER)
-                .version(HttpClient.Version.HTTP_1_1).proxy(HttpClient.Builder.NO_PROXY).build();
-            HttpRequest request = HttpRequest.newBuilder(url).header("cache-control", "no-cache").build();
-            fetched = client.sendAsync(request, HttpResponse.BodyHandlers.ofInputStream())
-                .thenApplyAsync(RemoteKeySet::read).get(TIMEOUT_MS, TimeUnit.MILLISECONDS);
-        } catch (ExecutionException | TimeoutException | InterruptedException | RuntimeException failed) {
+            fetched = request();
+        } catch (Exception failed) {
             System.getLogger("dev.countersign.identity").log(System.Logger.Level.WARNING, "no key set: " + failed);
         } finally {
             end(fetched);
+        }
+    }
+
+    private KeySet request() throws Exception {
+        HttpClient client = HttpClient.newBuilder().followRedirects(HttpClient.Redirect.NEVER)
+            .version(HttpClient.Version.HTTP_1_1).proxy(HttpClient.Builder.NO_PROXY).build();
+        HttpRequest request = HttpRequest.newBuilder(url).header("cache-control", "no-cache").build();
+        ByteArrayOutputStream document = new ByteArrayOutputStream();
+        var exchange = client.sendAsync(request, HttpResponse.BodyHandlers.ofByteArrayConsumer(part -> {
+            document.writeBytes(part.orElseGet(() -> new byte[0]));
+            if (document.size() > MAX_BYTES) throw new IllegalArgumentException("more than 256 KiB");
+        }));
+        try {
+            HttpResponse<Void> response = exchange.get(TIMEOUT_MS, TimeUnit.MILLISECONDS);
+            boolean isPlain = response.headers().firstValue("content-encoding").isEmpty();
+            if (response.statusCode() != 200 || !isPlain) throw new IOException("status " + response.statusCode());
+            return KeySet.parse(document.toByteArray(), false);
+        } finally {
+            exchange.cancel(true);
         }
     }
 
@@ -129,27 +144,5 @@ final class RemoteKeySet implements AutoCloseable {
             failures = 0;
         }
         notifyAll();
-    }
-
-    private static KeySet read(HttpResponse<InputStream> response) {
-        try (InputStream body = response.body()) {
-            // A stalled body ends with the limit of the fetch.
-            CompletableFuture.delayedExecutor(TIMEOUT_MS, TimeUnit.MILLISECONDS).execute(() -> close(body));
-            boolean isPlain = response.headers().firstValue("content-encoding").isEmpty();
-            if (response.statusCode() != 200 || !isPlain) throw new IOException("status " + response.statusCode());
-            byte[] document = body.readNBytes(MAX_BYTES + 1);
-            if (document.length > MAX_BYTES) throw new IOException("more than 256 KiB");
-            return KeySet.parse(document, false);
-        } catch (IOException failed) {
-            throw new UncheckedIOException(failed);
-        }
-    }
-
-    private static void close(InputStream body) {
-        try {
-            body.close();
-        } catch (IOException failed) {
-            throw new UncheckedIOException(failed);
-        }
     }
 }

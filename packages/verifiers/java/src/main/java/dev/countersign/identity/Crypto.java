@@ -18,7 +18,7 @@ final class Crypto {
 
     private Crypto() {}
 
-    private static <T> T run(Callable<T> operation) {
+    static <T> T run(Callable<T> operation) {
         try {
             return operation.call();
         } catch (Exception invalid) {

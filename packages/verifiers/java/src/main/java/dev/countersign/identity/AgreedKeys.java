@@ -11,7 +11,7 @@ public final class AgreedKeys {
     /** A private key, and its {@code aud} if it has one. */
     private record Key(byte[] x, byte[] d, Object aud) {}
 
-    private final Map<String, Key> accepted = new HashMap<>();
+    final Map<String, Key> accepted = new HashMap<>();
     private final List<Map<String, Object>> published = new ArrayList<>();
     private String audience;
 
@@ -43,15 +43,13 @@ public final class AgreedKeys {
     void bind(String name, boolean allowsPublished) {
         audience = name;
         accepted.forEach((kid, key) -> {
-            boolean isPublished = !allowsPublished && Published.has(kid, Crypto.base64url(key.x));
+            boolean isPublished = !allowsPublished && KeySet.isPublished(kid, Crypto.base64url(key.x));
             if (isPublished || key.aud != null && !key.aud.equals(name)) {
                 throw new IllegalArgumentException("a key for agreement is published, or of another audience");
             }
         });
         published.forEach(jwk -> jwk.put("aud", name));
     }
-
-    boolean accepts(String kid) { return accepted.containsKey(kid); }
 
     /** The secret under an agreed keyid, or null if the set does not have the gateway's key (R14-3 to R14-5). */
     byte[] secret(KeySet set, String keyid) {

@@ -12,10 +12,6 @@ import javax.crypto.spec.SecretKeySpec;
 
 /** The algorithms of Sections 5.5 and 14.2, with the providers of the JDK. */
 final class Crypto {
-    static final BigInteger PRIME = BigInteger.TWO.pow(255).subtract(BigInteger.valueOf(19));
-    private static final BigInteger ORDER =
-        BigInteger.TWO.pow(252).add(new BigInteger("27742317777372353535851937790883648493"));
-
     private Crypto() {}
 
     static <T> T run(Callable<T> operation) {
@@ -53,10 +49,8 @@ final class Crypto {
         return new BigInteger(1, reversed).clearBit(255);
     }
 
-    /** Whether the signature verifies (R5-6); false too if no point has the value of the key. */
+    /** Whether the signature verifies (R5-6). The JDK throws for a large S, and for a key without a point. */
     static boolean verifyEd25519(byte[] x, byte[] base, byte[] signature) {
-        byte[] s = Arrays.copyOfRange(signature, 32, 64);
-        if (s[31] < 0 || littleEndian(s).compareTo(ORDER) >= 0) return false;
         try {
             KeySpec key = new EdECPublicKeySpec(NamedParameterSpec.ED25519, new EdECPoint(x[31] < 0, littleEndian(x)));
             Signature verifier = Signature.getInstance("Ed25519");

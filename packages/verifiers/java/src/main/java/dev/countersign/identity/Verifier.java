@@ -39,7 +39,7 @@ public final class Verifier implements AutoCloseable {
         for (String text : settings.secrets) {
             byte[] secret = text.getBytes(StandardCharsets.UTF_8);
             String keyid = secretKeyid(secret);
-            require("secrets", secret.length >= 32 && (isTest || !Published.SECRET_KEYIDS.contains(keyid)));
+            require("secrets", secret.length >= 32 && (isTest || !KeySet.PUBLISHED_NAMES.contains(keyid)));
             secrets.put(keyid, secret);
         }
         boolean hasKeySet = isTest || settings.keySetUrl != null;
@@ -153,11 +153,11 @@ public final class Verifier implements AutoCloseable {
     private byte[] secret(String keyid) {
         AgreedKeys agreed = settings.agreement;
         if (!Grammar.AGREED_KEYID.test(keyid)) {
-            boolean isBoth = secrets.containsKey(keyid) && keys != null && keys.held().names(keyid);
+            boolean isBoth = secrets.containsKey(keyid) && keys != null && keys.held().kids.contains(keyid);
             Refused.unless("key_unknown", !isBoth);
             return secrets.get(keyid);
         }
-        Refused.unless("key_unknown", agreed != null && agreed.accepts(keyid.substring(44)));
+        Refused.unless("key_unknown", agreed != null && agreed.accepted.containsKey(keyid.substring(44)));
         byte[] secret = keys.find(set -> agreed.secret(set, keyid)).value();
         Refused.unless("key_unknown", secret != null);
         return secret;

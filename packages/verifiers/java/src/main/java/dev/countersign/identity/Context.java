@@ -6,8 +6,15 @@ import java.util.regex.*;
 /** The parser of {@code x-identity-context}, Section 7 of the draft. */
 final class Context {
     private static final String VISIBLE = "[!#-\\[\\]-~]";
+    private static final String OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+    private static final String IPV4 = OCTET + "(?:\\." + OCTET + "){3}";
+    private static final String GROUP = "[0-9A-Fa-f]{1,4}";
+    private static final String GROUPS = "(?:" + GROUP + ":){6}(?:" + GROUP + ":" + GROUP + "|" + IPV4 + ")";
+    /** Beside {@code ::} at most seven groups, of which an IPv4 address takes two. */
+    private static final String GAP = "(?!(?::*+[0-9A-Fa-f]++){7}(?:\\.|:++[0-9A-Fa-f]))"
+        + "(?:" + GROUP + "(?::" + GROUP + ")*)?::(?:(?:" + GROUP + ":)*(?:" + GROUP + "|" + IPV4 + "))?";
     private static final Map<String, Pattern> MEMBERS = Map.of(
-        "ip", Pattern.compile("\"([0-9A-Fa-f:.]{1,45})\""),
+        "ip", Pattern.compile("\"(" + IPV4 + "|" + GROUPS + "|" + GAP + ")\""),
         "iss", Pattern.compile("\"(" + VISIBLE + "{1,512})\""),
         "sid", Pattern.compile("\"(" + Grammar.ID_TEXT + ")\""),
         "auth-time", Pattern.compile("(0|[1-9][0-9]{0,9})"),
@@ -20,9 +27,6 @@ final class Context {
     private static final Pattern KEY = Pattern.compile("([a-z-]{1,9})=");
     private static final Pattern SEPARATOR = Pattern.compile(" *+, *+");
     private static final Pattern ITEM = Pattern.compile("\"([^\"]*+)\"");
-    private static final String OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
-    private static final Pattern IPV4 = Pattern.compile(OCTET + "(?:\\." + OCTET + "){3}");
-    private static final Pattern H16 = Pattern.compile("[0-9A-Fa-f]{1,4}");
 
     private Context() {}
 
@@ -36,10 +40,10 @@ final class Context {
         int at = 0;
         while (!text.isEmpty()) {
             Matcher key = after(KEY, text, at);
-            Pattern form = MEMBERS.get(key.group(1));
-            Refused.unless("header_malformed", form != null);
-            Matcher value = after(form, text, key.end());
-            Object before = members.put(key.group(1).replace('-', '_'), member(key.group(1), value));
+            String name = key.group(1);
+            Refused.unless("header_malformed", MEMBERS.containsKey(name));
+            Matcher value = after(MEMBERS.get(name), text, key.end());
+            Object before = members.put(name.replace('-', '_'), member(name, value));
             Refused.unless("header_malformed", before == null);
             if (value.end() == text.length()) break;
             at = after(SEPARATOR, text, value.end()).end();
@@ -55,39 +59,11 @@ final class Context {
 
     private static Object member(String name, Matcher value) {
         String text = value.group(1);
-        switch (name) {
-            case "auth-time": return Long.valueOf(text);
-            case "act": return Map.of("sub", text, "iss", value.group(2));
-            case "amr", "scope", "roles":
-                List<String> items = ITEM.matcher(text).results().map(item -> item.group(1)).toList();
-                Refused.unless("header_malformed", name.equals("amr") || new HashSet<>(items).size() == items.size());
-                return items;
-            case "ip":
-                Refused.unless("header_malformed", IPV4.matcher(text).matches() || isIpv6(text));
-                return text;
-            default: return text;
-        }
-    }
-
-    private static boolean isIpv6(String text) {
-        int gap = text.indexOf("::");
-        if (gap < 0) return groups(text, true) == 8;
-        if (text.indexOf("::", gap + 1) >= 0) return false;
-        int before = groups(text.substring(0, gap), false);
-        int after = groups(text.substring(gap + 2), true);
-        return before >= 0 && after >= 0 && before + after <= 7;
-    }
-
-    /** The number of groups of 16 bits, or -1; only the end of an address may have an IPv4 address, which is two. */
-    private static int groups(String text, boolean atEnd) {
-        if (text.isEmpty()) return 0;
-        String[] parts = text.split(":", -1);
-        int count = parts.length;
-        for (int i = 0; i < parts.length; i++) {
-            if (H16.matcher(parts[i]).matches()) continue;
-            if (!atEnd || i < parts.length - 1 || !IPV4.matcher(parts[i]).matches()) return -1;
-            count++;
-        }
-        return count;
+        if (name.equals("auth-time")) return Long.valueOf(text);
+        if (name.equals("act")) return Map.of("sub", text, "iss", value.group(2));
+        if (!List.of("amr", "scope", "roles").contains(name)) return text;
+        List<String> items = ITEM.matcher(text).results().map(item -> item.group(1)).toList();
+        Refused.unless("header_malformed", name.equals("amr") || new HashSet<>(items).size() == items.size());
+        return items;
     }
 }

@@ -3,7 +3,7 @@ package dev.countersign.identity;
 import java.io.*;
 import java.net.URI;
 import java.net.http.*;
-import java.util.concurrent.*;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 
 /** The gateway's key set behind its URL: Section 13. Times are milliseconds of a monotonic clock. */
@@ -16,11 +16,12 @@ final class RemoteKeySet implements AutoCloseable {
 
     private final URI url;
     private KeySet set;
-    private long fetchedAtMs;
-    private long nextAttemptAtMs;
-    private long coolUntilMs;
+    private long fetchedAtMs = nowMs();
+    private long nextAttemptAtMs = nowMs();
+    private long coolUntilMs = nowMs();
     private int failures;
-    private long started;
+    /** How many fetches were due, and how many ended; one is due or runs while the numbers differ. */
+    private long due;
     private long ended;
     private boolean closed;
 
@@ -31,11 +32,10 @@ final class RemoteKeySet implements AutoCloseable {
     RemoteKeySet(String url, KeySet forTests) {
         this.url = url == null ? null : URI.create(url);
         set = forTests;
-        fetchedAtMs = nextAttemptAtMs = nowMs();
-        coolUntilMs = forTests == null ? nowMs() : nowMs() + MAX_AGE_MS;
+        closed = forTests != null;
         Thread schedule = new Thread(this::runSchedule, "countersign-keys");
         schedule.setDaemon(true);
-        if (forTests == null) schedule.start();
+        schedule.start();
     }
 
     private static long nowMs() { return System.nanoTime() / 1_000_000; }
@@ -48,25 +48,23 @@ final class RemoteKeySet implements AutoCloseable {
     }
 
     /** What {@code lookup} finds, after a fetch if it finds nothing and a fetch is allowed. @throws Refused as above */
-    <T> Found<T> find(Function<KeySet, T> lookup) {
-        synchronized (this) {
-            long before = started;
-            while (true) {
-                T value = lookup.apply(held());
-                boolean isRunning = started > ended;
-                boolean isFinal = ended > before || isRunning && failures > 0 || !isRunning && nowMs() < coolUntilMs;
-                if (value != null || isFinal) return new Found<>(value, failures > 0);
-                if (!isRunning) break;
-                pause(TIMEOUT_MS);
-            }
-            started++;
-            coolUntilMs = nowMs() + COOL_DOWN_MS;
-        }
-        fetch();
-        synchronized (this) {
+    synchronized <T> Found<T> find(Function<KeySet, T> lookup) {
+        long before = due;
+        boolean isOwn = false;
+        while (true) {
             T value = lookup.apply(held());
-            if (value != null) coolUntilMs = nowMs();
-            return new Found<>(value, failures > 0);
+            boolean isDue = due > ended;
+            if (value != null || closed || ended > before || (isDue ? failures > 0 && !isOwn : nowMs() < coolUntilMs)) {
+                if (value != null && isOwn) coolUntilMs = nowMs();
+                return new Found<>(value, failures > 0);
+            }
+            if (!isDue) {
+                isOwn = true;
+                due++;
+                coolUntilMs = nowMs() + COOL_DOWN_MS;
+                notifyAll();
+            }
+            pause(TIMEOUT_MS);
         }
     }
 
@@ -89,45 +87,21 @@ final class RemoteKeySet implements AutoCloseable {
     }
 
     private void runSchedule() {
-        while (true) {
-            synchronized (this) {
-                while (!closed && (started > ended || nowMs() < nextAttemptAtMs)) pause(nextAttemptAtMs - nowMs());
-                if (closed) return;
-                started++;
+        while (awaitNext()) {
+            KeySet fetched = null;
+            try {
+                fetched = fetch();
+            } catch (Exception | Error failed) {
+                System.getLogger("dev.countersign.identity").log(System.Logger.Level.WARNING, "no key set: " + failed);
             }
-            fetch();
-        }
-    }
-
-    /** One fetch, which its caller has counted in {@code started}. */
-    private void fetch() {
-        KeySet fetched = null;
-        try {
-            fetched = request();
-        } catch (Exception failed) {
-            System.getLogger("dev.countersign.identity").log(System.Logger.Level.WARNING, "no key set: " + failed);
-        } finally {
             end(fetched);
         }
     }
 
-    private KeySet request() throws Exception {
-        HttpClient client = HttpClient.newBuilder().followRedirects(HttpClient.Redirect.NEVER)
-            .version(HttpClient.Version.HTTP_1_1).proxy(HttpClient.Builder.NO_PROXY).build();
-        HttpRequest request = HttpRequest.newBuilder(url).header("cache-control", "no-cache").build();
-        ByteArrayOutputStream document = new ByteArrayOutputStream();
-        var exchange = client.sendAsync(request, HttpResponse.BodyHandlers.ofByteArrayConsumer(part -> {
-            document.writeBytes(part.orElseGet(() -> new byte[0]));
-            if (document.size() > MAX_BYTES) throw new IllegalArgumentException("more than 256 KiB");
-        }));
-        try {
-            HttpResponse<Void> response = exchange.get(TIMEOUT_MS, TimeUnit.MILLISECONDS);
-            boolean isPlain = response.headers().firstValue("content-encoding").isEmpty();
-            if (response.statusCode() != 200 || !isPlain) throw new IOException("status " + response.statusCode());
-            return KeySet.parse(document.toByteArray(), false);
-        } finally {
-            exchange.cancel(true);
-        }
+    private synchronized boolean awaitNext() {
+        while (!closed && due == ended && nowMs() < nextAttemptAtMs) pause(nextAttemptAtMs - nowMs());
+        if (due == ended) due++;
+        return !closed;
     }
 
     private synchronized void end(KeySet fetched) {
@@ -144,5 +118,24 @@ final class RemoteKeySet implements AutoCloseable {
             failures = 0;
         }
         notifyAll();
+    }
+
+    private KeySet fetch() throws Exception {
+        HttpClient client = HttpClient.newBuilder().followRedirects(HttpClient.Redirect.NEVER)
+            .version(HttpClient.Version.HTTP_1_1).proxy(HttpClient.Builder.NO_PROXY).build();
+        HttpRequest request = HttpRequest.newBuilder(url).header("cache-control", "no-cache").build();
+        ByteArrayOutputStream document = new ByteArrayOutputStream();
+        var exchange = client.sendAsync(request, HttpResponse.BodyHandlers.ofByteArrayConsumer(part -> {
+            document.writeBytes(part.orElseGet(() -> new byte[0]));
+            if (document.size() > MAX_BYTES) throw new IllegalArgumentException("more than 256 KiB");
+        }));
+        try {
+            HttpResponse<Void> response = exchange.get(TIMEOUT_MS, TimeUnit.MILLISECONDS);
+            boolean isPlain = response.headers().firstValue("content-encoding").isEmpty();
+            if (response.statusCode() != 200 || !isPlain) throw new IOException("status " + response.statusCode());
+            return KeySet.parse(document.toByteArray(), false);
+        } finally {
+            exchange.cancel(true);
+        }
     }
 }

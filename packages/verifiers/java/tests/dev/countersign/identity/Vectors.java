@@ -1,5 +1,6 @@
 package dev.countersign.identity;
 
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -15,7 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 
-/** Compares the verifier with vectors.json and agreed-vectors.json: {@code Vectors DIRECTORY}, or with one file of requests. */
+/** Compares with vectors.json and agreed-vectors.json: {@code Vectors DIRECTORY}, or with one file of requests. */
 public final class Vectors {
     private int right;
     private int wrong;
@@ -109,7 +110,7 @@ public final class Vectors {
         if (head.isExempt()) return head.withoutIdentity().lines().stream().map(Request.Line::name).toList();
         byte[] body = Base64.getDecoder().decode((String) request.get("body_base64"));
         try {
-            Verifier.Verified verified = verifier.verify(head, max -> body);
+            Verifier.Verified verified = verifier.verify(head, new ByteArrayInputStream(body));
             return Json.write(sorted(Echo.members(verified.identity()))) + (hasBase ? verified.base() : null);
         } catch (Refused refused) {
             return refused.reason();

@@ -28,8 +28,6 @@ final class Context {
     private static final Pattern SEPARATOR = Pattern.compile(" *+, *+");
     private static final Pattern ITEM = Pattern.compile("\"([^\"]*+)\"");
 
-    private Context() {}
-
     private static Pattern list(String item, int more) {
         return Pattern.compile("\\( *+(\"" + item + "\"(?: +\"" + item + "\"){0," + more + "}) *+\\)");
     }

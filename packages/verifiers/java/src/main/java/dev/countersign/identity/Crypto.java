@@ -12,8 +12,6 @@ import javax.crypto.spec.SecretKeySpec;
 
 /** The algorithms of Sections 5.5 and 14.2, with the providers of the JDK. */
 final class Crypto {
-    private Crypto() {}
-
     static <T> T run(Callable<T> operation) {
         try {
             return operation.call();
@@ -56,7 +54,7 @@ final class Crypto {
             Signature verifier = Signature.getInstance("Ed25519");
             verifier.initVerify(KeyFactory.getInstance("Ed25519").generatePublic(key));
             verifier.update(base);
-            return verifier.verify(signature);
+            return signature.length == 64 && verifier.verify(signature);
         } catch (GeneralSecurityException invalid) {
             return false;
         }

@@ -10,6 +10,8 @@ final class Fields {
     private static final Set<String> SIGNATURE = Set.of("signature-input", "signature");
     private static final Set<String> FRAMING = Set.of("content-encoding", "content-length", "transfer-encoding");
     private static final Set<String> NO_IDENTITY = Set.of("content-type", "upgrade", "sec-websocket-key");
+    private static final List<String> ALWAYS =
+        List.of("x-request-id", "x-identity", "x-identity-audience", "x-identity-context");
     private static final List<String> CALLER = List.of("x-user-id", "x-user-role", "x-tenant-id");
     /** The rows of the table in Section 4.1 with a number from 4 on, in its order. */
     private static final Map<String, Predicate<String>> ROWS = new LinkedHashMap<>();
@@ -20,20 +22,20 @@ final class Fields {
         ROWS.put("x-identity-audience", Grammar.ID);
         ROWS.put("x-identity-context", value -> value.length() <= 2048);
         for (String name : List.of("x-service-id", "x-client-id", "x-user-id")) ROWS.put(name, Grammar.ID);
-        ROWS.put("x-user-role", Grammar.ROLE);
+        ROWS.put("x-user-role", Grammar.whole("[a-z0-9_-]{1,64}", 64));
         ROWS.put("x-tenant-id", Grammar.ID);
-        ROWS.put("txn-token", Grammar.TOKEN);
-        ROWS.put("content-type", Grammar.PRINTABLE);
-        ROWS.put("content-digest", Grammar.DIGEST);
-        ROWS.put("upgrade", Grammar.UPGRADE);
-        ROWS.put("sec-websocket-key", Grammar.WEBSOCKET_KEY);
+        ROWS.put("txn-token", Grammar.whole("[A-Za-z0-9_-]++\\.[A-Za-z0-9_-]++\\.[A-Za-z0-9_-]++", 4096));
+        ROWS.put("content-type", Grammar.whole("[!-~](?:[ -~]*[!-~])?", 1024));
+        ROWS.put("content-digest", Grammar.whole("sha-256=:" + Grammar.BASE64_OF_32 + ":", 54));
+        ROWS.put("upgrade", Grammar.whole("[A-Za-z0-9!#$%&'*+.^_`|~/-]{1,64}", 64));
+        ROWS.put("sec-websocket-key", Grammar.whole("[A-Za-z0-9+/]{22}==", 24));
     }
 
-    private Fields() {}
+    private static String cut(String name) {
+        return name.substring(0, Math.min(64, name.length())).toLowerCase(Locale.ROOT);
+    }
 
-    private static String cut(String name) { return name.substring(0, Math.min(64, name.length())); }
-
-    /** R4-9: whether an application could read the name, in lower case, as an identity header. */
+    /** R4-9: whether an application could read the name as an identity header. */
     static boolean isIdentityHeader(String name) {
         String alias = cut(name).replaceAll("[^a-z0-9]", "-");
         return SIGNATURE.contains(alias) || ROWS.containsKey(alias) && !NO_IDENTITY.contains(alias)
@@ -53,8 +55,9 @@ final class Fields {
             }
         }
         String length = headers.get("content-length");
-        boolean isFramed = !headers.containsKey("transfer-encoding") && Grammar.DIGITS.test("" + length);
+        boolean isFramed = !headers.containsKey("transfer-encoding") && ("" + length).matches("[0-9]++");
         Refused.unless("header_malformed", length == null || isFramed);
+        if (!headers.containsKey("content-digest")) headers.remove("content-type");
         return headers;
     }
 
@@ -64,12 +67,13 @@ final class Fields {
         Refused.unless("header_malformed", KINDS.contains(headers.get("x-identity")));
         Set<String> optional = new HashSet<>(List.of("content-type", "content-digest", "upgrade"));
         Set<String> required = required(headers, optional);
-        for (String name : ROWS.keySet()) {
-            Refused.unless("header_missing", headers.containsKey(name) || !required.contains(name));
-            if (!headers.containsKey(name) || isIgnored(name, headers)) continue;
+        ROWS.forEach((name, form) -> {
+            String value = headers.get(name);
+            Refused.unless("header_missing", value != null || !required.contains(name));
+            if (value == null) return;
             Refused.unless("coverage_insufficient", required.contains(name) || optional.contains(name));
-            Refused.unless("header_malformed", ROWS.get(name).test(headers.get(name)));
-        }
+            Refused.unless("header_malformed", form.test(value));
+        });
         Map<String, Object> context = Context.parse(headers.get("x-identity-context"));
         Refused.unless("header_malformed", !headers.containsKey("upgrade") || method.equals("GET"));
         return context;
@@ -77,9 +81,8 @@ final class Fields {
 
     /** R4-1 to R4-3: the headers that the request must have; adds others that it may have. */
     private static Set<String> required(Map<String, String> headers, Set<String> optional) {
-        Set<String> required = new HashSet<>(List.of("x-request-id", "x-identity-audience", "x-identity-context"));
         String kind = headers.get("x-identity");
-        required.add("x-identity");
+        Set<String> required = new HashSet<>(ALWAYS);
         if (headers.containsKey("upgrade")) required.add("sec-websocket-key");
         if (kind.equals("anonymous") || kind.equals("gateway")) return required;
         optional.add("txn-token");
@@ -93,10 +96,6 @@ final class Fields {
 
     /** The names of the fields that a signature of this request covers, in their order (R5-3). */
     static List<String> covered(Map<String, String> headers) {
-        return ROWS.keySet().stream().filter(name -> headers.containsKey(name) && !isIgnored(name, headers)).toList();
-    }
-
-    private static boolean isIgnored(String name, Map<String, String> headers) {
-        return name.equals("content-type") && !headers.containsKey("content-digest");
+        return ROWS.keySet().stream().filter(headers::containsKey).toList();
     }
 }

@@ -26,9 +26,11 @@ public record Identity(String kind, String requestId, Map<String, Object> contex
         return items.stream().map(String.class::cast).toList();
     }
 
-    /** Accepts the named kinds; a service that acts for a client needs both (R4-5). @throws Refused 403 */
-    public Identity requireKind(Collection<String> kinds) {
-        if (kinds.contains(kind) && (serviceId == null || clientId == null || kinds.contains("client"))) return this;
+    /** Accepts the named kinds, by default user; a service that acts for a client needs both. @throws Refused 403 */
+    public Identity requireKind(String... kinds) {
+        List<String> accepted = kinds.length == 0 ? List.of("user") : List.of(kinds);
+        boolean isForClient = serviceId != null && clientId != null;
+        if (accepted.contains(kind) && (!isForClient || accepted.contains("client"))) return this;
         throw Refused.notAllowed("identity_not_allowed");
     }
 

@@ -9,13 +9,11 @@ import java.util.*;
  * at {@code /}, and set {@code sun.net.httpserver.maxReqHeaders} to 300.
  */
 public final class IdentityHandler implements HttpHandler {
-    private static final String KEY_SET = "/.well-known/jwks.json";
     private final Verifier verifier;
     private final Handler handler;
-    private final List<String> kinds;
+    private final String[] kinds;
 
     /** Responds to a request. On an exempt path, there is no caller (null) and no identity header. */
-    @FunctionalInterface
     public interface Handler {
         /** Handles. @throws IOException if the connection breaks */
         Refused.Response handle(Request request, Identity caller, InputStream body) throws IOException;
@@ -25,7 +23,7 @@ public final class IdentityHandler implements HttpHandler {
     public IdentityHandler(Verifier verifier, Handler handler, String... kinds) {
         this.verifier = verifier;
         this.handler = handler;
-        this.kinds = kinds.length == 0 ? List.of("user") : List.of(kinds);
+        this.kinds = kinds;
     }
 
     @Override public void handle(HttpExchange exchange) throws IOException {
@@ -47,7 +45,7 @@ public final class IdentityHandler implements HttpHandler {
     private Refused.Response respond(Request request, InputStream body) throws IOException {
         try {
             if (request.isExempt()) return withKeys(request, handler.handle(request.withoutIdentity(), null, body));
-            Verifier.Verified verified = verifier.verify(request, body::readNBytes);
+            Verifier.Verified verified = verifier.verify(request, body);
             InputStream in = verified.body() == null ? body : new ByteArrayInputStream(verified.body());
             return clean(handler.handle(request, verified.identity().requireKind(kinds), in));
         } catch (Refused refused) {
@@ -56,8 +54,9 @@ public final class IdentityHandler implements HttpHandler {
     }
 
     private Refused.Response withKeys(Request request, Refused.Response own) {
-        boolean hasKeys = verifier.agreement() != null && request.path().equals(KEY_SET);
-        byte[] keys = hasKeys ? verifier.agreement().keySet(own.status(), own.body()) : null;
+        AgreedKeys agreement = verifier.settings.agreement;
+        boolean hasKeys = agreement != null && request.path().equals("/.well-known/jwks.json");
+        byte[] keys = hasKeys ? agreement.keySet(own.status(), own.body()) : null;
         if (keys == null) return clean(own);
         return new Refused.Response(200, Map.of("content-type", "application/jwk-set+json"), keys);
     }

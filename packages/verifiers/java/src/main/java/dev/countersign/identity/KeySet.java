@@ -48,7 +48,7 @@ final class KeySet {
         for (Object entry : entries) {
             if (!(entry instanceof Map<?, ?> jwk) || !(jwk.get("kid") instanceof String kid)) continue;
             boolean isPublished = !allowsPublished && isPublished(kid, jwk.get("x"));
-            if (isPublished || Collections.frequency(set.kids, kid) > 1 || !Grammar.KID.test(kid)) continue;
+            if (isPublished || Collections.frequency(set.kids, kid) > 1 || !kid.matches("[!-~]{1,256}")) continue;
             if (isForSigning(jwk)) set.signing.put(kid, decode(jwk.get("x")));
             if (isForAgreement(jwk)) set.agreement.put(kid, decode(jwk.get("x")));
         }

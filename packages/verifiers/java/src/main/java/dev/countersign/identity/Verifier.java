@@ -1,8 +1,9 @@
 package dev.countersign.identity;
 
-import java.io.IOException;
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.io.*;
 import java.net.URI;
-import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.*;
 import java.util.regex.Matcher;
@@ -12,14 +13,11 @@ import java.util.regex.Matcher;
  * for any number of threads. {@link #close()} stops the fetches of the key set.
  */
 public final class Verifier implements AutoCloseable {
-    private final VerifierSettings settings;
+    final VerifierSettings settings;
     private final Map<String, byte[]> secrets = new HashMap<>();
     private final RemoteKeySet keys;
     private final NonceMemory nonces;
     private final long beganSec;
-
-    /** Reads at most so many bytes of a body, fewer only at its end. */
-    public interface Body { byte[] read(int maxBytes) throws IOException; }
 
     /** A request for the handler; its body is null if the handler reads it as a stream. {@code base} is for tests. */
     public record Verified(Identity identity, byte[] body, String base) {}
@@ -32,17 +30,17 @@ public final class Verifier implements AutoCloseable {
         this.settings = settings;
         beganSec = nowSec() + 1;
         boolean isTest = forTests != null;
+        boolean hasKeySet = isTest || settings.keySetUrl != null;
         require("audience", settings.audience != null && Grammar.ID.test(settings.audience));
         require("toleranceSec", settings.toleranceSec >= 0 && settings.toleranceSec <= 60);
         require("maxLifetimeSec", settings.maxLifetimeSec >= 1 && settings.maxLifetimeSec <= 300);
         require("maxBodyBytes", settings.maxBodyBytes >= 0 && settings.maxBodyBytes < Integer.MAX_VALUE);
         for (String text : settings.secrets) {
-            byte[] secret = text.getBytes(StandardCharsets.UTF_8);
+            byte[] secret = text.getBytes(UTF_8);
             String keyid = secretKeyid(secret);
             require("secrets", secret.length >= 32 && (isTest || !KeySet.PUBLISHED_NAMES.contains(keyid)));
             secrets.put(keyid, secret);
         }
-        boolean hasKeySet = isTest || settings.keySetUrl != null;
         require("agreement", settings.agreement == null || hasKeySet);
         require("keySetUrl", hasKeySet ? isTest || isSafe(URI.create(settings.keySetUrl)) : !secrets.isEmpty());
         if (settings.agreement != null) settings.agreement.bind(settings.audience, isTest);
@@ -57,8 +55,8 @@ public final class Verifier implements AutoCloseable {
     private boolean isSafe(URI url) {
         String host = String.valueOf(url.getHost()).toLowerCase(Locale.ROOT);
         boolean isLoopback = host.matches("(.*\\.)?localhost|127(\\.[0-9]{1,3}){3}|\\[::1]");
-        return "https".equals(url.getScheme())
-            || "http".equals(url.getScheme()) && (isLoopback || settings.allowsPlainHttp);
+        boolean isPlain = "http".equals(url.getScheme());
+        return "https".equals(url.getScheme()) || isPlain && (isLoopback || settings.allowsPlainHttp);
     }
 
     static String secretKeyid(byte[] secret) {
@@ -70,9 +68,6 @@ public final class Verifier implements AutoCloseable {
     public boolean isReady() {
         return (settings.nonces != null || nowSec() >= beganSec) && (keys == null || keys.isReady());
     }
-
-    /** {@return the service's keys for agreement, or null} */
-    public AgreedKeys agreement() { return settings.agreement; }
 
     /** {@return the response to a refused request; tells the listener of the settings} */
     public Refused.Response answer(Request request, Refused refused) {
@@ -90,14 +85,14 @@ public final class Verifier implements AutoCloseable {
      * @throws Refused     with the response
      * @throws IOException if the body breaks off
      */
-    public Verified verify(Request request, Body body) throws IOException {
-        Refused.unless("target_malformed", Grammar.isTarget(request));
+    public Verified verify(Request request, InputStream body) throws IOException {
+        Refused.unless("target_malformed", request.isInGrammar());
         Map<String, String> headers = Fields.read(request.lines());
         String signature = headers.get("signature");
         Refused.unless("signature_missing", signature != null && headers.containsKey("signature-input"));
         Matcher input = Grammar.SIGNATURE_INPUT.matcher(headers.get("signature-input"));
-        Refused.unless("signature_malformed", headers.get("signature-input").length() <= 1024 && input.matches()
-            && Grammar.SIGNATURE.test(signature));
+        boolean isShort = headers.get("signature-input").length() <= 1024;
+        Refused.unless("signature_malformed", isShort && input.matches() && Grammar.SIGNATURE.test(signature));
         Refused.unless("tag_mismatch", input.group(8).equals("countersign-v1"));
         Map<String, Object> context = Fields.check(headers, request.method());
         List<String> covered = Fields.covered(headers);
@@ -110,8 +105,8 @@ public final class Verifier implements AutoCloseable {
         Refused.unless("created_in_future", created <= nowSec() + settings.toleranceSec);
         Refused.unless("expired", nowSec() <= expires + settings.toleranceSec);
         boolean isStream = settings.streams.test(request.path());
-        String length = headers.getOrDefault("content-length", "0");
-        cover(request, headers, headers.containsKey("transfer-encoding") || !length.equals("0"), isStream);
+        boolean hasLength = !headers.getOrDefault("content-length", "0").equals("0");
+        cover(request, headers, hasLength || headers.containsKey("transfer-encoding"), isStream);
         StringBuilder base = new StringBuilder("\"@method\": ").append(request.method())
             .append("\n\"@path\": ").append(request.path()).append("\n\"@query\": ").append(request.query());
         for (String name : covered) base.append("\n\"").append(name).append("\": ").append(headers.get(name));
@@ -119,7 +114,7 @@ public final class Verifier implements AutoCloseable {
         checkSignature(signature, input.group(6), input.group(7), Crypto.octets(base.toString()));
         byte[] octets = null;
         if (!isStream || headers.containsKey("content-digest")) {
-            octets = body.read(settings.maxBodyBytes + 1);
+            octets = body.readNBytes(settings.maxBodyBytes + 1);
             if (octets.length > settings.maxBodyBytes) throw Refused.tooLarge();
             if (octets.length > 0) cover(request, headers, true, isStream);
             String digest = "sha-256=:" + Base64.getEncoder().encodeToString(Crypto.sha256(octets)) + ":";
@@ -145,17 +140,17 @@ public final class Verifier implements AutoCloseable {
         byte[] x = secret == null ? publicKey(keyid) : null;
         Refused.unless("algorithm_mismatch", alg.equals(secret == null ? "ed25519" : "hmac-sha256"));
         byte[] signature = Base64.getDecoder().decode(field.substring("countersign=:".length(), field.length() - 1));
-        Refused.unless("signature_invalid", secret != null ? MessageDigest.isEqual(signature, Crypto.hmac(secret, base))
-            : signature.length == 64 && Crypto.verifyEd25519(x, base, signature));
+        Refused.unless("signature_invalid", secret == null ? Crypto.verifyEd25519(x, base, signature)
+            : MessageDigest.isEqual(signature, Crypto.hmac(secret, base)));
     }
 
     /** The secret under an agreed keyid or that of a secret, or null. */
     private byte[] secret(String keyid) {
         AgreedKeys agreed = settings.agreement;
         if (!Grammar.AGREED_KEYID.test(keyid)) {
-            boolean isBoth = secrets.containsKey(keyid) && keys != null && keys.held().kids.contains(keyid);
-            Refused.unless("key_unknown", !isBoth);
-            return secrets.get(keyid);
+            byte[] secret = secrets.get(keyid);
+            Refused.unless("key_unknown", secret == null || keys == null || !keys.held().kids.contains(keyid));
+            return secret;
         }
         Refused.unless("key_unknown", agreed != null && agreed.accepted.containsKey(keyid.substring(44)));
         byte[] secret = keys.find(set -> agreed.secret(set, keyid)).value();

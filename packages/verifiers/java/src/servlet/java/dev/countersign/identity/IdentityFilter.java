@@ -11,12 +11,12 @@ import java.util.*;
  */
 public final class IdentityFilter implements Filter {
     private final Verifier verifier;
-    private final List<String> kinds;
+    private final String[] kinds;
 
     /** Accepts the named kinds of caller, by default {@code user} (R4-5). */
     public IdentityFilter(Verifier verifier, String... kinds) {
         this.verifier = verifier;
-        this.kinds = kinds.length == 0 ? List.of("user") : List.of(kinds);
+        this.kinds = kinds;
     }
 
     /** {@return the caller of a request behind the filter, or null on an exempt path} */
@@ -30,23 +30,16 @@ public final class IdentityFilter implements Filter {
         HttpServletRequest request = (HttpServletRequest) in;
         HttpServletResponse response = (HttpServletResponse) out;
         List<Request.Line> lines = new ArrayList<>();
-        for (String name : Collections.list(request.getHeaderNames())) {
-            Collections.list(request.getHeaders(name)).forEach(value -> lines.add(new Request.Line(name, value)));
-        }
+        request.getHeaderNames().asIterator().forEachRemaining(name -> request.getHeaders(name).asIterator()
+            .forEachRemaining(value -> lines.add(new Request.Line(name, value))));
         String query = request.getQueryString();
         String target = request.getRequestURI() + (query == null ? "" : "?" + query);
         Request head = new Request(request.getMethod(), target, lines);
         try {
-            if (head.isExempt()) {
-                Set<String> hidden = new HashSet<>();
-                lines.forEach(line -> hidden.add(line.lowerName()));
-                head.withoutIdentity().lines().forEach(line -> hidden.remove(line.lowerName()));
-                chain.doFilter(new Guarded(request, hidden, null), new Clean(response));
-                return;
-            }
-            Verifier.Verified verified = verifier.verify(head, request.getInputStream()::readNBytes);
-            request.setAttribute(Identity.class.getName(), verified.identity().requireKind(kinds));
-            chain.doFilter(new Guarded(request, Set.of(), verified.body()), new Clean(response));
+            Verifier.Verified verified = head.isExempt() ? null : verifier.verify(head, request.getInputStream());
+            Identity caller = verified == null ? null : verified.identity().requireKind(kinds);
+            request.setAttribute(Identity.class.getName(), caller);
+            chain.doFilter(new Guarded(request, verified), new Clean(response));
         } catch (Refused refused) {
             Refused.Response answer = verifier.answer(head, refused);
             response.reset();
@@ -57,33 +50,31 @@ public final class IdentityFilter implements Filter {
         }
     }
 
-    /** The request with the verified body, if it was read; on an exempt path, with the headers that remain. */
+    /** The request with the verified body, if it was read; on an exempt path, without identity headers (R3-2). */
     private static final class Guarded extends HttpServletRequestWrapper {
-        private final Set<String> hidden;
-        private final byte[] body;
+        private final Verifier.Verified verified;
 
-        Guarded(HttpServletRequest request, Set<String> hidden, byte[] body) {
+        Guarded(HttpServletRequest request, Verifier.Verified verified) {
             super(request);
-            this.hidden = hidden;
-            this.body = body;
+            this.verified = verified;
         }
 
-        @Override public String getHeader(String name) {
-            return hidden.contains(name.toLowerCase(Locale.ROOT)) ? null : super.getHeader(name);
-        }
+        private boolean isVisible(String name) { return verified != null || !Fields.isIdentityHeader(name); }
+
+        @Override public String getHeader(String name) { return isVisible(name) ? super.getHeader(name) : null; }
 
         @Override public Enumeration<String> getHeaders(String name) {
-            return getHeader(name) == null ? Collections.emptyEnumeration() : super.getHeaders(name);
+            return isVisible(name) ? super.getHeaders(name) : Collections.emptyEnumeration();
         }
 
         @Override public Enumeration<String> getHeaderNames() {
-            return Collections.enumeration(Collections.list(super.getHeaderNames()).stream()
-                .filter(name -> getHeader(name) != null).toList());
+            List<String> names = Collections.list(super.getHeaderNames());
+            return Collections.enumeration(names.stream().filter(this::isVisible).toList());
         }
 
         @Override public ServletInputStream getInputStream() throws IOException {
-            if (body == null) return super.getInputStream();
-            ByteArrayInputStream in = new ByteArrayInputStream(body);
+            if (verified == null || verified.body() == null) return super.getInputStream();
+            ByteArrayInputStream in = new ByteArrayInputStream(verified.body());
             return new ServletInputStream() {
                 @Override public int read() { return in.read(); }
                 @Override public boolean isFinished() { return in.available() == 0; }

@@ -83,7 +83,11 @@ public final class Fetches {
     }
 
     private static boolean finds(RemoteKeySet keys, String kid) {
-        return keys.find(set -> set.signing.get(kid)).value() != null;
+        try {
+            return keys.find(kid, set -> set.signing.get(kid)) != null;
+        } catch (Refused refused) {
+            return false;
+        }
     }
 
     private static boolean unavailable(RemoteKeySet keys) {

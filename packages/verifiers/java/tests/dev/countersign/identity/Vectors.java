@@ -167,12 +167,6 @@ public final class Vectors {
             byte[] result = Crypto.x25519(hex.parseHex((String) vector.get("scalar")), u);
             compare("rfc7748", vector.get("result"), hex.formatHex(result));
         }
-        for (Map<?, ?> vector : maps(file.get("rfc5869"))) {
-            byte[] okm = Crypto.hkdf(hex.parseHex((String) vector.get("ikm")),
-                hex.parseHex((String) vector.get("salt")),
-                hex.parseHex((String) vector.get("info")), (int) number(vector.get("length")));
-            compare("rfc5869", vector.get("okm"), hex.formatHex(okm));
-        }
         Map<?, ?> keys = (Map<?, ?>) file.get("keys");
         KeySet set = KeySet.parse(bytes(keys.get("jwks")), true);
         compare("usable", file.get("usable"), List.copyOf(set.agreement.keySet()));

@@ -1,11 +1,11 @@
 package dev.countersign.identity;
 
-import java.nio.charset.StandardCharsets;
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import java.util.*;
 
 /** The service's X25519 keys, from which each side derives a secret (Section 14). One verifier uses an object. */
 public final class AgreedKeys {
-    private static final int MAX_PUBLISHED = 4;
     private static final byte[] BASE_POINT = Arrays.copyOf(new byte[] {9}, 32);
 
     /** A private key, and its {@code aud} if it has one. */
@@ -17,20 +17,17 @@ public final class AgreedKeys {
 
     /**
      * Reads private JWKs with {@code kty}, {@code crv}, {@code x}, {@code d}, {@code kid}, {@code use}, {@code alg}
-     * and, best, {@code aud}. All instances of the service share them.
-     *
-     * @param publish at most four keys for the service's key set, the preferred one first
-     * @param accept  keys that are accepted and not published: the next one, and old ones
-     * @throws IllegalArgumentException for another key
+     * and, best, {@code aud}. All instances of the service share them. At most four are for the service's key set, the
+     * preferred one first; others are only accepted: the next one, and old ones.
      */
     public AgreedKeys(List<String> publish, List<String> accept) {
-        if (publish.size() > MAX_PUBLISHED) throw new IllegalArgumentException("more than four keys to publish");
+        if (publish.size() > 4) throw new IllegalArgumentException("more than four keys to publish");
         publish.forEach(jwk -> published.add(add(jwk)));
         accept.forEach(this::add);
     }
 
     private Map<String, Object> add(String text) {
-        Map<String, Object> jwk = KeySet.object(text.getBytes(StandardCharsets.UTF_8));
+        Map<String, Object> jwk = KeySet.object(text.getBytes(UTF_8));
         if (!(jwk.remove("d") instanceof String d) || !Grammar.BASE64URL_OF_32.test(d) || !KeySet.isForAgreement(jwk)
             || !Arrays.equals(Crypto.x25519(KeySet.decode(d), BASE_POINT), KeySet.decode(jwk.get("x")))) {
             throw new IllegalArgumentException("not a private key for agreement");
@@ -56,18 +53,16 @@ public final class AgreedKeys {
         byte[] gateway = set.agreement.get(keyid.substring(0, 43));
         return gateway == null ? null : set.secrets.computeIfAbsent(keyid, id -> {
             Key own = accepted.get(id.substring(44));
-            byte[] label = Crypto.octets("countersign-v1 agreed\0");
-            byte[] info = Crypto.join(label, gateway, own.x, Crypto.octets(audience));
-            return Crypto.hkdf(Crypto.x25519(own.d, gateway), new byte[0], info, 32);
+            byte[] info = Crypto.join(Crypto.octets("countersign-v1 agreed\0"), gateway, own.x, Crypto.octets(audience));
+            // HKDF with an empty salt: 32 octets are its first block.
+            byte[] key = Crypto.hmac(new byte[32], Crypto.x25519(own.d, gateway));
+            return Crypto.hmac(key, Crypto.join(info, new byte[] {1}));
         });
     }
 
     /**
-     * The body of {@code GET /.well-known/jwks.json} with the published keys (R14-8).
-     *
-     * @param status the status of the service's own response
-     * @param body   the body of the service's own response
-     * @return a JWK set for status 200, or null if the own response must be left as it is
+     * The body of {@code GET /.well-known/jwks.json} with the published keys (R14-8), or null if the service's own
+     * response, which has this status and body, must be left as it is.
      */
     public byte[] keySet(int status, byte[] body) {
         if (status != 200 && status != 404) return null;
@@ -77,7 +72,7 @@ public final class AgreedKeys {
             keys.removeIf(published::contains);
             keys.addAll(published);
             set.put("keys", keys);
-            return Json.write(set).getBytes(StandardCharsets.UTF_8);
+            return Json.write(set).getBytes(UTF_8);
         } catch (IllegalArgumentException notAKeySet) {
             return null;
         }

@@ -1,8 +1,9 @@
 package dev.countersign.identity;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+
 import java.io.ByteArrayOutputStream;
 import java.math.BigInteger;
-import java.nio.charset.StandardCharsets;
 import java.security.*;
 import java.security.spec.*;
 import java.util.*;
@@ -32,7 +33,7 @@ final class Crypto {
 
     static String base64url(byte[] octets) { return Base64.getUrlEncoder().withoutPadding().encodeToString(octets); }
 
-    static byte[] octets(String text) { return text.getBytes(StandardCharsets.ISO_8859_1); }
+    static byte[] octets(String text) { return text.getBytes(ISO_8859_1); }
 
     static byte[] join(byte[]... parts) {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
@@ -70,17 +71,5 @@ final class Crypto {
             agreement.doPhase(keys.generatePublic(other), true);
             return agreement.generateSecret();
         });
-    }
-
-    /** HKDF-SHA-256 of RFC 5869, at most 8160 octets. */
-    static byte[] hkdf(byte[] ikm, byte[] salt, byte[] info, int length) {
-        byte[] key = hmac(salt.length == 0 ? new byte[32] : salt, ikm);
-        byte[] block = {};
-        byte[] out = {};
-        for (byte i = 1; out.length < length; i++) {
-            block = hmac(key, join(block, info, new byte[] {i}));
-            out = join(out, block);
-        }
-        return Arrays.copyOf(out, length);
     }
 }

@@ -47,27 +47,25 @@ final class Json {
 
     private Object value(int depth) {
         require(depth <= MAX_DEPTH);
-        return skip("{") ? object(depth) : skip("[") ? array(depth) : scalar();
-    }
-
-    private Map<String, Object> object(int depth) {
         Map<String, Object> members = new LinkedHashMap<>();
-        if (skip("}")) return members;
-        do {
-            Object name = scalar();
-            require(name instanceof String && skip(":"));
-            members.put((String) name, value(depth + 1));
-        } while (skip(","));
-        require(skip("}"));
-        return members;
+        List<Object> items = new ArrayList<>();
+        if (skip("{")) {
+            each("}", () -> {
+                Object name = scalar();
+                require(name instanceof String && skip(":"));
+                members.put((String) name, value(depth + 1));
+            });
+            return members;
+        }
+        if (!skip("[")) return scalar();
+        each("]", () -> items.add(value(depth + 1)));
+        return items;
     }
 
-    private List<Object> array(int depth) {
-        List<Object> items = new ArrayList<>();
-        if (skip("]")) return items;
-        do items.add(value(depth + 1)); while (skip(","));
-        require(skip("]"));
-        return items;
+    private void each(String end, Runnable item) {
+        if (skip(end)) return;
+        do item.run(); while (skip(","));
+        require(skip(end));
     }
 
     private Object scalar() {

@@ -25,9 +25,6 @@ final class RemoteKeySet implements AutoCloseable {
     private long ended;
     private boolean closed;
 
-    /** What a lookup found, or null; and whether the last fetch failed, so that a newer set may have it. */
-    record Found<T>(T value, boolean lastFailed) {}
-
     /** Starts the fetches, unless a set is given, for tests. */
     RemoteKeySet(String url, KeySet forTests) {
         this.url = url == null ? null : URI.create(url);
@@ -47,16 +44,20 @@ final class RemoteKeySet implements AutoCloseable {
         return current();
     }
 
-    /** What {@code lookup} finds, after a fetch if it finds nothing and a fetch is allowed. @throws Refused as above */
-    synchronized <T> Found<T> find(Function<KeySet, T> lookup) {
+    /** What {@code lookup} finds under the keyid, after a fetch if it finds nothing and a fetch is allowed. */
+    synchronized byte[] find(String keyid, Function<KeySet, byte[]> lookup) {
         long before = due;
         boolean isOwn = false;
         while (true) {
-            T value = lookup.apply(held());
+            byte[] found = lookup.apply(held());
             boolean isDue = due > ended;
-            if (value != null || closed || ended > before || (isDue ? failures > 0 && !isOwn : nowMs() < coolUntilMs)) {
-                if (value != null && isOwn) coolUntilMs = nowMs();
-                return new Found<>(value, failures > 0);
+            if (found != null) {
+                if (isOwn) coolUntilMs = nowMs();
+                return found;
+            }
+            if (closed || ended > before || (isDue ? failures > 0 && !isOwn : nowMs() < coolUntilMs)) {
+                boolean isUnknown = failures == 0 || Grammar.AGREED_KEYID.test(keyid);
+                throw isUnknown ? Refused.reason("key_unknown") : Refused.unavailable("keys_unavailable");
             }
             if (!isDue) {
                 isOwn = true;

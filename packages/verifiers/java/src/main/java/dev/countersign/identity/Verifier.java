@@ -79,12 +79,7 @@ public final class Verifier implements AutoCloseable {
 
     private long nowSec() { return settings.clock.instant().getEpochSecond(); }
 
-    /**
-     * Executes the algorithm of Section 9, without the exempt paths ({@link Request#isExempt()}).
-     *
-     * @throws Refused     with the response
-     * @throws IOException if the body breaks off
-     */
+    /** Executes the algorithm of Section 9, without the exempt paths ({@link Request#isExempt()}). @throws Refused */
     public Verified verify(Request request, InputStream body) throws IOException {
         Refused.unless("target_malformed", request.isInGrammar());
         Map<String, String> headers = Fields.read(request.lines());
@@ -137,7 +132,8 @@ public final class Verifier implements AutoCloseable {
     /** Row 9. */
     private void checkSignature(String field, String keyid, String alg, byte[] base) {
         byte[] secret = secret(keyid);
-        byte[] x = secret == null ? publicKey(keyid) : null;
+        Refused.unless("key_unknown", secret != null || keys != null);
+        byte[] x = secret == null ? keys.find(keyid, set -> set.signing.get(keyid)) : null;
         Refused.unless("algorithm_mismatch", alg.equals(secret == null ? "ed25519" : "hmac-sha256"));
         byte[] signature = Base64.getDecoder().decode(field.substring("countersign=:".length(), field.length() - 1));
         Refused.unless("signature_invalid", secret == null ? Crypto.verifyEd25519(x, base, signature)
@@ -147,23 +143,13 @@ public final class Verifier implements AutoCloseable {
     /** The secret under an agreed keyid or that of a secret, or null. */
     private byte[] secret(String keyid) {
         AgreedKeys agreed = settings.agreement;
-        if (!Grammar.AGREED_KEYID.test(keyid)) {
-            byte[] secret = secrets.get(keyid);
-            Refused.unless("key_unknown", secret == null || keys == null || !keys.held().kids.contains(keyid));
-            return secret;
+        if (Grammar.AGREED_KEYID.test(keyid)) {
+            Refused.unless("key_unknown", agreed != null && agreed.accepted.containsKey(keyid.substring(44)));
+            return keys.find(keyid, set -> agreed.secret(set, keyid));
         }
-        Refused.unless("key_unknown", agreed != null && agreed.accepted.containsKey(keyid.substring(44)));
-        byte[] secret = keys.find(set -> agreed.secret(set, keyid)).value();
-        Refused.unless("key_unknown", secret != null);
+        byte[] secret = secrets.get(keyid);
+        Refused.unless("key_unknown", secret == null || keys == null || !keys.held().kids.contains(keyid));
         return secret;
-    }
-
-    private byte[] publicKey(String keyid) {
-        Refused.unless("key_unknown", keys != null);
-        RemoteKeySet.Found<byte[]> found = keys.find(set -> set.signing.get(keyid));
-        if (found.value() == null && found.lastFailed()) throw Refused.unavailable("keys_unavailable");
-        Refused.unless("key_unknown", found.value() != null);
-        return found.value();
     }
 
     /** Row 12. */

@@ -45,7 +45,7 @@ public final class Vectors {
     }
 
     private static Map<?, ?> read(String directory, String name) throws IOException {
-        return (Map<?, ?>) Json.parse(Files.readAllBytes(Path.of(directory, name)));
+        return Json.parse(Files.readAllBytes(Path.of(directory, name)));
     }
 
     private void compare(String name, Object expected, Object actual) {
@@ -145,13 +145,12 @@ public final class Vectors {
                 : cause.get("unavailable") != null ? Refused.unavailable((String) cause.get("unavailable"))
                 : Refused.tooLarge();
             Refused.Response response = refused.response(request((Map<?, ?>) vector.get("request")));
-            Map<String, Object> body = new LinkedHashMap<>();
-            ((Map<?, ?>) Json.parse(response.body())).forEach((name, member) -> body.put((String) name, member));
+            Map<String, Object> body = Json.parse(response.body());
             Map<String, Object> headers = new LinkedHashMap<>(response.headers());
             Map<?, ?> answer = (Map<?, ?>) vector.get("answer");
             body.remove("title");
             if (((Map<?, ?>) answer.get("body")).get("request_id") == null) {
-                boolean one = Grammar.UUID_V7.test((String) body.get("request_id"));
+                boolean one = Fields.UUID_V7.test((String) body.get("request_id"));
                 if (one && body.get("request_id").equals(headers.remove("x-request-id"))) body.remove("request_id");
             }
             Map<String, Object> actual = Map.of("status", new Json.Num("" + response.status()), "headers", headers,

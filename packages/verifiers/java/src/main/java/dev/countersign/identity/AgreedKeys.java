@@ -27,8 +27,8 @@ public final class AgreedKeys {
     }
 
     private Map<String, Object> add(String text) {
-        Map<String, Object> jwk = KeySet.object(text.getBytes(UTF_8));
-        if (!(jwk.remove("d") instanceof String d) || !Grammar.BASE64URL_OF_32.test(d) || !KeySet.isForAgreement(jwk)
+        Map<String, Object> jwk = Json.parse(text.getBytes(UTF_8));
+        if (!(jwk.remove("d") instanceof String d) || !KeySet.BASE64URL_OF_32.test(d) || !KeySet.isForAgreement(jwk)
             || !Arrays.equals(Crypto.x25519(KeySet.decode(d), BASE_POINT), KeySet.decode(jwk.get("x")))) {
             throw new IllegalArgumentException("not a private key for agreement");
         }
@@ -53,10 +53,10 @@ public final class AgreedKeys {
         byte[] gateway = set.agreement.get(keyid.substring(0, 43));
         return gateway == null ? null : set.secrets.computeIfAbsent(keyid, id -> {
             Key own = accepted.get(id.substring(44));
-            byte[] info = Crypto.join(Crypto.octets("countersign-v1 agreed\0"), gateway, own.x, Crypto.octets(audience));
+            byte[] label = Crypto.octets("countersign-v1 agreed\0");
             // HKDF with an empty salt: 32 octets are its first block.
             byte[] key = Crypto.hmac(new byte[32], Crypto.x25519(own.d, gateway));
-            return Crypto.hmac(key, Crypto.join(info, new byte[] {1}));
+            return Crypto.hmac(key, Crypto.join(label, gateway, own.x, Crypto.octets(audience), new byte[] {1}));
         });
     }
 
@@ -67,7 +67,7 @@ public final class AgreedKeys {
     public byte[] keySet(int status, byte[] body) {
         if (status != 200 && status != 404) return null;
         try {
-            Map<String, Object> set = status == 404 ? new LinkedHashMap<>() : KeySet.object(body);
+            Map<String, Object> set = status == 404 ? new LinkedHashMap<>() : Json.parse(body);
             List<Object> keys = new ArrayList<>(status == 404 ? List.of() : KeySet.entries(set));
             keys.removeIf(published::contains);
             keys.addAll(published);

@@ -16,11 +16,11 @@ final class Context {
     private static final Map<String, Pattern> MEMBERS = Map.of(
         "ip", Pattern.compile("\"(" + IPV4 + "|" + GROUPS + "|" + GAP + ")\""),
         "iss", Pattern.compile("\"(" + VISIBLE + "{1,512})\""),
-        "sid", Pattern.compile("\"(" + Grammar.ID_TEXT + ")\""),
+        "sid", Pattern.compile("\"(" + Fields.ID_TEXT + ")\""),
         "auth-time", Pattern.compile("(0|[1-9][0-9]{0,9})"),
         "amr", list("[A-Za-z0-9._:-]{1,64}", 15),
         "jkt", Pattern.compile("\"([A-Za-z0-9_-]{43})\""),
-        "client", Pattern.compile("\"(" + Grammar.ID_TEXT + ")\""),
+        "client", Pattern.compile("\"(" + Fields.ID_TEXT + ")\""),
         "scope", list(VISIBLE + "{1,128}", 63),
         "roles", list("[a-z0-9_-]{1,64}", 63),
         "act", Pattern.compile("\"(" + VISIBLE + "{1,255})\";iss=\"(" + VISIBLE + "{1,512})\""));

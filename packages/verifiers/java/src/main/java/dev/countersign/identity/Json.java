@@ -26,13 +26,15 @@ final class Json {
 
     private Json(String text) { this.text = text; }
 
-    static Object parse(byte[] document) {
+    /** Reads a document that is an object. */
+    static Map<String, Object> parse(byte[] document) {
         String text = Crypto.run(() -> UTF_8.newDecoder().decode(ByteBuffer.wrap(document)).toString());
         Json json = new Json(text.startsWith("\ufeff") ? text.substring(1) : text);
         json.read(SPACE);
-        Object value = json.value(0);
+        json.require(json.skip("{"));
+        Map<String, Object> members = json.object(0);
         json.require(json.at == json.text.length());
-        return value;
+        return members;
     }
 
     /** Writes a value of {@link #parse}, or an integer. */
@@ -47,17 +49,21 @@ final class Json {
 
     private Object value(int depth) {
         require(depth <= MAX_DEPTH);
+        return skip("{") ? object(depth) : skip("[") ? array(depth) : scalar();
+    }
+
+    private Map<String, Object> object(int depth) {
         Map<String, Object> members = new LinkedHashMap<>();
+        each("}", () -> {
+            Object name = scalar();
+            require(name instanceof String && skip(":"));
+            members.put((String) name, value(depth + 1));
+        });
+        return members;
+    }
+
+    private List<Object> array(int depth) {
         List<Object> items = new ArrayList<>();
-        if (skip("{")) {
-            each("}", () -> {
-                Object name = scalar();
-                require(name instanceof String && skip(":"));
-                members.put((String) name, value(depth + 1));
-            });
-            return members;
-        }
-        if (!skip("[")) return scalar();
         each("]", () -> items.add(value(depth + 1)));
         return items;
     }

@@ -3,10 +3,13 @@ package dev.countersign.identity;
 import java.math.BigInteger;
 import java.util.*;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Predicate;
 
 /** A key set of the gateway: the entries that a verifier may use (R5-13 and R14-1), by their kid. */
 final class KeySet {
     static final String AGREED_ALG = "countersign-agreed-v1";
+    static final Predicate<String> AGREED_KEYID = Fields.whole("[A-Za-z0-9_-]{43}\\.[A-Za-z0-9_-]{43}", 87);
+    static final Predicate<String> BASE64URL_OF_32 = Fields.whole("[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", 43);
     private static final int MAX_ENTRIES = 100;
     private static final Set<String> PRIVATE = Set.of("d", "p", "q", "dp", "dq", "qi", "oth", "k");
     /** The keys of Appendix C, whose private halves are published: a verifier uses none of them (R5-11). */
@@ -43,7 +46,7 @@ final class KeySet {
     /** Reads a document. @throws IllegalArgumentException if it is malformed or has no usable key */
     static KeySet parse(byte[] document, boolean allowsPublished) {
         KeySet set = new KeySet();
-        List<?> entries = entries(object(document));
+        List<?> entries = entries(Json.parse(document));
         for (Object entry : entries) if (entry instanceof Map<?, ?> jwk) set.kids.add(jwk.get("kid"));
         for (Object entry : entries) {
             if (!(entry instanceof Map<?, ?> jwk) || !(jwk.get("kid") instanceof String kid)) continue;
@@ -54,13 +57,6 @@ final class KeySet {
         }
         if (set.signing.isEmpty()) throw new IllegalArgumentException("the key set has no usable key");
         return set;
-    }
-
-    static Map<String, Object> object(byte[] document) {
-        if (!(Json.parse(document) instanceof Map<?, ?> map)) throw new IllegalArgumentException("not an object");
-        Map<String, Object> copy = new LinkedHashMap<>();
-        map.forEach((name, member) -> copy.put((String) name, member));
-        return copy;
     }
 
     /** The entries of a JWK set, usable or not. @throws IllegalArgumentException if it is malformed */
@@ -82,7 +78,7 @@ final class KeySet {
     }
 
     private static boolean isForSigning(Map<?, ?> jwk) {
-        return isPoint(jwk, "Ed25519") && !Grammar.AGREED_KEYID.test((String) jwk.get("kid"))
+        return isPoint(jwk, "Ed25519") && !AGREED_KEYID.test((String) jwk.get("kid"))
             && (!jwk.containsKey("alg") || List.of("EdDSA", "Ed25519").contains("" + jwk.get("alg")))
             && (!jwk.containsKey("use") || "sig".equals(jwk.get("use")))
             && (!jwk.containsKey("key_ops") || jwk.get("key_ops") instanceof List<?> ops && ops.contains("verify"))
@@ -98,7 +94,7 @@ final class KeySet {
 
     private static boolean isPoint(Map<?, ?> jwk, String curve) {
         if (!"OKP".equals(jwk.get("kty")) || !curve.equals(jwk.get("crv"))) return false;
-        if (!(jwk.get("x") instanceof String x) || !Grammar.BASE64URL_OF_32.test(x)) return false;
+        if (!(jwk.get("x") instanceof String x) || !BASE64URL_OF_32.test(x)) return false;
         BigInteger value = value(x);
         boolean isInRange = value.compareTo(BigInteger.ONE) > 0 && value.compareTo(LARGEST) <= 0;
         return isInRange && !SMALL_ORDER.get(curve).contains(value);

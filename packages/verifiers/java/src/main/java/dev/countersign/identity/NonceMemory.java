@@ -9,12 +9,9 @@ public interface NonceMemory {
     enum Claim { NEW, REPLAYED, BEFORE_START }
 
     /**
-     * Looks up and stores a nonce in one step, for any number of threads and instances.
+     * Looks up and stores a nonce in one step, for any number of threads and instances. It must be remembered through
+     * the second {@code keepSec}.
      *
-     * @param nonce      16 to 64 characters
-     * @param createdSec when the request was signed, Unix seconds
-     * @param keepSec    the last Unix second in which the nonce must be remembered
-     * @param nowSec     Unix seconds on the clock of the verifier
      * @throws IOException if the memory is full or cannot be reached: the verifier answers 503
      */
     Claim claim(String nonce, long createdSec, long keepSec, long nowSec) throws IOException;

@@ -48,7 +48,7 @@ public final class Refused extends RuntimeException {
     public Response response(Request request) {
         List<String> ids = request.lines().stream().filter(line -> line.lowerName().equals("x-request-id"))
             .map(Request.Line::value).toList();
-        String requestId = ids.size() == 1 && Grammar.UUID_V7.test(ids.get(0)) ? ids.get(0) : newUuidV7();
+        String requestId = ids.size() == 1 && Fields.UUID_V7.test(ids.get(0)) ? ids.get(0) : newUuidV7();
         String path = request.path().substring(0, Math.min(MAX_INSTANCE, request.path().length()));
         String problem = Json.write(Map.of("type", "urn:countersign:error:" + code, "title", code.replace('_', ' '),
             "status", status, "instance", path, "code", code, "request_id", requestId));

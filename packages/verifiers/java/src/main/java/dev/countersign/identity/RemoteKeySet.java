@@ -56,7 +56,7 @@ final class RemoteKeySet implements AutoCloseable {
                 return found;
             }
             if (closed || ended > before || (isDue ? failures > 0 && !isOwn : nowMs() < coolUntilMs)) {
-                boolean isUnknown = failures == 0 || Grammar.AGREED_KEYID.test(keyid);
+                boolean isUnknown = failures == 0 || KeySet.AGREED_KEYID.test(keyid);
                 throw isUnknown ? Refused.reason("key_unknown") : Refused.unavailable("keys_unavailable");
             }
             if (!isDue) {

@@ -11,22 +11,20 @@ import java.util.stream.Stream;
  */
 public record Request(String method, String target, List<Line> lines) {
     private static final String COMMON = "A-Za-z0-9\\-._~!$&()*+,;=:@\\[\\]%";
-    private static final Predicate<String> METHOD = Grammar.whole("[A-Z]{1,20}(?:-[A-Z]{1,20})?", 41);
-    private static final Predicate<String> PATH = Grammar.whole("/(?:[" + COMMON + "'][" + COMMON + "'/]*+)?", 16384);
-    private static final Predicate<String> QUERY = Grammar.whole("\\?[" + COMMON + "/?]*+", 16384);
+    private static final Predicate<String> METHOD = Fields.whole("[A-Z]{1,20}(?:-[A-Z]{1,20})?", 41);
+    private static final Predicate<String> PATH = Fields.whole("/(?:[" + COMMON + "'][" + COMMON + "'/]*+)?", 16384);
+    private static final Predicate<String> QUERY = Fields.whole("\\?[" + COMMON + "/?]*+", 16384);
     private static final Predicate<String> EXEMPT_PATH =
-        Grammar.whole("/healthz|/readyz|/metrics|/\\.well-known(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*+)++", 256);
+        Fields.whole("/healthz|/readyz|/metrics|/\\.well-known(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*+)++", 256);
     private static final Pattern PARAMETERS = Pattern.compile("(?:;|%3[bB]).*");
 
     /** One header line: its name as it was received, and its value without the spaces and tabs around it. */
     public record Line(String name, String value) {
         /** Trims the value: no other white space counts (R4-7). */
         public Line {
-            int start = 0;
             int end = value.length();
-            while (start < end && " \t".indexOf(value.charAt(start)) >= 0) start++;
-            while (end > start && " \t".indexOf(value.charAt(end - 1)) >= 0) end--;
-            value = value.substring(start, end);
+            while (end > 0 && " \t".indexOf(value.charAt(end - 1)) >= 0) end--;
+            value = value.substring(0, end).replaceFirst("^[ \t]++", "");
         }
 
         String lowerName() { return name.toLowerCase(Locale.ROOT); }

@@ -6,13 +6,22 @@ import java.io.*;
 import java.net.URI;
 import java.security.MessageDigest;
 import java.util.*;
-import java.util.regex.Matcher;
+import java.util.function.Predicate;
+import java.util.regex.*;
 
 /**
  * Verifies the requests that a Countersign gateway signs: Section 9 of {@code draft-countersign-identity}. It is safe
  * for any number of threads. {@link #close()} stops the fetches of the key set.
  */
 public final class Verifier implements AutoCloseable {
+    private static final Predicate<String> SIGNATURE =
+        Fields.whole("countersign=:(?:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/]{85}[AQgw]==):", 102);
+    private static final String NAME = "\"[a-z0-9@-]{1,64}\"";
+    private static final String TIME = "(0|[1-9][0-9]{0,11})";
+    private static final Pattern SIGNATURE_INPUT = Pattern.compile("countersign=((\\((?:" + NAME + "(?: " + NAME
+        + ")*+)?\\));created=" + TIME + ";expires=" + TIME + ";nonce=\"([A-Za-z0-9_-]{16,64})\";keyid=\"(" + Fields.ID_TEXT
+        + ")\";alg=\"([a-z0-9-]{1,32})\";tag=\"([a-z0-9-]{1,64})\")");
+
     final VerifierSettings settings;
     private final Map<String, byte[]> secrets = new HashMap<>();
     private final RemoteKeySet keys;
@@ -31,7 +40,7 @@ public final class Verifier implements AutoCloseable {
         beganSec = nowSec() + 1;
         boolean isTest = forTests != null;
         boolean hasKeySet = isTest || settings.keySetUrl != null;
-        require("audience", settings.audience != null && Grammar.ID.test(settings.audience));
+        require("audience", settings.audience != null && Fields.ID.test(settings.audience));
         require("toleranceSec", settings.toleranceSec >= 0 && settings.toleranceSec <= 60);
         require("maxLifetimeSec", settings.maxLifetimeSec >= 1 && settings.maxLifetimeSec <= 300);
         require("maxBodyBytes", settings.maxBodyBytes >= 0 && settings.maxBodyBytes < Integer.MAX_VALUE);
@@ -85,9 +94,9 @@ public final class Verifier implements AutoCloseable {
         Map<String, String> headers = Fields.read(request.lines());
         String signature = headers.get("signature");
         Refused.unless("signature_missing", signature != null && headers.containsKey("signature-input"));
-        Matcher input = Grammar.SIGNATURE_INPUT.matcher(headers.get("signature-input"));
+        Matcher input = SIGNATURE_INPUT.matcher(headers.get("signature-input"));
         boolean isShort = headers.get("signature-input").length() <= 1024;
-        Refused.unless("signature_malformed", isShort && input.matches() && Grammar.SIGNATURE.test(signature));
+        Refused.unless("signature_malformed", isShort && input.matches() && SIGNATURE.test(signature));
         Refused.unless("tag_mismatch", input.group(8).equals("countersign-v1"));
         Map<String, Object> context = Fields.check(headers, request.method());
         List<String> covered = Fields.covered(headers);
@@ -143,7 +152,7 @@ public final class Verifier implements AutoCloseable {
     /** The secret under an agreed keyid or that of a secret, or null. */
     private byte[] secret(String keyid) {
         AgreedKeys agreed = settings.agreement;
-        if (Grammar.AGREED_KEYID.test(keyid)) {
+        if (KeySet.AGREED_KEYID.test(keyid)) {
             Refused.unless("key_unknown", agreed != null && agreed.accepted.containsKey(keyid.substring(44)));
             return keys.find(keyid, set -> agreed.secret(set, keyid));
         }

@@ -1,25 +1,19 @@
 package dev.countersign.identity;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
-
+import java.nio.charset.StandardCharsets;
 import java.util.*;
 
 /** The service's X25519 keys, from which each side derives a secret (Section 14). One verifier uses an object. */
 public final class AgreedKeys {
     private static final byte[] BASE_POINT = Arrays.copyOf(new byte[] {9}, 32);
 
-    /** A private key, and its {@code aud} if it has one. */
     private record Key(byte[] x, byte[] d, Object aud) {}
 
     final Map<String, Key> accepted = new HashMap<>();
     private final List<Map<String, Object>> published = new ArrayList<>();
     private String audience;
 
-    /**
-     * Reads private JWKs with {@code kty}, {@code crv}, {@code x}, {@code d}, {@code kid}, {@code use}, {@code alg}
-     * and, best, {@code aud}. All instances of the service share them. At most four are for the service's key set, the
-     * preferred one first; others are only accepted: the next one, and old ones.
-     */
+    /** Reads private JWKs: at most four to publish, the preferred one first, and others that are only accepted. */
     public AgreedKeys(List<String> publish, List<String> accept) {
         if (publish.size() > 4) throw new IllegalArgumentException("more than four keys to publish");
         publish.forEach(jwk -> published.add(add(jwk)));
@@ -27,7 +21,7 @@ public final class AgreedKeys {
     }
 
     private Map<String, Object> add(String text) {
-        Map<String, Object> jwk = Json.parse(text.getBytes(UTF_8));
+        Map<String, Object> jwk = Json.parse(text.getBytes(StandardCharsets.UTF_8));
         if (!(jwk.remove("d") instanceof String d) || !KeySet.BASE64URL_OF_32.test(d) || !KeySet.isForAgreement(jwk)
             || !Arrays.equals(Crypto.x25519(KeySet.decode(d), BASE_POINT), KeySet.decode(jwk.get("x")))) {
             throw new IllegalArgumentException("not a private key for agreement");
@@ -60,10 +54,7 @@ public final class AgreedKeys {
         });
     }
 
-    /**
-     * The body of {@code GET /.well-known/jwks.json} with the published keys (R14-8), or null if the service's own
-     * response, which has this status and body, must be left as it is.
-     */
+    /** The service's own key set with the published keys (R14-8), or null if its own response must stay as it is. */
     public byte[] keySet(int status, byte[] body) {
         if (status != 200 && status != 404) return null;
         try {
@@ -72,7 +63,7 @@ public final class AgreedKeys {
             keys.removeIf(published::contains);
             keys.addAll(published);
             set.put("keys", keys);
-            return Json.write(set).getBytes(UTF_8);
+            return Json.write(set).getBytes(StandardCharsets.UTF_8);
         } catch (IllegalArgumentException notAKeySet) {
             return null;
         }

@@ -1,9 +1,8 @@
 package dev.countersign.identity;
 
-import static java.nio.charset.StandardCharsets.ISO_8859_1;
-
 import java.io.ByteArrayOutputStream;
 import java.math.BigInteger;
+import java.nio.charset.StandardCharsets;
 import java.security.*;
 import java.security.spec.*;
 import java.util.*;
@@ -32,8 +31,7 @@ final class Crypto {
     }
 
     static String base64url(byte[] octets) { return Base64.getUrlEncoder().withoutPadding().encodeToString(octets); }
-
-    static byte[] octets(String text) { return text.getBytes(ISO_8859_1); }
+    static byte[] octets(String text) { return text.getBytes(StandardCharsets.ISO_8859_1); }
 
     static byte[] join(byte[]... parts) {
         ByteArrayOutputStream out = new ByteArrayOutputStream();

@@ -2,9 +2,9 @@ package dev.countersign.identity;
 
 import java.util.*;
 import java.util.function.Predicate;
-import java.util.regex.Pattern;
+import java.util.regex.*;
 
-/** The header fields of Section 4, and rows 2 and 4 of the algorithm. */
+/** The header fields of Section 4 and the identity context of Section 7: rows 2 and 4 of the algorithm. */
 final class Fields {
     static final String ID_TEXT = "[A-Za-z0-9._~:@|-]{1,128}";
     static final Predicate<String> ID = whole(ID_TEXT, 128);
@@ -20,6 +20,29 @@ final class Fields {
     private static final List<String> CALLER = List.of("x-user-id", "x-user-role", "x-tenant-id");
     /** The rows of the table in Section 4.1 with a number from 4 on, in its order. */
     private static final Map<String, Predicate<String>> ROWS = new LinkedHashMap<>();
+
+    private static final String VISIBLE = "[!#-\\[\\]-~]";
+    private static final String OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+    private static final String IPV4 = OCTET + "(?:\\." + OCTET + "){3}";
+    private static final String GROUP = "[0-9A-Fa-f]{1,4}";
+    private static final String GROUPS = "(?:" + GROUP + ":){6}(?:" + GROUP + ":" + GROUP + "|" + IPV4 + ")";
+    /** Beside {@code ::} at most seven groups, of which an IPv4 address takes two. */
+    private static final String GAP = "(?!(?::*+[0-9A-Fa-f]++){7}(?:\\.|:++[0-9A-Fa-f]))"
+        + "(?:" + GROUP + "(?::" + GROUP + ")*)?::(?:(?:" + GROUP + ":)*(?:" + GROUP + "|" + IPV4 + "))?";
+    private static final Map<String, Pattern> MEMBERS = Map.of(
+        "ip", Pattern.compile("\"(" + IPV4 + "|" + GROUPS + "|" + GAP + ")\""),
+        "iss", Pattern.compile("\"(" + VISIBLE + "{1,512})\""),
+        "sid", Pattern.compile("\"(" + ID_TEXT + ")\""),
+        "auth-time", Pattern.compile("(0|[1-9][0-9]{0,9})"),
+        "amr", list("[A-Za-z0-9._:-]{1,64}", 15),
+        "jkt", Pattern.compile("\"([A-Za-z0-9_-]{43})\""),
+        "client", Pattern.compile("\"(" + ID_TEXT + ")\""),
+        "scope", list(VISIBLE + "{1,128}", 63),
+        "roles", list("[a-z0-9_-]{1,64}", 63),
+        "act", Pattern.compile("\"(" + VISIBLE + "{1,255})\";iss=\"(" + VISIBLE + "{1,512})\""));
+    private static final Pattern KEY = Pattern.compile("([a-z-]{1,9})=");
+    private static final Pattern SEPARATOR = Pattern.compile(" *+, *+");
+    private static final Pattern ITEM = Pattern.compile("\"([^\"]*+)\"");
 
     static {
         ROWS.put("x-request-id", UUID_V7);
@@ -85,7 +108,7 @@ final class Fields {
             Refused.unless("coverage_insufficient", required.contains(name) || optional.contains(name));
             Refused.unless("header_malformed", form.test(value));
         });
-        Map<String, Object> context = Context.parse(headers.get("x-identity-context"));
+        Map<String, Object> context = context(headers.get("x-identity-context"));
         Refused.unless("header_malformed", !headers.containsKey("upgrade") || method.equals("GET"));
         return context;
     }
@@ -108,5 +131,42 @@ final class Fields {
     /** The names of the fields that a signature of this request covers, in their order (R5-3). */
     static List<String> covered(Map<String, String> headers) {
         return ROWS.keySet().stream().filter(headers::containsKey).toList();
+    }
+
+    private static Pattern list(String item, int more) {
+        return Pattern.compile("\\( *+(\"" + item + "\"(?: +\"" + item + "\"){0," + more + "}) *+\\)");
+    }
+
+    /** The members of the context by name, {@code auth_time} with an underscore (Section 7). */
+    private static Map<String, Object> context(String text) {
+        Map<String, Object> members = new LinkedHashMap<>();
+        int at = 0;
+        while (!text.isEmpty()) {
+            Matcher key = after(KEY, text, at);
+            String name = key.group(1);
+            Refused.unless("header_malformed", MEMBERS.containsKey(name));
+            Matcher value = after(MEMBERS.get(name), text, key.end());
+            Object before = members.put(name.replace('-', '_'), member(name, value));
+            Refused.unless("header_malformed", before == null);
+            if (value.end() == text.length()) break;
+            at = after(SEPARATOR, text, value.end()).end();
+        }
+        return Collections.unmodifiableMap(members);
+    }
+
+    private static Matcher after(Pattern form, String text, int at) {
+        Matcher matcher = form.matcher(text).region(at, text.length());
+        Refused.unless("header_malformed", matcher.lookingAt());
+        return matcher;
+    }
+
+    private static Object member(String name, Matcher value) {
+        String text = value.group(1);
+        if (name.equals("auth-time")) return Long.valueOf(text);
+        if (name.equals("act")) return Map.of("sub", text, "iss", value.group(2));
+        if (!List.of("amr", "scope", "roles").contains(name)) return text;
+        List<String> items = ITEM.matcher(text).results().map(item -> item.group(1)).toList();
+        Refused.unless("header_malformed", name.equals("amr") || new HashSet<>(items).size() == items.size());
+        return items;
     }
 }

@@ -4,13 +4,10 @@ import java.util.*;
 
 /**
  * The caller of a verified request, Section 4.1. A member that the caller does not have is null.
+ * A service may act for a client or a user, who has then the client's or the user's members.
  *
- * @param kind      {@code user}, {@code client}, {@code anonymous}, {@code service} or {@code gateway}
- * @param requestId the id that the gateway gave the request, a UUIDv7
- * @param context   the members of Section 7: {@code auth_time} is a Long, {@code amr}, {@code scope} and {@code roles}
- *                  are lists of strings, {@code act} is a map of {@code sub} and {@code iss}, others are strings
- * @param clientId  the client, or the one for which the service acts; the same for the user, the role and the tenant
- * @param txnToken  opaque; a service sends it on nested calls
+ * @param context the members of Section 7: {@code auth_time} is a Long, {@code amr}, {@code scope} and {@code roles}
+ *                are lists of strings, {@code act} is a map of {@code sub} and {@code iss}, others are strings
  */
 public record Identity(String kind, String requestId, Map<String, Object> context, String serviceId, String clientId,
                        String userId, String role, String tenantId, String txnToken) {

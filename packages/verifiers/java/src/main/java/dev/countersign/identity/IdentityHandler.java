@@ -15,11 +15,10 @@ public final class IdentityHandler implements HttpHandler {
 
     /** Responds to a request. On an exempt path, there is no caller (null) and no identity header. */
     public interface Handler {
-        /** Handles. @throws IOException if the connection breaks */
         Refused.Response handle(Request request, Identity caller, InputStream body) throws IOException;
     }
 
-    /** Accepts the named kinds of caller, by default {@code user} (R4-5). */
+    /** Accepts the kinds of {@link Identity#requireKind}. */
     public IdentityHandler(Verifier verifier, Handler handler, String... kinds) {
         this.verifier = verifier;
         this.handler = handler;

@@ -1,22 +1,18 @@
 package dev.countersign.identity;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
-
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.util.*;
 import java.util.regex.*;
 import java.util.stream.Collectors;
 
-/**
- * JSON of RFC 8259 in UTF-8, also after a byte order mark, at most 16 levels deep. Objects are maps, the last of two
- * equal members counts; arrays are lists; numbers keep their text. Another text is an {@code IllegalArgumentException}.
- */
+/** JSON of RFC 8259 in UTF-8, also after a byte order mark. Another text is an {@code IllegalArgumentException}. */
 final class Json {
-    /** A number as it was written. */
     record Num(String text) {}
 
     private static final int MAX_DEPTH = 16;
     private static final Pattern SPACE = Pattern.compile("[ \t\r\n]*+");
+    private static final Pattern START = Pattern.compile("\ufeff?" + SPACE);
     private static final Pattern ESCAPE = Pattern.compile("\\\\([\"\\\\/bfnrt]|u[0-9A-Fa-f]{4})");
     private static final Pattern SCALAR = Pattern.compile("\"((?:[^\"\\\\\\x00-\\x1f]++|" + ESCAPE + ")*+)\""
         + "|true|false|null|-?(?:0|[1-9][0-9]*+)(?:\\.[0-9]++)?(?:[eE][+-]?[0-9]++)?");
@@ -26,11 +22,11 @@ final class Json {
 
     private Json(String text) { this.text = text; }
 
-    /** Reads a document that is an object. */
+    /** Reads an object, at most 16 levels deep. The last of two equal members counts, and numbers keep their text. */
     static Map<String, Object> parse(byte[] document) {
-        String text = Crypto.run(() -> UTF_8.newDecoder().decode(ByteBuffer.wrap(document)).toString());
-        Json json = new Json(text.startsWith("\ufeff") ? text.substring(1) : text);
-        json.read(SPACE);
+        ByteBuffer octets = ByteBuffer.wrap(document);
+        Json json = new Json(Crypto.run(() -> StandardCharsets.UTF_8.newDecoder().decode(octets).toString()));
+        json.read(START);
         json.require(json.skip("{"));
         Map<String, Object> members = json.object(0);
         json.require(json.at == json.text.length());

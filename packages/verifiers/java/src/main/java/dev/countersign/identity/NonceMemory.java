@@ -9,9 +9,7 @@ public interface NonceMemory {
     enum Claim { NEW, REPLAYED, BEFORE_START }
 
     /**
-     * Looks up and stores a nonce in one step, for any number of threads and instances. It must be remembered through
-     * the second {@code keepSec}.
-     *
+     * Looks up and stores a nonce in one step, for any number of threads and instances, through {@code keepSec}.
      * @throws IOException if the memory is full or cannot be reached: the verifier answers 503
      */
     Claim claim(String nonce, long createdSec, long keepSec, long nowSec) throws IOException;

@@ -13,7 +13,6 @@ final class RemoteKeySet implements AutoCloseable {
     private static final long INTERVAL_MS = 590_000;
     private static final long MAX_AGE_MS = 3_600_000;
     private static final long COOL_DOWN_MS = 30_000;
-
     private final URI url;
     private KeySet set;
     private long fetchedAtMs = nowMs();

@@ -1,26 +1,22 @@
 package dev.countersign.identity;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
-
 import java.io.*;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.*;
 import java.util.function.Predicate;
 import java.util.regex.*;
 
-/**
- * Verifies the requests that a Countersign gateway signs: Section 9 of {@code draft-countersign-identity}. It is safe
- * for any number of threads. {@link #close()} stops the fetches of the key set.
- */
+/** Verifies the requests that a Countersign gateway signs, Section 9 of the draft, for any number of threads. */
 public final class Verifier implements AutoCloseable {
     private static final Predicate<String> SIGNATURE =
         Fields.whole("countersign=:(?:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/]{85}[AQgw]==):", 102);
     private static final String NAME = "\"[a-z0-9@-]{1,64}\"";
     private static final String TIME = "(0|[1-9][0-9]{0,11})";
     private static final Pattern SIGNATURE_INPUT = Pattern.compile("countersign=((\\((?:" + NAME + "(?: " + NAME
-        + ")*+)?\\));created=" + TIME + ";expires=" + TIME + ";nonce=\"([A-Za-z0-9_-]{16,64})\";keyid=\"(" + Fields.ID_TEXT
-        + ")\";alg=\"([a-z0-9-]{1,32})\";tag=\"([a-z0-9-]{1,64})\")");
+        + ")*+)?\\));created=" + TIME + ";expires=" + TIME + ";nonce=\"([A-Za-z0-9_-]{16,64})\";keyid=\"("
+        + Fields.ID_TEXT + ")\";alg=\"([a-z0-9-]{1,32})\";tag=\"([a-z0-9-]{1,64})\")");
 
     final VerifierSettings settings;
     private final Map<String, byte[]> secrets = new HashMap<>();
@@ -45,7 +41,7 @@ public final class Verifier implements AutoCloseable {
         require("maxLifetimeSec", settings.maxLifetimeSec >= 1 && settings.maxLifetimeSec <= 300);
         require("maxBodyBytes", settings.maxBodyBytes >= 0 && settings.maxBodyBytes < Integer.MAX_VALUE);
         for (String text : settings.secrets) {
-            byte[] secret = text.getBytes(UTF_8);
+            byte[] secret = text.getBytes(StandardCharsets.UTF_8);
             String keyid = secretKeyid(secret);
             require("secrets", secret.length >= 32 && (isTest || !KeySet.PUBLISHED_NAMES.contains(keyid)));
             secrets.put(keyid, secret);
@@ -64,8 +60,8 @@ public final class Verifier implements AutoCloseable {
     private boolean isSafe(URI url) {
         String host = String.valueOf(url.getHost()).toLowerCase(Locale.ROOT);
         boolean isLoopback = host.matches("(.*\\.)?localhost|127(\\.[0-9]{1,3}){3}|\\[::1]");
-        boolean isPlain = "http".equals(url.getScheme());
-        return "https".equals(url.getScheme()) || isPlain && (isLoopback || settings.allowsPlainHttp);
+        return "https".equals(url.getScheme())
+            || "http".equals(url.getScheme()) && (isLoopback || settings.allowsPlainHttp);
     }
 
     static String secretKeyid(byte[] secret) {
@@ -85,7 +81,6 @@ public final class Verifier implements AutoCloseable {
     }
 
     @Override public void close() { if (keys != null) keys.close(); }
-
     private long nowSec() { return settings.clock.instant().getEpochSecond(); }
 
     /** Executes the algorithm of Section 9, without the exempt paths ({@link Request#isExempt()}). @throws Refused */

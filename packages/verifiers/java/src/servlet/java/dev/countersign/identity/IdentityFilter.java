@@ -5,15 +5,12 @@ import jakarta.servlet.http.*;
 import java.io.*;
 import java.util.*;
 
-/**
- * Lets verified requests and exempt paths through. Map it to {@code /*} before every other filter. It reads
- * the body: {@code getParameter} has the query's parameters only, and {@code getParts} none.
- */
+/** Lets verified requests and exempt paths through. Map it to every path, before every other filter. */
 public final class IdentityFilter implements Filter {
     private final Verifier verifier;
     private final String[] kinds;
 
-    /** Accepts the named kinds of caller, by default {@code user} (R4-5). */
+    /** Accepts the kinds of {@link Identity#requireKind}. */
     public IdentityFilter(Verifier verifier, String... kinds) {
         this.verifier = verifier;
         this.kinds = kinds;
@@ -60,7 +57,6 @@ public final class IdentityFilter implements Filter {
         }
 
         private boolean isVisible(String name) { return verified != null || !Fields.isIdentityHeader(name); }
-
         @Override public String getHeader(String name) { return isVisible(name) ? super.getHeader(name) : null; }
 
         @Override public Enumeration<String> getHeaders(String name) {
@@ -92,11 +88,8 @@ public final class IdentityFilter implements Filter {
     /** The response without the fields that only a verifier sets (R10-6). */
     private static final class Clean extends HttpServletResponseWrapper {
         Clean(HttpServletResponse response) { super(response); }
-
         private static boolean isFree(String name) { return !name.toLowerCase(Locale.ROOT).startsWith("x-identity-"); }
-
         @Override public void setHeader(String name, String value) { if (isFree(name)) super.setHeader(name, value); }
-
         @Override public void addHeader(String name, String value) { if (isFree(name)) super.addHeader(name, value); }
     }
 }

@@ -63,7 +63,7 @@ public final class Fetches {
         String x = Crypto.base64url(Crypto.x25519(d, Arrays.copyOf(new byte[] {9}, 32)));
         String kid = KeySet.thumbprint(x);
         AgreedKeys keys = new AgreedKeys(List.of(Json.write(Map.of("kty", "OKP", "crv", "X25519", "use", "enc", "alg",
-            KeySet.AGREED_ALG, "kid", kid, "x", x, "d", Crypto.base64url(d)))), List.of());
+            "countersign-agreed-v1", "kid", kid, "x", x, "d", Crypto.base64url(d)))), List.of());
         keys.bind("orders", false);
         byte[] alone = keys.keySet(404, new byte[0]);
         String text = new String(alone, StandardCharsets.UTF_8);

@@ -143,7 +143,7 @@ public final class Vectors {
             Map<?, ?> cause = (Map<?, ?>) vector.get("cause");
             Refused refused = cause.get("refused") != null ? Refused.reason((String) cause.get("refused"))
                 : cause.get("unavailable") != null ? Refused.unavailable((String) cause.get("unavailable"))
-                : Refused.tooLarge();
+                : Refused.of(413, "payload_too_large", "connection", "close");
             Refused.Response response = refused.response(request((Map<?, ?>) vector.get("request")));
             Map<String, Object> body = Json.parse(response.body());
             Map<String, Object> headers = new LinkedHashMap<>(response.headers());

@@ -8,7 +8,6 @@ public final class AgreedKeys {
     private static final byte[] BASE_POINT = Arrays.copyOf(new byte[] {9}, 32);
 
     private record Key(byte[] x, byte[] d, Object aud) {}
-
     final Map<String, Key> accepted = new HashMap<>();
     private final List<Map<String, Object>> published = new ArrayList<>();
     private String audience;

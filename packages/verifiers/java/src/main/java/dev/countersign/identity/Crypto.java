@@ -20,8 +20,6 @@ final class Crypto {
         }
     }
 
-    static byte[] sha256(byte[] octets) { return run(() -> MessageDigest.getInstance("SHA-256").digest(octets)); }
-
     static byte[] hmac(byte[] secret, byte[] octets) {
         return run(() -> {
             Mac mac = Mac.getInstance("HmacSHA256");
@@ -30,6 +28,7 @@ final class Crypto {
         });
     }
 
+    static byte[] sha256(byte[] octets) { return run(() -> MessageDigest.getInstance("SHA-256").digest(octets)); }
     static String base64url(byte[] octets) { return Base64.getUrlEncoder().withoutPadding().encodeToString(octets); }
     static byte[] octets(String text) { return text.getBytes(StandardCharsets.ISO_8859_1); }
 

@@ -10,7 +10,6 @@ final class Fields {
     static final Predicate<String> ID = whole(ID_TEXT, 128);
     static final Predicate<String> UUID_V7 =
         whole("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", 36);
-    private static final int MAX_LINES = 256;
     private static final Set<String> KINDS = Set.of("user", "client", "anonymous", "service", "gateway");
     private static final Set<String> SIGNATURE = Set.of("signature-input", "signature");
     private static final Set<String> FRAMING = Set.of("content-encoding", "content-length", "transfer-encoding");
@@ -20,7 +19,6 @@ final class Fields {
     private static final List<String> CALLER = List.of("x-user-id", "x-user-role", "x-tenant-id");
     /** The rows of the table in Section 4.1 with a number from 4 on, in its order. */
     private static final Map<String, Predicate<String>> ROWS = new LinkedHashMap<>();
-
     private static final String VISIBLE = "[!#-\\[\\]-~]";
     private static final String OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
     private static final String IPV4 = OCTET + "(?:\\." + OCTET + "){3}";
@@ -78,7 +76,7 @@ final class Fields {
 
     /** Row 2: the headers that the contract knows, each at most once. */
     static Map<String, String> read(List<Request.Line> lines) {
-        Refused.unless("header_malformed", lines.size() <= MAX_LINES);
+        Refused.unless("header_malformed", lines.size() <= 256);
         Map<String, String> headers = new HashMap<>();
         for (Request.Line line : lines) {
             String name = line.lowerName();

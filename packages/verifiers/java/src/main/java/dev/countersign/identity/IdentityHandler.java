@@ -4,10 +4,7 @@ import com.sun.net.httpserver.*;
 import java.io.*;
 import java.util.*;
 
-/**
- * Runs a plain handler for verified requests and on exempt paths, in {@code com.sun.net.httpserver}. Create its context
- * at {@code /}, and set {@code sun.net.httpserver.maxReqHeaders} to 300.
- */
+/** Runs a plain handler for verified requests and on exempt paths. Create its context at {@code /}. */
 public final class IdentityHandler implements HttpHandler {
     private final Verifier verifier;
     private final Handler handler;
@@ -43,27 +40,23 @@ public final class IdentityHandler implements HttpHandler {
 
     private Refused.Response respond(Request request, InputStream body) throws IOException {
         try {
-            if (request.isExempt()) return withKeys(request, handler.handle(request.withoutIdentity(), null, body));
+            if (request.isExempt()) return finish(request, handler.handle(request.withoutIdentity(), null, body));
             Verifier.Verified verified = verifier.verify(request, body);
             InputStream in = verified.body() == null ? body : new ByteArrayInputStream(verified.body());
-            return clean(handler.handle(request, verified.identity().requireKind(kinds), in));
+            return finish(request, handler.handle(request, verified.identity().requireKind(kinds), in));
         } catch (Refused refused) {
             return verifier.answer(request, refused);
         }
     }
 
-    private Refused.Response withKeys(Request request, Refused.Response own) {
-        AgreedKeys agreement = verifier.settings.agreement;
-        boolean hasKeys = agreement != null && request.path().equals("/.well-known/jwks.json");
-        byte[] keys = hasKeys ? agreement.keySet(own.status(), own.body()) : null;
-        if (keys == null) return clean(own);
-        return new Refused.Response(200, Map.of("content-type", "application/jwk-set+json"), keys);
-    }
-
-    /** R10-6: only a verifier sets these fields. */
-    private static Refused.Response clean(Refused.Response response) {
-        Map<String, String> headers = new LinkedHashMap<>(response.headers());
+    /** Adds the keys for agreement (R14-8), or removes the fields that only a verifier sets (R10-6). */
+    private Refused.Response finish(Request request, Refused.Response own) {
+        AgreedKeys agreed = verifier.settings.agreement;
+        boolean hasKeys = agreed != null && request.isExempt() && request.path().equals("/.well-known/jwks.json");
+        byte[] keys = hasKeys ? agreed.keySet(own.status(), own.body()) : null;
+        if (keys != null) return new Refused.Response(200, Map.of("content-type", "application/jwk-set+json"), keys);
+        Map<String, String> headers = new LinkedHashMap<>(own.headers());
         headers.keySet().removeIf(name -> name.toLowerCase(Locale.ROOT).startsWith("x-identity-"));
-        return new Refused.Response(response.status(), headers, response.body());
+        return new Refused.Response(own.status(), headers, own.body());
     }
 }

@@ -10,7 +10,6 @@ import java.util.stream.Collectors;
 final class Json {
     record Num(String text) {}
 
-    private static final int MAX_DEPTH = 16;
     private static final Pattern SPACE = Pattern.compile("[ \t\r\n]*+");
     private static final Pattern START = Pattern.compile("\ufeff?" + SPACE);
     private static final Pattern ESCAPE = Pattern.compile("\\\\([\"\\\\/bfnrt]|u[0-9A-Fa-f]{4})");
@@ -44,7 +43,7 @@ final class Json {
     }
 
     private Object value(int depth) {
-        require(depth <= MAX_DEPTH);
+        require(depth <= 16);
         return skip("{") ? object(depth) : skip("[") ? array(depth) : scalar();
     }
 

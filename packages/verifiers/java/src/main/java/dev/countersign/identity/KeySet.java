@@ -7,19 +7,16 @@ import java.util.function.Predicate;
 
 /** A key set of the gateway: the entries that a verifier may use (R5-13 and R14-1), by their kid. */
 final class KeySet {
-    static final String AGREED_ALG = "countersign-agreed-v1";
     static final Predicate<String> AGREED_KEYID = Fields.whole("[A-Za-z0-9_-]{43}\\.[A-Za-z0-9_-]{43}", 87);
     static final Predicate<String> BASE64URL_OF_32 = Fields.whole("[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", 43);
-    private static final int MAX_ENTRIES = 100;
     private static final Set<String> PRIVATE = Set.of("d", "p", "q", "dp", "dq", "qi", "oth", "k");
     /** The keys of Appendix C, whose private halves are published: a verifier uses none of them (R5-11). */
     static final Set<String> PUBLISHED_NAMES = Set.of("ed-1", "ed-twice", "only-required-members", "alg-of-rfc-9864",
         "key-ops-verify", "key-ops-sign-and-verify", "other-members", "k".repeat(128),
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:@|-", "vectors-complaint-1",
         "vectors-users-1", "test-key-rsa", "test-key-rsa-pss", "test-key-ecc-p256", "test-key-ed25519",
-        "test-shared-secret", "vectors-token-1", "vectors-token-2",
-        "gApfGpn1ROtQ5gov1mSutM", "_m6PbcqDvc2TLRHfP_UnuT", "lA0knehIId096pQAspBmpX", "u8eLw9SOHenbE9hjq4FTBY",
-        "3PPNkOWE4K6DRrrWwZkMsI", "ddZH86t36liT6mwRuiFs2m");
+        "test-shared-secret", "vectors-token-1", "vectors-token-2", "gApfGpn1ROtQ5gov1mSutM", "_m6PbcqDvc2TLRHfP_UnuT",
+        "lA0knehIId096pQAspBmpX", "u8eLw9SOHenbE9hjq4FTBY", "3PPNkOWE4K6DRrrWwZkMsI", "ddZH86t36liT6mwRuiFs2m");
     private static final Set<String> PUBLISHED_X = Set.of(
         "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw",
         "JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs", "hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo",
@@ -35,7 +32,6 @@ final class KeySet {
             value("xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o")),
         "X25519", Set.of(value("4Ot6fDtBuK4WVuP68Z_EatoJjeucMrH9hmIFFl9JuAA"),
             value("X5yVvKNQjCSx0LFVnIPvWwREXMRYHI6G2CJO3dCfEVc")));
-
     /** {@code x} of the keys for {@code ed25519}, never empty; of the keys for agreement; and derived secrets. */
     final Map<String, byte[]> signing = new LinkedHashMap<>();
     final Map<String, byte[]> agreement = new LinkedHashMap<>();
@@ -61,7 +57,7 @@ final class KeySet {
 
     /** The entries of a JWK set, usable or not. @throws IllegalArgumentException if it is malformed */
     static List<?> entries(Map<String, Object> set) {
-        if (set.get("keys") instanceof List<?> keys && keys.size() <= MAX_ENTRIES) return keys;
+        if (set.get("keys") instanceof List<?> keys && keys.size() <= 100) return keys;
         throw new IllegalArgumentException("not a JWK set of at most 100 entries");
     }
 
@@ -69,6 +65,7 @@ final class KeySet {
         return PUBLISHED_NAMES.contains(kid) || x instanceof String && PUBLISHED_X.contains(x);
     }
 
+    private static BigInteger value(String x) { return Crypto.littleEndian(decode(x)); }
     static byte[] decode(Object base64url) { return Base64.getUrlDecoder().decode((String) base64url); }
 
     /** RFC 7638, for X25519. */
@@ -88,7 +85,7 @@ final class KeySet {
     /** R14-1, without the conditions on other entries of the set. */
     static boolean isForAgreement(Map<?, ?> jwk) {
         return isPoint(jwk, "X25519") && decode(jwk.get("x"))[31] >= 0 && "enc".equals(jwk.get("use"))
-            && AGREED_ALG.equals(jwk.get("alg")) && !jwk.containsKey("d")
+            && "countersign-agreed-v1".equals(jwk.get("alg")) && !jwk.containsKey("d")
             && thumbprint(jwk.get("x")).equals(jwk.get("kid"));
     }
 
@@ -99,6 +96,4 @@ final class KeySet {
         boolean isInRange = value.compareTo(BigInteger.ONE) > 0 && value.compareTo(LARGEST) <= 0;
         return isInRange && !SMALL_ORDER.get(curve).contains(value);
     }
-
-    private static BigInteger value(String x) { return Crypto.littleEndian(decode(x)); }
 }

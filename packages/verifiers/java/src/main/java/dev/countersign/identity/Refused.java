@@ -28,11 +28,7 @@ public final class Refused extends RuntimeException {
         return new Refused(503, "identity_unavailable", cause, "retry-after", "1", "x-identity-unavailable", cause);
     }
 
-    static Refused tooLarge() {
-        return new Refused(413, "payload_too_large", "payload_too_large", "connection", "close");
-    }
-
-    static Refused notAllowed(String code, String... fields) { return new Refused(403, code, code, fields); }
+    static Refused of(int status, String code, String... fields) { return new Refused(status, code, code, fields); }
 
     /** {@return the status: 401, 403, 413 or 503} */
     public int status() { return status; }

@@ -35,6 +35,8 @@ final class RemoteKeySet implements AutoCloseable {
     }
 
     private static long nowMs() { return System.nanoTime() / 1_000_000; }
+    private KeySet current() { return set != null && nowMs() - fetchedAtMs < MAX_AGE_MS ? set : null; }
+    synchronized boolean isReady() { return current() != null; }
 
     /** The set that is held, after the fetch at start. @throws Refused {@code keys_unavailable} without one */
     synchronized KeySet held() {
@@ -68,14 +70,10 @@ final class RemoteKeySet implements AutoCloseable {
         }
     }
 
-    synchronized boolean isReady() { return current() != null; }
-
     @Override public synchronized void close() {
         closed = true;
         notifyAll();
     }
-
-    private KeySet current() { return set != null && nowMs() - fetchedAtMs < MAX_AGE_MS ? set : null; }
 
     private synchronized void pause(long ms) {
         try {

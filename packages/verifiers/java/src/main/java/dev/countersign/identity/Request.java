@@ -46,9 +46,7 @@ public record Request(String method, String target, List<Line> lines) {
     }
 
     /** {@return whether the method and the path need no identity (Section 3)} */
-    public boolean isExempt() {
-        return (method.equals("GET") || method.equals("HEAD")) && EXEMPT_PATH.test(path());
-    }
+    public boolean isExempt() { return method.matches("GET|HEAD") && EXEMPT_PATH.test(path()); }
 
     /** {@return the request for the handler of an exempt path, without identity headers and their aliases (R3-2)} */
     public Request withoutIdentity() {

@@ -17,7 +17,6 @@ public final class Verifier implements AutoCloseable {
     private static final Pattern SIGNATURE_INPUT = Pattern.compile("countersign=((\\((?:" + NAME + "(?: " + NAME
         + ")*+)?\\));created=" + TIME + ";expires=" + TIME + ";nonce=\"([A-Za-z0-9_-]{16,64})\";keyid=\"("
         + Fields.ID_TEXT + ")\";alg=\"([a-z0-9-]{1,32})\";tag=\"([a-z0-9-]{1,64})\")");
-
     final VerifierSettings settings;
     private final Map<String, byte[]> secrets = new HashMap<>();
     private final RemoteKeySet keys;
@@ -114,7 +113,8 @@ public final class Verifier implements AutoCloseable {
         byte[] octets = null;
         if (!isStream || headers.containsKey("content-digest")) {
             octets = body.readNBytes(settings.maxBodyBytes + 1);
-            if (octets.length > settings.maxBodyBytes) throw Refused.tooLarge();
+            boolean isTooLarge = octets.length > settings.maxBodyBytes;
+            if (isTooLarge) throw Refused.of(413, "payload_too_large", "connection", "close");
             if (octets.length > 0) cover(request, headers, true, isStream);
             String digest = "sha-256=:" + Base64.getEncoder().encodeToString(Crypto.sha256(octets)) + ":";
             Refused.unless("content_digest_mismatch", headers.getOrDefault("content-digest", digest).equals(digest));
@@ -125,12 +125,11 @@ public final class Verifier implements AutoCloseable {
     }
 
     private static void cover(Request request, Map<String, String> headers, boolean hasBody, boolean isStream) {
-        if (headers.containsKey("content-digest")) {
-            String coding = headers.getOrDefault("content-encoding", "identity");
-            Refused.unless("header_malformed", !hasBody || coding.equalsIgnoreCase("identity"));
-        } else {
-            Refused.unless("content_digest_missing", isStream || !hasBody && request.method().matches("GET|HEAD"));
-        }
+        boolean hasDigest = headers.containsKey("content-digest");
+        String coding = headers.getOrDefault("content-encoding", "identity");
+        Refused.unless("header_malformed", !hasDigest || !hasBody || coding.equalsIgnoreCase("identity"));
+        boolean needsNone = isStream || !hasBody && request.method().matches("GET|HEAD");
+        Refused.unless("content_digest_missing", hasDigest || needsNone);
     }
 
     /** Row 9. */

@@ -21,8 +21,7 @@ public final class IdentityFilter implements Filter {
         return (Identity) request.getAttribute(Identity.class.getName());
     }
 
-    @Override
-    public void doFilter(ServletRequest in, ServletResponse out, FilterChain chain)
+    @Override public void doFilter(ServletRequest in, ServletResponse out, FilterChain chain)
         throws IOException, ServletException {
         HttpServletRequest request = (HttpServletRequest) in;
         HttpServletResponse response = (HttpServletResponse) out;
@@ -36,7 +35,7 @@ public final class IdentityFilter implements Filter {
             Verifier.Verified verified = head.isExempt() ? null : verifier.verify(head, request.getInputStream());
             Identity caller = verified == null ? null : verified.identity().requireKind(kinds);
             request.setAttribute(Identity.class.getName(), caller);
-            chain.doFilter(new Guarded(request, verified), new Clean(response));
+            chain.doFilter(guarded(request, verified), new Clean(response));
         } catch (Refused refused) {
             Refused.Response answer = verifier.answer(head, refused);
             response.reset();
@@ -48,41 +47,36 @@ public final class IdentityFilter implements Filter {
     }
 
     /** The request with the verified body, if it was read; on an exempt path, without identity headers (R3-2). */
-    private static final class Guarded extends HttpServletRequestWrapper {
-        private final Verifier.Verified verified;
+    private static HttpServletRequest guarded(HttpServletRequest request, Verifier.Verified verified) {
+        return new HttpServletRequestWrapper(request) {
+            private boolean isVisible(String name) { return verified != null || !Fields.isIdentityHeader(name); }
+            @Override public String getHeader(String name) { return isVisible(name) ? super.getHeader(name) : null; }
 
-        Guarded(HttpServletRequest request, Verifier.Verified verified) {
-            super(request);
-            this.verified = verified;
-        }
+            @Override public Enumeration<String> getHeaders(String name) {
+                return isVisible(name) ? super.getHeaders(name) : Collections.emptyEnumeration();
+            }
 
-        private boolean isVisible(String name) { return verified != null || !Fields.isIdentityHeader(name); }
-        @Override public String getHeader(String name) { return isVisible(name) ? super.getHeader(name) : null; }
+            @Override public Enumeration<String> getHeaderNames() {
+                List<String> names = Collections.list(super.getHeaderNames());
+                return Collections.enumeration(names.stream().filter(this::isVisible).toList());
+            }
 
-        @Override public Enumeration<String> getHeaders(String name) {
-            return isVisible(name) ? super.getHeaders(name) : Collections.emptyEnumeration();
-        }
+            @Override public ServletInputStream getInputStream() throws IOException {
+                if (verified == null || verified.body() == null) return super.getInputStream();
+                ByteArrayInputStream in = new ByteArrayInputStream(verified.body());
+                return new ServletInputStream() {
+                    @Override public int read() { return in.read(); }
+                    @Override public boolean isFinished() { return in.available() == 0; }
+                    @Override public boolean isReady() { return true; }
+                    @Override public void setReadListener(ReadListener listener) { throw new IllegalStateException(); }
+                };
+            }
 
-        @Override public Enumeration<String> getHeaderNames() {
-            List<String> names = Collections.list(super.getHeaderNames());
-            return Collections.enumeration(names.stream().filter(this::isVisible).toList());
-        }
-
-        @Override public ServletInputStream getInputStream() throws IOException {
-            if (verified == null || verified.body() == null) return super.getInputStream();
-            ByteArrayInputStream in = new ByteArrayInputStream(verified.body());
-            return new ServletInputStream() {
-                @Override public int read() { return in.read(); }
-                @Override public boolean isFinished() { return in.available() == 0; }
-                @Override public boolean isReady() { return true; }
-                @Override public void setReadListener(ReadListener listener) { throw new IllegalStateException(); }
-            };
-        }
-
-        @Override public BufferedReader getReader() throws IOException {
-            String charset = getCharacterEncoding() == null ? "UTF-8" : getCharacterEncoding();
-            return new BufferedReader(new InputStreamReader(getInputStream(), charset));
-        }
+            @Override public BufferedReader getReader() throws IOException {
+                String charset = getCharacterEncoding() == null ? "UTF-8" : getCharacterEncoding();
+                return new BufferedReader(new InputStreamReader(getInputStream(), charset));
+            }
+        };
     }
 
     /** The response without the fields that only a verifier sets (R10-6). */

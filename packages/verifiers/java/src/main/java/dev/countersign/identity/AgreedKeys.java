@@ -5,33 +5,23 @@ import java.util.*;
 
 /** The service's X25519 keys, from which each side derives a secret (Section 14). One verifier uses an object. */
 public final class AgreedKeys {
-    private static final int MAX_PUBLISHED = 4;
     private static final byte[] BASE_POINT = Arrays.copyOf(new byte[] {9}, 32);
 
-    /** A private key, and its {@code aud} if it has one. */
     private record Key(byte[] x, byte[] d, Object aud) {}
-
-    private final Map<String, Key> accepted = new HashMap<>();
+    final Map<String, Key> accepted = new HashMap<>();
     private final List<Map<String, Object>> published = new ArrayList<>();
     private String audience;
 
-    /**
-     * Reads private JWKs with {@code kty}, {@code crv}, {@code x}, {@code d}, {@code kid}, {@code use}, {@code alg}
-     * and, best, {@code aud}. All instances of the service share them.
-     *
-     * @param publish at most four keys for the service's key set, the preferred one first
-     * @param accept  keys that are accepted and not published: the next one, and old ones
-     * @throws IllegalArgumentException for another key
-     */
+    /** Reads private JWKs: at most four to publish, the preferred one first, and others that are only accepted. */
     public AgreedKeys(List<String> publish, List<String> accept) {
-        if (publish.size() > MAX_PUBLISHED) throw new IllegalArgumentException("more than four keys to publish");
+        if (publish.size() > 4) throw new IllegalArgumentException("more than four keys to publish");
         publish.forEach(jwk -> published.add(add(jwk)));
         accept.forEach(this::add);
     }
 
     private Map<String, Object> add(String text) {
-        Map<String, Object> jwk = KeySet.object(text.getBytes(StandardCharsets.UTF_8));
-        if (!(jwk.remove("d") instanceof String d) || !Grammar.BASE64URL_OF_32.test(d) || !KeySet.isForAgreement(jwk)
+        Map<String, Object> jwk = Json.parse(text.getBytes(StandardCharsets.UTF_8));
+        if (!(jwk.remove("d") instanceof String d) || !KeySet.BASE64URL_OF_32.test(d) || !KeySet.isForAgreement(jwk)
             || !Arrays.equals(Crypto.x25519(KeySet.decode(d), BASE_POINT), KeySet.decode(jwk.get("x")))) {
             throw new IllegalArgumentException("not a private key for agreement");
         }
@@ -43,7 +33,7 @@ public final class AgreedKeys {
     void bind(String name, boolean allowsPublished) {
         audience = name;
         accepted.forEach((kid, key) -> {
-            boolean isPublished = !allowsPublished && Published.has(kid, Crypto.base64url(key.x));
+            boolean isPublished = !allowsPublished && KeySet.isPublished(kid, Crypto.base64url(key.x));
             if (isPublished || key.aud != null && !key.aud.equals(name)) {
                 throw new IllegalArgumentException("a key for agreement is published, or of another audience");
             }
@@ -51,30 +41,23 @@ public final class AgreedKeys {
         published.forEach(jwk -> jwk.put("aud", name));
     }
 
-    boolean accepts(String kid) { return accepted.containsKey(kid); }
-
     /** The secret under an agreed keyid, or null if the set does not have the gateway's key (R14-3 to R14-5). */
     byte[] secret(KeySet set, String keyid) {
         byte[] gateway = set.agreement.get(keyid.substring(0, 43));
         return gateway == null ? null : set.secrets.computeIfAbsent(keyid, id -> {
             Key own = accepted.get(id.substring(44));
             byte[] label = Crypto.octets("countersign-v1 agreed\0");
-            byte[] info = Crypto.join(label, gateway, own.x, Crypto.octets(audience));
-            return Crypto.hkdf(Crypto.x25519(own.d, gateway), new byte[0], info, 32);
+            // HKDF with an empty salt: 32 octets are its first block.
+            byte[] key = Crypto.hmac(new byte[32], Crypto.x25519(own.d, gateway));
+            return Crypto.hmac(key, Crypto.join(label, gateway, own.x, Crypto.octets(audience), new byte[] {1}));
         });
     }
 
-    /**
-     * The body of {@code GET /.well-known/jwks.json} with the published keys (R14-8).
-     *
-     * @param status the status of the service's own response
-     * @param body   the body of the service's own response
-     * @return a JWK set for status 200, or null if the own response must be left as it is
-     */
+    /** The service's own key set with the published keys (R14-8), or null if its own response must stay as it is. */
     public byte[] keySet(int status, byte[] body) {
         if (status != 200 && status != 404) return null;
         try {
-            Map<String, Object> set = status == 404 ? new LinkedHashMap<>() : KeySet.object(body);
+            Map<String, Object> set = status == 404 ? new LinkedHashMap<>() : Json.parse(body);
             List<Object> keys = new ArrayList<>(status == 404 ? List.of() : KeySet.entries(set));
             keys.removeIf(published::contains);
             keys.addAll(published);

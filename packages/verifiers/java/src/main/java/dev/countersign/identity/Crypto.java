@@ -12,21 +12,13 @@ import javax.crypto.spec.SecretKeySpec;
 
 /** The algorithms of Sections 5.5 and 14.2, with the providers of the JDK. */
 final class Crypto {
-    static final BigInteger PRIME = BigInteger.TWO.pow(255).subtract(BigInteger.valueOf(19));
-    private static final BigInteger ORDER =
-        BigInteger.TWO.pow(252).add(new BigInteger("27742317777372353535851937790883648493"));
-
-    private Crypto() {}
-
-    private static <T> T run(Callable<T> operation) {
+    static <T> T run(Callable<T> operation) {
         try {
             return operation.call();
         } catch (Exception invalid) {
             throw new IllegalArgumentException("a key or a value that the JDK refuses", invalid);
         }
     }
-
-    static byte[] sha256(byte[] octets) { return run(() -> MessageDigest.getInstance("SHA-256").digest(octets)); }
 
     static byte[] hmac(byte[] secret, byte[] octets) {
         return run(() -> {
@@ -36,8 +28,8 @@ final class Crypto {
         });
     }
 
+    static byte[] sha256(byte[] octets) { return run(() -> MessageDigest.getInstance("SHA-256").digest(octets)); }
     static String base64url(byte[] octets) { return Base64.getUrlEncoder().withoutPadding().encodeToString(octets); }
-
     static byte[] octets(String text) { return text.getBytes(StandardCharsets.ISO_8859_1); }
 
     static byte[] join(byte[]... parts) {
@@ -53,16 +45,14 @@ final class Crypto {
         return new BigInteger(1, reversed).clearBit(255);
     }
 
-    /** Whether the signature verifies (R5-6); false too if no point has the value of the key. */
+    /** Whether the signature verifies (R5-6). The JDK throws for a large S, and for a key without a point. */
     static boolean verifyEd25519(byte[] x, byte[] base, byte[] signature) {
-        byte[] s = Arrays.copyOfRange(signature, 32, 64);
-        if (s[31] < 0 || littleEndian(s).compareTo(ORDER) >= 0) return false;
         try {
             KeySpec key = new EdECPublicKeySpec(NamedParameterSpec.ED25519, new EdECPoint(x[31] < 0, littleEndian(x)));
             Signature verifier = Signature.getInstance("Ed25519");
             verifier.initVerify(KeyFactory.getInstance("Ed25519").generatePublic(key));
             verifier.update(base);
-            return verifier.verify(signature);
+            return signature.length == 64 && verifier.verify(signature);
         } catch (GeneralSecurityException invalid) {
             return false;
         }
@@ -78,17 +68,5 @@ final class Crypto {
             agreement.doPhase(keys.generatePublic(other), true);
             return agreement.generateSecret();
         });
-    }
-
-    /** HKDF-SHA-256 of RFC 5869, at most 8160 octets. */
-    static byte[] hkdf(byte[] ikm, byte[] salt, byte[] info, int length) {
-        byte[] key = hmac(salt.length == 0 ? new byte[32] : salt, ikm);
-        byte[] block = {};
-        byte[] out = {};
-        for (byte i = 1; out.length < length; i++) {
-            block = hmac(key, join(block, info, new byte[] {i}));
-            out = join(out, block);
-        }
-        return Arrays.copyOf(out, length);
     }
 }

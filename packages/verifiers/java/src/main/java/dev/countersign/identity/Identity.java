@@ -3,14 +3,9 @@ package dev.countersign.identity;
 import java.util.*;
 
 /**
- * The caller of a verified request, Section 4.1. A member that the caller does not have is null.
- *
- * @param kind      {@code user}, {@code client}, {@code anonymous}, {@code service} or {@code gateway}
- * @param requestId the id that the gateway gave the request, a UUIDv7
- * @param context   the members of Section 7: {@code auth_time} is a Long, {@code amr}, {@code scope} and {@code roles}
- *                  are lists of strings, {@code act} is a map of {@code sub} and {@code iss}, others are strings
- * @param clientId  the client, or the one for which the service acts; the same for the user, the role and the tenant
- * @param txnToken  opaque; a service sends it on nested calls
+ * The caller of a verified request, Section 4.1. A member that the caller does not have is null. In the context
+ * (Section 7), {@code auth_time} is a Long, {@code amr}, {@code scope} and {@code roles} are lists of strings,
+ * {@code act} is a map of {@code sub} and {@code iss}, and others are strings.
  */
 public record Identity(String kind, String requestId, Map<String, Object> context, String serviceId, String clientId,
                        String userId, String role, String tenantId, String txnToken) {
@@ -26,16 +21,18 @@ public record Identity(String kind, String requestId, Map<String, Object> contex
         return items.stream().map(String.class::cast).toList();
     }
 
-    /** Accepts the named kinds; a service that acts for a client needs both (R4-5). @throws Refused 403 */
-    public Identity requireKind(Collection<String> kinds) {
-        if (kinds.contains(kind) && (serviceId == null || clientId == null || kinds.contains("client"))) return this;
-        throw Refused.notAllowed("identity_not_allowed");
+    /** Accepts the named kinds, by default user; a service that acts for a client needs both. @throws Refused 403 */
+    public Identity requireKind(String... kinds) {
+        List<String> accepted = kinds.length == 0 ? List.of("user") : List.of(kinds);
+        boolean isForClient = serviceId != null && clientId != null;
+        if (accepted.contains(kind) && (!isForClient || accepted.contains("client"))) return this;
+        throw Refused.of(403, "identity_not_allowed");
     }
 
     /** Accepts the named roles in the tenant. @throws Refused 403 {@code insufficient_role} */
     public Identity requireRole(String... roles) {
         if (role != null && List.of(roles).contains(role)) return this;
-        throw Refused.notAllowed("insufficient_role");
+        throw Refused.of(403, "insufficient_role");
     }
 
     /** Requires every named scope. @throws Refused 403 {@code insufficient_scope}, with the names (R10-5) */
@@ -43,6 +40,6 @@ public record Identity(String kind, String requestId, Map<String, Object> contex
         if (list("scope").containsAll(List.of(scopes))) return this;
         String scheme = context.containsKey("jkt") ? "DPoP" : "Bearer";
         String challenge = scheme + " error=\"insufficient_scope\", scope=\"" + String.join(" ", scopes) + "\"";
-        throw Refused.notAllowed("insufficient_scope", "www-authenticate", challenge);
+        throw Refused.of(403, "insufficient_scope", "www-authenticate", challenge);
     }
 }

@@ -4,28 +4,22 @@ import com.sun.net.httpserver.*;
 import java.io.*;
 import java.util.*;
 
-/**
- * Runs a plain handler for verified requests and on exempt paths, in {@code com.sun.net.httpserver}. Create its context
- * at {@code /}, and set {@code sun.net.httpserver.maxReqHeaders} to 300.
- */
+/** Runs a plain handler for verified requests and on exempt paths. Create its context at {@code /}. */
 public final class IdentityHandler implements HttpHandler {
-    private static final String KEY_SET = "/.well-known/jwks.json";
     private final Verifier verifier;
     private final Handler handler;
-    private final List<String> kinds;
+    private final String[] kinds;
 
     /** Responds to a request. On an exempt path, there is no caller (null) and no identity header. */
-    @FunctionalInterface
     public interface Handler {
-        /** Handles. @throws IOException if the connection breaks */
         Refused.Response handle(Request request, Identity caller, InputStream body) throws IOException;
     }
 
-    /** Accepts the named kinds of caller, by default {@code user} (R4-5). */
+    /** Accepts the kinds of {@link Identity#requireKind}. */
     public IdentityHandler(Verifier verifier, Handler handler, String... kinds) {
         this.verifier = verifier;
         this.handler = handler;
-        this.kinds = kinds.length == 0 ? List.of("user") : List.of(kinds);
+        this.kinds = kinds;
     }
 
     @Override public void handle(HttpExchange exchange) throws IOException {
@@ -46,26 +40,23 @@ public final class IdentityHandler implements HttpHandler {
 
     private Refused.Response respond(Request request, InputStream body) throws IOException {
         try {
-            if (request.isExempt()) return withKeys(request, handler.handle(request.withoutIdentity(), null, body));
-            Verifier.Verified verified = verifier.verify(request, body::readNBytes);
+            if (request.isExempt()) return finish(request, handler.handle(request.withoutIdentity(), null, body));
+            Verifier.Verified verified = verifier.verify(request, body);
             InputStream in = verified.body() == null ? body : new ByteArrayInputStream(verified.body());
-            return clean(handler.handle(request, verified.identity().requireKind(kinds), in));
+            return finish(request, handler.handle(request, verified.identity().requireKind(kinds), in));
         } catch (Refused refused) {
             return verifier.answer(request, refused);
         }
     }
 
-    private Refused.Response withKeys(Request request, Refused.Response own) {
-        boolean hasKeys = verifier.agreement() != null && request.path().equals(KEY_SET);
-        byte[] keys = hasKeys ? verifier.agreement().keySet(own.status(), own.body()) : null;
-        if (keys == null) return clean(own);
-        return new Refused.Response(200, Map.of("content-type", "application/jwk-set+json"), keys);
-    }
-
-    /** R10-6: only a verifier sets these fields. */
-    private static Refused.Response clean(Refused.Response response) {
-        Map<String, String> headers = new LinkedHashMap<>(response.headers());
+    /** Adds the keys for agreement (R14-8), or removes the fields that only a verifier sets (R10-6). */
+    private Refused.Response finish(Request request, Refused.Response own) {
+        AgreedKeys agreed = verifier.settings.agreement;
+        boolean hasKeys = agreed != null && request.isExempt() && request.path().equals("/.well-known/jwks.json");
+        byte[] keys = hasKeys ? agreed.keySet(own.status(), own.body()) : null;
+        if (keys != null) return new Refused.Response(200, Map.of("content-type", "application/jwk-set+json"), keys);
+        Map<String, String> headers = new LinkedHashMap<>(own.headers());
         headers.keySet().removeIf(name -> name.toLowerCase(Locale.ROOT).startsWith("x-identity-"));
-        return new Refused.Response(response.status(), headers, response.body());
+        return new Refused.Response(own.status(), headers, own.body());
     }
 }

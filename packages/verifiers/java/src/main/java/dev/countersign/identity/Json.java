@@ -1,38 +1,35 @@
 package dev.countersign.identity;
 
 import java.nio.ByteBuffer;
-import java.nio.charset.*;
+import java.nio.charset.StandardCharsets;
 import java.util.*;
 import java.util.regex.*;
+import java.util.stream.Collectors;
 
-/**
- * JSON of RFC 8259 in UTF-8, also after a byte order mark, at most 16 levels deep. Objects are maps, the last of two
- * equal members counts; arrays are lists; numbers keep their text. Another text is an {@code IllegalArgumentException}.
- */
+/** JSON of RFC 8259 in UTF-8, also after a byte order mark. Another text is an {@code IllegalArgumentException}. */
 final class Json {
-    /** A number as it was written. */
     record Num(String text) {}
 
-    private static final int MAX_DEPTH = 16;
-    private static final Pattern NUMBER = Pattern.compile("-?(?:0|[1-9][0-9]*+)(?:\\.[0-9]++)?(?:[eE][+-]?[0-9]++)?");
-    private static final Pattern HEX = Pattern.compile("u([0-9A-Fa-f]{4})");
-    private static final String ESCAPES = "\"\\/bfnrt";
-    private static final String ESCAPED = "\"\\/\b\f\n\r\t";
+    private static final Pattern SPACE = Pattern.compile("[ \t\r\n]*+");
+    private static final Pattern START = Pattern.compile("\ufeff?" + SPACE);
+    private static final Pattern ESCAPE = Pattern.compile("\\\\([\"\\\\/bfnrt]|u[0-9A-Fa-f]{4})");
+    private static final Pattern SCALAR = Pattern.compile("\"((?:[^\"\\\\\\x00-\\x1f]++|" + ESCAPE + ")*+)\""
+        + "|true|false|null|-?(?:0|[1-9][0-9]*+)(?:\\.[0-9]++)?(?:[eE][+-]?[0-9]++)?");
+    private static final Pattern UNSAFE = Pattern.compile("[\"\\\\\\x00-\\x1f\\p{Cs}]");
     private final String text;
     private int at;
 
     private Json(String text) { this.text = text; }
 
-    static Object parse(byte[] document) {
-        try {
-            String text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(document)).toString();
-            Json json = new Json(text.startsWith("\ufeff") ? text.substring(1) : text);
-            Object value = json.value(0);
-            json.require(json.at == json.text.length());
-            return value;
-        } catch (CharacterCodingException invalid) {
-            throw new IllegalArgumentException("not UTF-8", invalid);
-        }
+    /** Reads an object, at most 16 levels deep. The last of two equal members counts, and numbers keep their text. */
+    static Map<String, Object> parse(byte[] document) {
+        ByteBuffer octets = ByteBuffer.wrap(document);
+        Json json = new Json(Crypto.run(() -> StandardCharsets.UTF_8.newDecoder().decode(octets).toString()));
+        json.read(START);
+        json.require(json.skip("{"));
+        Map<String, Object> members = json.object(0);
+        json.require(json.at == json.text.length());
+        return members;
     }
 
     /** Writes a value of {@link #parse}, or an integer. */
@@ -41,78 +38,69 @@ final class Json {
         if (value instanceof List<?> list) return "[" + String.join(",", list.stream().map(Json::write).toList()) + "]";
         if (value instanceof Map<?, ?> map) return "{" + String.join(",", map.entrySet().stream()
             .map(member -> write(member.getKey()) + ":" + write(member.getValue())).toList()) + "}";
-        if (!(value instanceof String string)) return "" + value;
-        StringBuilder out = new StringBuilder("\"");
-        for (char c : string.toCharArray()) {
-            boolean isPlain = c != '"' && c != '\\' && c >= 0x20 && !Character.isSurrogate(c);
-            if (!isPlain) out.append(String.format("\\u%04x", (int) c));
-            else out.append(c);
-        }
-        return out.append('"').toString();
+        if (!(value instanceof String text)) return "" + value;
+        return '"' + UNSAFE.matcher(text).replaceAll(c -> String.format("\\\\u%04x", (int) c.group().charAt(0))) + '"';
     }
 
-    /** One value, with the space around it. */
     private Object value(int depth) {
-        require(depth <= MAX_DEPTH);
-        space();
-        Matcher number = NUMBER.matcher(text).region(at, text.length());
-        Object value = null;
-        if (skip("{")) value = object(depth);
-        else if (skip("[")) value = array(depth);
-        else if (skip("\"")) value = string();
-        else if (skip("true")) value = true;
-        else if (skip("false")) value = false;
-        else if (number.lookingAt()) value = new Num(text.substring(at, at = number.end()));
-        else require(skip("null"));
-        space();
-        return value;
+        require(depth <= 16);
+        return skip("{") ? object(depth) : skip("[") ? array(depth) : scalar();
     }
 
     private Map<String, Object> object(int depth) {
         Map<String, Object> members = new LinkedHashMap<>();
-        space();
-        if (skip("}")) return members;
-        do {
-            Object name = value(MAX_DEPTH);
+        each("}", () -> {
+            Object name = scalar();
             require(name instanceof String && skip(":"));
             members.put((String) name, value(depth + 1));
-        } while (skip(","));
-        require(skip("}"));
+        });
         return members;
     }
 
     private List<Object> array(int depth) {
         List<Object> items = new ArrayList<>();
-        space();
-        if (skip("]")) return items;
-        do items.add(value(depth + 1)); while (skip(","));
-        require(skip("]"));
+        each("]", () -> items.add(value(depth + 1)));
         return items;
     }
 
-    private String string() {
-        StringBuilder out = new StringBuilder();
-        while (!skip("\"")) {
-            require(at < text.length() && text.charAt(at) >= 0x20);
-            out.append(skip("\\") ? escaped() : text.charAt(at++));
-        }
-        return out.toString();
+    private void each(String end, Runnable item) {
+        if (skip(end)) return;
+        do item.run(); while (skip(","));
+        require(skip(end));
     }
 
-    private char escaped() {
-        Matcher hex = HEX.matcher(text).region(at, text.length());
-        int which = at < text.length() ? ESCAPES.indexOf(text.charAt(at)) : -1;
-        require(which >= 0 || hex.lookingAt());
-        at += which >= 0 ? 1 : 5;
-        return which >= 0 ? ESCAPED.charAt(which) : (char) Integer.parseInt(hex.group(1), 16);
+    private Object scalar() {
+        MatchResult scalar = read(SCALAR);
+        read(SPACE);
+        if (scalar.group(1) != null) return ESCAPE.matcher(scalar.group(1)).replaceAll(Json::unescaped);
+        return switch (scalar.group()) {
+            case "true" -> true;
+            case "false" -> false;
+            case "null" -> null;
+            default -> new Num(scalar.group());
+        };
     }
 
-    private void space() { while (at < text.length() && " \t\r\n".indexOf(text.charAt(at)) >= 0) at++; }
+    private static String unescaped(MatchResult escape) {
+        String code = escape.group(1);
+        char c = code.length() == 5 ? (char) Integer.parseInt(code.substring(1), 16)
+            : "\"\\/\b\f\n\r\t".charAt("\"\\/bfnrt".indexOf(code));
+        return Matcher.quoteReplacement("" + c);
+    }
 
+    /** Moves past a token and the space after it, if it follows. */
     private boolean skip(String token) {
-        boolean follows = text.startsWith(token, at);
-        if (follows) at += token.length();
-        return follows;
+        if (!text.startsWith(token, at)) return false;
+        at += token.length();
+        read(SPACE);
+        return true;
+    }
+
+    private MatchResult read(Pattern form) {
+        Matcher matcher = form.matcher(text).region(at, text.length());
+        require(matcher.lookingAt());
+        at = matcher.end();
+        return matcher;
     }
 
     private void require(boolean condition) {

@@ -8,15 +8,7 @@ public interface NonceMemory {
     /** A nonce is new and remembered now, or was accepted before, or may have been accepted and forgotten. */
     enum Claim { NEW, REPLAYED, BEFORE_START }
 
-    /**
-     * Looks up and stores a nonce in one step, for any number of threads and instances.
-     *
-     * @param nonce      16 to 64 characters
-     * @param createdSec when the request was signed, Unix seconds
-     * @param keepSec    the last Unix second in which the nonce must be remembered
-     * @param nowSec     Unix seconds on the clock of the verifier
-     * @throws IOException if the memory is full or cannot be reached: the verifier answers 503
-     */
+    /** Looks up and stores a nonce in one step, through {@code keepSec}. @throws IOException if it cannot (503) */
     Claim claim(String nonce, long createdSec, long keepSec, long nowSec) throws IOException;
 
     /** {@return a memory in this process, which begins at the next second and has at most {@code maxNonces}} */

@@ -6,7 +6,6 @@ import java.util.*;
 /** A request that does not reach the handler, or that the handler does not accept, with its response (Section 10). */
 public final class Refused extends RuntimeException {
     private static final long serialVersionUID = 1;
-    private static final int MAX_INSTANCE = 1024;
     private final int status;
     private final String code;
     private final String[] fields;
@@ -29,11 +28,7 @@ public final class Refused extends RuntimeException {
         return new Refused(503, "identity_unavailable", cause, "retry-after", "1", "x-identity-unavailable", cause);
     }
 
-    static Refused tooLarge() {
-        return new Refused(413, "payload_too_large", "payload_too_large", "connection", "close");
-    }
-
-    static Refused notAllowed(String code, String... fields) { return new Refused(403, code, code, fields); }
+    static Refused of(int status, String code, String... fields) { return new Refused(status, code, code, fields); }
 
     /** {@return the status: 401, 403, 413 or 503} */
     public int status() { return status; }
@@ -48,8 +43,8 @@ public final class Refused extends RuntimeException {
     public Response response(Request request) {
         List<String> ids = request.lines().stream().filter(line -> line.lowerName().equals("x-request-id"))
             .map(Request.Line::value).toList();
-        String requestId = ids.size() == 1 && Grammar.UUID_V7.test(ids.get(0)) ? ids.get(0) : newUuidV7();
-        String path = request.path().substring(0, Math.min(MAX_INSTANCE, request.path().length()));
+        String requestId = ids.size() == 1 && Fields.UUID_V7.test(ids.get(0)) ? ids.get(0) : newUuidV7();
+        String path = request.path().substring(0, Math.min(1024, request.path().length()));
         String problem = Json.write(Map.of("type", "urn:countersign:error:" + code, "title", code.replace('_', ' '),
             "status", status, "instance", path, "code", code, "request_id", requestId));
         Map<String, String> headers = new LinkedHashMap<>(Map.of("content-type", "application/problem+json",

@@ -3,7 +3,7 @@ package dev.countersign.identity;
 import java.io.*;
 import java.net.URI;
 import java.net.http.*;
-import java.util.concurrent.*;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 
 /** The gateway's key set behind its URL: Section 13. Times are milliseconds of a monotonic clock. */
@@ -13,32 +13,30 @@ final class RemoteKeySet implements AutoCloseable {
     private static final long INTERVAL_MS = 590_000;
     private static final long MAX_AGE_MS = 3_600_000;
     private static final long COOL_DOWN_MS = 30_000;
-
     private final URI url;
     private KeySet set;
-    private long fetchedAtMs;
-    private long nextAttemptAtMs;
-    private long coolUntilMs;
+    private long fetchedAtMs = nowMs();
+    private long nextAttemptAtMs = nowMs();
+    private long coolUntilMs = nowMs();
     private int failures;
-    private long started;
+    /** How many fetches were due, and how many ended; one is due or runs while the numbers differ. */
+    private long due;
     private long ended;
     private boolean closed;
-
-    /** What a lookup found, or null; and whether the last fetch failed, so that a newer set may have it. */
-    record Found<T>(T value, boolean lastFailed) {}
 
     /** Starts the fetches, unless a set is given, for tests. */
     RemoteKeySet(String url, KeySet forTests) {
         this.url = url == null ? null : URI.create(url);
         set = forTests;
-        fetchedAtMs = nextAttemptAtMs = nowMs();
-        coolUntilMs = forTests == null ? nowMs() : nowMs() + MAX_AGE_MS;
+        closed = forTests != null;
         Thread schedule = new Thread(this::runSchedule, "countersign-keys");
         schedule.setDaemon(true);
-        if (forTests == null) schedule.start();
+        schedule.start();
     }
 
     private static long nowMs() { return System.nanoTime() / 1_000_000; }
+    private KeySet current() { return set != null && nowMs() - fetchedAtMs < MAX_AGE_MS ? set : null; }
+    synchronized boolean isReady() { return current() != null; }
 
     /** The set that is held, after the fetch at start. @throws Refused {@code keys_unavailable} without one */
     synchronized KeySet held() {
@@ -47,37 +45,35 @@ final class RemoteKeySet implements AutoCloseable {
         return current();
     }
 
-    /** What {@code lookup} finds, after a fetch if it finds nothing and a fetch is allowed. @throws Refused as above */
-    <T> Found<T> find(Function<KeySet, T> lookup) {
-        synchronized (this) {
-            long before = started;
-            while (true) {
-                T value = lookup.apply(held());
-                boolean isRunning = started > ended;
-                boolean isFinal = ended > before || isRunning && failures > 0 || !isRunning && nowMs() < coolUntilMs;
-                if (value != null || isFinal) return new Found<>(value, failures > 0);
-                if (!isRunning) break;
-                pause(TIMEOUT_MS);
+    /** What {@code lookup} finds under the keyid, after a fetch if it finds nothing and a fetch is allowed. */
+    synchronized byte[] find(String keyid, Function<KeySet, byte[]> lookup) {
+        long before = due;
+        boolean isOwn = false;
+        while (true) {
+            byte[] found = lookup.apply(held());
+            boolean isDue = due > ended;
+            if (found != null) {
+                if (isOwn) coolUntilMs = nowMs();
+                return found;
             }
-            started++;
-            coolUntilMs = nowMs() + COOL_DOWN_MS;
-        }
-        fetch();
-        synchronized (this) {
-            T value = lookup.apply(held());
-            if (value != null) coolUntilMs = nowMs();
-            return new Found<>(value, failures > 0);
+            if (closed || ended > before || (isDue ? failures > 0 && !isOwn : nowMs() < coolUntilMs)) {
+                boolean isUnknown = failures == 0 || KeySet.AGREED_KEYID.test(keyid);
+                throw isUnknown ? Refused.reason("key_unknown") : Refused.unavailable("keys_unavailable");
+            }
+            if (!isDue) {
+                isOwn = true;
+                due++;
+                coolUntilMs = nowMs() + COOL_DOWN_MS;
+                notifyAll();
+            }
+            pause(TIMEOUT_MS);
         }
     }
-
-    synchronized boolean isReady() { return current() != null; }
 
     @Override public synchronized void close() {
         closed = true;
         notifyAll();
     }
-
-    private KeySet current() { return set != null && nowMs() - fetchedAtMs < MAX_AGE_MS ? set : null; }
 
     private synchronized void pause(long ms) {
         try {
@@ -89,30 +85,21 @@ final class RemoteKeySet implements AutoCloseable {
     }
 
     private void runSchedule() {
-        while (true) {
-            synchronized (this) {
-                while (!closed && (started > ended || nowMs() < nextAttemptAtMs)) pause(nextAttemptAtMs - nowMs());
-                if (closed) return;
-                started++;
+        while (awaitNext()) {
+            KeySet fetched = null;
+            try {
+                fetched = fetch();
+            } catch (Exception | Error failed) {
+                System.getLogger("dev.countersign.identity").log(System.Logger.Level.WARNING, "no key set: " + failed);
             }
-            fetch();
+            end(fetched);
         }
     }
 
-    /** One fetch, which its caller has counted in {@code started}. */
-    private void fetch() {
-        KeySet fetched = null;
-        try {
-            HttpClient client = HttpClient.newBuilder().followRedirects(HttpClient.Redirect.NEVER)
-                .version(HttpClient.Version.HTTP_1_1).proxy(HttpClient.Builder.NO_PROXY).build();
-            HttpRequest request = HttpRequest.newBuilder(url).header("cache-control", "no-cache").build();
-            fetched = client.sendAsync(request, HttpResponse.BodyHandlers.ofInputStream())
-                .thenApplyAsync(RemoteKeySet::read).get(TIMEOUT_MS, TimeUnit.MILLISECONDS);
-        } catch (ExecutionException | TimeoutException | InterruptedException | RuntimeException failed) {
-            System.getLogger("dev.countersign.identity").log(System.Logger.Level.WARNING, "no key set: " + failed);
-        } finally {
-            end(fetched);
-        }
+    private synchronized boolean awaitNext() {
+        while (!closed && due == ended && nowMs() < nextAttemptAtMs) pause(nextAttemptAtMs - nowMs());
+        if (due == ended) due++;
+        return !closed;
     }
 
     private synchronized void end(KeySet fetched) {
@@ -131,25 +118,22 @@ final class RemoteKeySet implements AutoCloseable {
         notifyAll();
     }
 
-    private static KeySet read(HttpResponse<InputStream> response) {
-        try (InputStream body = response.body()) {
-            // A stalled body ends with the limit of the fetch.
-            CompletableFuture.delayedExecutor(TIMEOUT_MS, TimeUnit.MILLISECONDS).execute(() -> close(body));
+    private KeySet fetch() throws Exception {
+        HttpClient client = HttpClient.newBuilder().followRedirects(HttpClient.Redirect.NEVER)
+            .version(HttpClient.Version.HTTP_1_1).proxy(HttpClient.Builder.NO_PROXY).build();
+        HttpRequest request = HttpRequest.newBuilder(url).header("cache-control", "no-cache").build();
+        ByteArrayOutputStream document = new ByteArrayOutputStream();
+        var exchange = client.sendAsync(request, HttpResponse.BodyHandlers.ofByteArrayConsumer(part -> {
+            document.writeBytes(part.orElseGet(() -> new byte[0]));
+            if (document.size() > MAX_BYTES) throw new IllegalArgumentException("more than 256 KiB");
+        }));
+        try {
+            HttpResponse<Void> response = exchange.get(TIMEOUT_MS, TimeUnit.MILLISECONDS);
             boolean isPlain = response.headers().firstValue("content-encoding").isEmpty();
             if (response.statusCode() != 200 || !isPlain) throw new IOException("status " + response.statusCode());
-            byte[] document = body.readNBytes(MAX_BYTES + 1);
-            if (document.length > MAX_BYTES) throw new IOException("more than 256 KiB");
-            return KeySet.parse(document, false);
-        } catch (IOException failed) {
-            throw new UncheckedIOException(failed);
-        }
-    }
-
-    private static void close(InputStream body) {
-        try {
-            body.close();
-        } catch (IOException failed) {
-            throw new UncheckedIOException(failed);
+            return KeySet.parse(document.toByteArray(), false);
+        } finally {
+            exchange.cancel(true);
         }
     }
 }

@@ -5,18 +5,15 @@ import jakarta.servlet.http.*;
 import java.io.*;
 import java.util.*;
 
-/**
- * Lets verified requests and exempt paths through. Map it to {@code /*} before every other filter. It reads
- * the body: {@code getParameter} has the query's parameters only, and {@code getParts} none.
- */
+/** Lets verified requests and exempt paths through. Map it to every path, before every other filter. */
 public final class IdentityFilter implements Filter {
     private final Verifier verifier;
-    private final List<String> kinds;
+    private final String[] kinds;
 
-    /** Accepts the named kinds of caller, by default {@code user} (R4-5). */
+    /** Accepts the kinds of {@link Identity#requireKind}. */
     public IdentityFilter(Verifier verifier, String... kinds) {
         this.verifier = verifier;
-        this.kinds = kinds.length == 0 ? List.of("user") : List.of(kinds);
+        this.kinds = kinds;
     }
 
     /** {@return the caller of a request behind the filter, or null on an exempt path} */
@@ -24,29 +21,21 @@ public final class IdentityFilter implements Filter {
         return (Identity) request.getAttribute(Identity.class.getName());
     }
 
-    @Override
-    public void doFilter(ServletRequest in, ServletResponse out, FilterChain chain)
+    @Override public void doFilter(ServletRequest in, ServletResponse out, FilterChain chain)
         throws IOException, ServletException {
         HttpServletRequest request = (HttpServletRequest) in;
         HttpServletResponse response = (HttpServletResponse) out;
         List<Request.Line> lines = new ArrayList<>();
-        for (String name : Collections.list(request.getHeaderNames())) {
-            Collections.list(request.getHeaders(name)).forEach(value -> lines.add(new Request.Line(name, value)));
-        }
+        request.getHeaderNames().asIterator().forEachRemaining(name -> request.getHeaders(name).asIterator()
+            .forEachRemaining(value -> lines.add(new Request.Line(name, value))));
         String query = request.getQueryString();
         String target = request.getRequestURI() + (query == null ? "" : "?" + query);
         Request head = new Request(request.getMethod(), target, lines);
         try {
-            if (head.isExempt()) {
-                Set<String> hidden = new HashSet<>();
-                lines.forEach(line -> hidden.add(line.lowerName()));
-                head.withoutIdentity().lines().forEach(line -> hidden.remove(line.lowerName()));
-                chain.doFilter(new Guarded(request, hidden, null), new Clean(response));
-                return;
-            }
-            Verifier.Verified verified = verifier.verify(head, request.getInputStream()::readNBytes);
-            request.setAttribute(Identity.class.getName(), verified.identity().requireKind(kinds));
-            chain.doFilter(new Guarded(request, Set.of(), verified.body()), new Clean(response));
+            Verifier.Verified verified = head.isExempt() ? null : verifier.verify(head, request.getInputStream());
+            Identity caller = verified == null ? null : verified.identity().requireKind(kinds);
+            request.setAttribute(Identity.class.getName(), caller);
+            chain.doFilter(guarded(request, verified), new Clean(response));
         } catch (Refused refused) {
             Refused.Response answer = verifier.answer(head, refused);
             response.reset();
@@ -57,55 +46,44 @@ public final class IdentityFilter implements Filter {
         }
     }
 
-    /** The request with the verified body, if it was read; on an exempt path, with the headers that remain. */
-    private static final class Guarded extends HttpServletRequestWrapper {
-        private final Set<String> hidden;
-        private final byte[] body;
+    /** The request with the verified body, if it was read; on an exempt path, without identity headers (R3-2). */
+    private static HttpServletRequest guarded(HttpServletRequest request, Verifier.Verified verified) {
+        return new HttpServletRequestWrapper(request) {
+            private boolean isVisible(String name) { return verified != null || !Fields.isIdentityHeader(name); }
+            @Override public String getHeader(String name) { return isVisible(name) ? super.getHeader(name) : null; }
 
-        Guarded(HttpServletRequest request, Set<String> hidden, byte[] body) {
-            super(request);
-            this.hidden = hidden;
-            this.body = body;
-        }
+            @Override public Enumeration<String> getHeaders(String name) {
+                return isVisible(name) ? super.getHeaders(name) : Collections.emptyEnumeration();
+            }
 
-        @Override public String getHeader(String name) {
-            return hidden.contains(name.toLowerCase(Locale.ROOT)) ? null : super.getHeader(name);
-        }
+            @Override public Enumeration<String> getHeaderNames() {
+                List<String> names = Collections.list(super.getHeaderNames());
+                return Collections.enumeration(names.stream().filter(this::isVisible).toList());
+            }
 
-        @Override public Enumeration<String> getHeaders(String name) {
-            return getHeader(name) == null ? Collections.emptyEnumeration() : super.getHeaders(name);
-        }
+            @Override public ServletInputStream getInputStream() throws IOException {
+                if (verified == null || verified.body() == null) return super.getInputStream();
+                ByteArrayInputStream in = new ByteArrayInputStream(verified.body());
+                return new ServletInputStream() {
+                    @Override public int read() { return in.read(); }
+                    @Override public boolean isFinished() { return in.available() == 0; }
+                    @Override public boolean isReady() { return true; }
+                    @Override public void setReadListener(ReadListener listener) { throw new IllegalStateException(); }
+                };
+            }
 
-        @Override public Enumeration<String> getHeaderNames() {
-            return Collections.enumeration(Collections.list(super.getHeaderNames()).stream()
-                .filter(name -> getHeader(name) != null).toList());
-        }
-
-        @Override public ServletInputStream getInputStream() throws IOException {
-            if (body == null) return super.getInputStream();
-            ByteArrayInputStream in = new ByteArrayInputStream(body);
-            return new ServletInputStream() {
-                @Override public int read() { return in.read(); }
-                @Override public boolean isFinished() { return in.available() == 0; }
-                @Override public boolean isReady() { return true; }
-                @Override public void setReadListener(ReadListener listener) { throw new IllegalStateException(); }
-            };
-        }
-
-        @Override public BufferedReader getReader() throws IOException {
-            String charset = getCharacterEncoding() == null ? "UTF-8" : getCharacterEncoding();
-            return new BufferedReader(new InputStreamReader(getInputStream(), charset));
-        }
+            @Override public BufferedReader getReader() throws IOException {
+                String charset = getCharacterEncoding() == null ? "UTF-8" : getCharacterEncoding();
+                return new BufferedReader(new InputStreamReader(getInputStream(), charset));
+            }
+        };
     }
 
     /** The response without the fields that only a verifier sets (R10-6). */
     private static final class Clean extends HttpServletResponseWrapper {
         Clean(HttpServletResponse response) { super(response); }
-
         private static boolean isFree(String name) { return !name.toLowerCase(Locale.ROOT).startsWith("x-identity-"); }
-
         @Override public void setHeader(String name, String value) { if (isFree(name)) super.setHeader(name, value); }
-
         @Override public void addHeader(String name, String value) { if (isFree(name)) super.addHeader(name, value); }
     }
 }

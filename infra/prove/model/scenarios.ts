@@ -17,7 +17,7 @@ export const scenarios = {
   'two instances without shared nonces': {
     ...{ ...apart, isShared: false, requests: [post] },
     may: may('hold', 'answer', 'restart'),
-    depth: 6,
+    depth: 5,
     deep: 8,
   },
   'changed requests, and another service': {

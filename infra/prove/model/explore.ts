@@ -22,7 +22,8 @@ export function explore(scenario: Scenario, rules: Rules, depth: number): { stat
         if (seen.has(key)) continue;
         seen.add(key);
         const here = { key, step: typeof verdict === 'string' ? `${what}: ${verdict}` : what, from };
-        const { broken = settles(state) ? undefined : 'an honest request is refused for a minute' } = state;
+        const { brokenPromise: broken = settles(state) ? undefined : 'an honest request is refused for a minute' } =
+          state;
         if (broken !== undefined) return { states: seen.size, trace: [...traceTo(here), broken] };
         reached.push(here);
       }

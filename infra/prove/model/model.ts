@@ -9,11 +9,9 @@ export type Event = 'hold' | 'alter' | 'answer' | 'late body' | 'restart' | 'log
 type KeyEvent = 'cut' | 'made-up keyid' | 'new gateway key' | 'new service key';
 
 export type Scenario = {
-  /** What clients ask, in this order. */
   requests: readonly Asked[];
   instances: readonly Instance[];
-  /** Whether the instances share the memory of nonces. */
-  isShared: boolean;
+  sharesNonces: boolean;
   /** What the attacker may do, and what may happen. */
   may: readonly Event[];
   /** When the gateway's other keys were made, if it has some from the beginning. */
@@ -22,6 +20,7 @@ export type Scenario = {
 
 type Memory = { startSec: number; nonces: { nonce: string; untilSec: number }[] };
 type Running = Instance & Memory & { starts: number; fetchedSec: number; cooldownSec: number };
+type Key = { madeSec: number; untilSec: number };
 /** The exchange with the client that waits for an answer. */
 type Open = { copy: Copy; isRepeated: boolean; waits: number; retries: number; stage: 'unsent' | 'sent' | 'due' };
 
@@ -36,15 +35,14 @@ export type State = {
   copies: Copy[];
   late: { copy: Copy; index: number }[];
   instances: Running[];
-  gatewayKeys: { madeSec: number; untilSec: number }[];
+  gatewayKeys: Key[];
   serviceKeysSec: number[];
   /** The key that the gateway agreed on, when that was confirmed, and which one the service refused, until when. */
   agreed: { kid?: string | undefined; atSec: number; refused: string; untilSec: number };
   isCut: boolean;
   loggedOutSec: number;
   handled: string[];
-  /** The first broken promise. */
-  broken?: string;
+  brokenPromise?: string;
 };
 
 const longAgoSec = -1_000_000;
@@ -55,8 +53,9 @@ const readLagSec = 29;
 /** How long a logout takes to reach the gateway. */
 const logoutSec = 1;
 
-export function createModel({ requests, instances, isShared, may, newKeysSec = [] }: Scenario, rules: Rules) {
-  const { toleranceSec } = rules.freshness;
+export function createModel({ requests, instances, sharesNonces, may, newKeysSec = [] }: Scenario, rules: Rules) {
+  const { freshness, publishAheadSec: aheadSec } = rules;
+  const { toleranceSec } = freshness;
   const unknown = { atSec: longAgoSec, refused: '', untilSec: longAgoSec };
   const started = { startSec: longAgoSec, nonces: [], starts: 0, fetchedSec: 0, cooldownSec: longAgoSec };
   const initial: State = {
@@ -68,24 +67,21 @@ export function createModel({ requests, instances, isShared, may, newKeysSec = [
   poll(initial, 0);
 
   const nameOf = ({ nonce, key }: Copy) => `${nonce}, signed with ${key},`;
+  const ask = (s: State, copy: Copy) => send(s, { copy, isRepeated: false, waits: 0, retries: 0 });
   const askedOf = ({ request }: Copy) => requests[request] as Asked;
   const isLoggedOut = (s: State) => rules.checksTokenAgain && s.nowSec >= s.loggedOutSec + logoutSec;
-
-  // The gateway.
 
   function poll(s: State, atSec: number): void {
     if (s.isCut || atSec <= s.agreed.atSec) return;
     s.agreed = { ...s.agreed, kid: serviceKids(s, 0, atSec, 'published')[0], atSec };
   }
 
-  const gatewayKey = ({ gatewayKeys, nowSec }: State): number =>
-    gatewayKeys.findLastIndex((key) => key.madeSec + rules.publishAheadSec <= nowSec && nowSec < key.untilSec);
-
   function sign(s: State, request: number, mayAgree = true): Copy {
     const { nowSec, agreed, copies } = s;
+    const maySign = (key: Key) => key.madeSec + aheadSec <= nowSec && nowSec < key.untilSec;
     const isRefused = agreed.kid === agreed.refused && nowSec < agreed.untilSec;
     const isAgreed = mayAgree && agreed.kid !== undefined && !isRefused && nowSec <= agreed.atSec + rules.maxAgeSec;
-    const key = `g${gatewayKey(s)}${isAgreed ? `.${agreed.kid}` : ''}`;
+    const key = `g${s.gatewayKeys.findLastIndex(maySign)}${isAgreed ? `.${agreed.kid}` : ''}`;
     return { request, key, nonce: `n${copies.length}`, createdSec: nowSec, expiresSec: nowSec + rules.lifetimeSec };
   }
 
@@ -96,8 +92,6 @@ export function createModel({ requests, instances, isShared, may, newKeysSec = [
     if (stage === 'sent') s.copies.push(open.copy);
   }
 
-  const ask = (s: State, copy: Copy) => send(s, { copy, isRepeated: false, waits: 0, retries: 0 });
-
   /** What the gateway does after an answer, which may be the attacker's. */
   function onAnswer(s: State, verdict: string): void {
     const open = s.open as Open;
@@ -106,11 +100,10 @@ export function createModel({ requests, instances, isShared, may, newKeysSec = [
     const progress = stage === 'unsent' ? 'unsent' : 'sent';
     const failed = { code: `upstream_${progress === 'sent' ? 'broken' : 'unreachable'}`, progress } as const;
     s.open = undefined;
-    if (waits < 2 && rules.isTooEarly(outbound, new AppError('identity_refused', { detail: { reason: verdict } }))) {
+    if (waits < 2 && rules.isTooEarly(outbound, new AppError('identity_refused', { detail: { reason: verdict } })))
       s.open = { ...open, stage: 'due' };
-    } else if (isLoggedOut(s)) {
-      return;
-    } else if (verdict === 'key_unknown' && copy.key.includes('.') && !isRepeated && rules.repeats) {
+    else if (isLoggedOut(s)) return;
+    else if (verdict === 'key_unknown' && copy.key.includes('.') && !isRepeated && rules.repeats) {
       s.agreed = { ...s.agreed, refused: copy.key.split('.')[1] ?? '', untilSec: s.nowSec + rules.fallbackSec };
       send(s, { ...open, isRepeated: true, copy: { ...sign(s, copy.request, false), ...rules.repeatOf(copy) } });
     } else if (verdict === 'broken' && retries === 0 && rules.mayRetry(outbound, failed, true)) {
@@ -118,8 +111,6 @@ export function createModel({ requests, instances, isShared, may, newKeysSec = [
       send(s, { ...open, retries: 1, copy: { ...sign(s, copy.request, !keeps), ...(keeps && rules.repeatOf(copy)) } });
     }
   }
-
-  // The service.
 
   function serviceKids(s: State, index: number, atSec: number, use: 'published' | 'accepted'): string[] {
     const { agreed, clockSec, starts } = s.instances[index] as Running;
@@ -141,9 +132,9 @@ export function createModel({ requests, instances, isShared, may, newKeysSec = [
     if (!knows(s, one, kid)) one.cooldownSec = s.nowSec;
   }
 
-  function freshness(s: State, copy: Copy, one: Running): string | undefined {
+  function stalenessOf(s: State, copy: Copy, one: Running): string | undefined {
     try {
-      rules.assertFresh(copy, s.nowSec + one.clockSec, rules.freshness);
+      rules.assertFresh(copy, s.nowSec + one.clockSec, freshness);
       return undefined;
     } catch (error) {
       return (error as IdentityRefused).reason;
@@ -155,8 +146,8 @@ export function createModel({ requests, instances, isShared, may, newKeysSec = [
     const one = s.instances[index] as Running;
     const audience = field === 'audience' ? one.audience : askedOf(copy).audience;
     if (rules.checksAudience && audience !== one.audience) return 'audience_mismatch';
-    const stale = freshness(s, copy, one);
-    if (stale !== undefined && field !== 'expiresSec') return stale;
+    const stale = field !== 'expiresSec' && stalenessOf(s, copy, one);
+    if (stale) return stale;
     const [kid = '', serviceKid] = copy.key.split('.');
     if (serviceKid !== undefined && !serviceKids(s, index, s.nowSec, 'accepted').includes(serviceKid))
       return 'key_unknown';
@@ -168,14 +159,14 @@ export function createModel({ requests, instances, isShared, may, newKeysSec = [
   /** Rows 11 and 12, and the handler. */
   function complete(s: State, copy: Copy, index: number, field?: string): string {
     const one = s.instances[index] as Running;
-    const stale = rules.checksAfterBody && field !== 'expiresSec' && freshness(s, copy, one);
+    const stale = rules.checksAfterBody && field !== 'expiresSec' && stalenessOf(s, copy, one);
     if (stale) return stale;
-    const memory = isShared ? (s.instances[0] as Running) : one;
+    const memory = sharesNonces ? (s.instances[0] as Running) : one;
     if (copy.createdSec < memory.startSec) return 'created_before_start';
     memory.nonces = memory.nonces.filter(({ untilSec }) => untilSec >= s.nowSec + one.clockSec);
     const nonce = field === 'nonce' ? 'another' : `${one.audience} ${rules.nonceOf(copy)}`;
     if (memory.nonces.some((known) => known.nonce === nonce)) return 'replayed';
-    memory.nonces.push({ nonce, untilSec: rules.nonceKeepUntilSec(copy, rules.freshness) });
+    memory.nonces.push({ nonce, untilSec: rules.nonceKeepUntilSec(copy, freshness) });
     handle(s, copy, index, field);
     return 'handled';
   }
@@ -183,20 +174,13 @@ export function createModel({ requests, instances, isShared, may, newKeysSec = [
   function handle(s: State, copy: Copy, index: number, field?: string): void {
     const { method, audience } = askedOf(copy);
     // A client's GET may be handled twice (RFC 9110 section 9.2.2), but not one signed request.
-    const what = `${isShared ? '' : index} ${method === 'POST' ? copy.request : copy.nonce}`;
-    if (field !== undefined) s.broken ??= `handled with another ${field}`;
-    if (audience !== s.instances[index]?.audience) s.broken ??= 'handled by another service';
-    if (s.handled.includes(what)) s.broken ??= 'handled twice';
+    const what = `${sharesNonces ? '' : index} ${method === 'POST' ? copy.request : copy.nonce}`;
+    if (field !== undefined) s.brokenPromise ??= `handled with another ${field}`;
+    if (audience !== s.instances[index]?.audience) s.brokenPromise ??= 'handled by another service';
+    if (s.handled.includes(what)) s.brokenPromise ??= 'handled twice';
     if (s.nowSec > s.loggedOutSec + logoutSec + rules.lifetimeSec + 2 * toleranceSec)
-      s.broken ??= 'handled long after the logout';
+      s.brokenPromise ??= 'handled long after the logout';
     s.handled.push(what);
-  }
-
-  /** The end of the body comes later. */
-  function begin(s: State, copy: Copy, index: number): string | undefined {
-    const verdict = head(s, copy, index);
-    s.late = verdict === undefined ? [{ copy, index }] : [];
-    return verdict;
   }
 
   /** A whole request arrives. It must be handled if it is unused, unchanged and in time. */
@@ -205,11 +189,9 @@ export function createModel({ requests, instances, isShared, may, newKeysSec = [
     const isOutage = s.isCut && !knows(s, s.instances[index] as Running, copy.key);
     const isDue = field === undefined && !copy.key.includes('.m') && s.nowSec <= copy.expiresSec && !isOutage;
     if (isDue && !/^(handled|replayed|created_before_start|audience_mismatch)$/.test(verdict))
-      s.broken ??= `an honest request was refused with ${verdict}`;
+      s.brokenPromise ??= `an honest request was refused with ${verdict}`;
     return verdict;
   }
-
-  // What may happen next.
 
   function wait(s: State, toSec: number): void {
     s.nowSec = toSec;
@@ -229,7 +211,7 @@ export function createModel({ requests, instances, isShared, may, newKeysSec = [
         ...copies.map(({ expiresSec }) => expiresSec + toleranceSec - clockSec),
         ...nonces.map(({ untilSec }) => untilSec + 1 - clockSec),
       ]),
-      ...gatewayKeys.flatMap(({ madeSec }) => [madeSec + rules.publishAheadSec - 1, madeSec + rules.publishAheadSec]),
+      ...gatewayKeys.flatMap(({ madeSec }) => [madeSec + aheadSec - 1, madeSec + aheadSec]),
       ...gatewayKeys.map(({ untilSec }) => untilSec + toleranceSec),
       ...serviceKeysSec.flatMap((sec) => [31, 930, 990, 5430].map((later) => sec + later)),
     ];
@@ -266,11 +248,10 @@ export function createModel({ requests, instances, isShared, may, newKeysSec = [
     if (can('restart'))
       yield ['the gateway restarts', (t) => poll(Object.assign(t, { open: undefined, agreed: unknown }), nowSec)];
     if (can('log out') && s.loggedOutSec === neverSec) yield ['the caller logs out', { loggedOutSec: nowSec }];
-    if (can('cut'))
-      yield [s.isCut ? 'key sets can be fetched again' : 'no key set can be fetched', { isCut: !s.isCut }];
+    if (can('cut')) yield [s.isCut ? 'fetches of keys succeed' : 'fetches of keys fail', { isCut: !s.isCut }];
     if (can('new gateway key') && newKey === undefined)
       yield ['the gateway gets a new key', { gatewayKeys: [...gatewayKeys, { madeSec: nowSec, untilSec: neverSec }] }];
-    if (oldKey?.untilSec === neverSec && newKey && newKey.madeSec + rules.publishAheadSec <= nowSec)
+    if (oldKey?.untilSec === neverSec && newKey && newKey.madeSec + aheadSec <= nowSec)
       yield ['the old key is retired', { gatewayKeys: [{ ...oldKey, untilSec: nowSec + rules.runOutSec }, newKey] }];
     if (can('new service key')) yield ["the gateway fetches the service's keys", (t) => poll(t, nowSec)];
     if (can('new service key') && serviceKeysSec.length < 2)
@@ -285,7 +266,8 @@ export function createModel({ requests, instances, isShared, may, newKeysSec = [
       yield [`the attacker delivers ${to}`, (t) => deliver(t, copy, index)];
       for (const field of may.includes('alter') ? fields : [])
         yield [`the attacker delivers ${to} with another ${field}`, (t) => deliver(t, copy, index, field)];
-      if (may.includes('late body')) yield [`the attacker sends the head of ${to}`, (t) => begin(t, copy, index)];
+      if (may.includes('late body'))
+        yield [`only the head of ${to}`, (t) => head(t, copy, index) ?? void t.late.push({ copy, index })];
     }
   }
 
@@ -297,8 +279,8 @@ export function createModel({ requests, instances, isShared, may, newKeysSec = [
 
   function restart(s: State, index: number): void {
     const one = s.instances[index] as Running;
-    if (!isShared) Object.assign(one, { startSec: rules.memoryStartSec(s.nowSec + one.clockSec), nonces: [] });
-    Object.assign(one, { starts: one.starts + 1, fetchedSec: s.nowSec });
+    const memory = sharesNonces ? {} : { startSec: rules.memoryStartSec(s.nowSec + one.clockSec), nonces: [] };
+    Object.assign(one, { starts: one.starts + 1, fetchedSec: s.nowSec }, memory);
     s.late = [];
   }
 
@@ -310,7 +292,6 @@ export function createModel({ requests, instances, isShared, may, newKeysSec = [
       ask(s, { ...sign(s, 0), nonce: `probe ${sec}` });
       for (let tries = 0; tries < 3 && s.open !== undefined; tries += 1)
         if (arrive(s, s.open.copy, 0) === 'handled') return true;
-      s.open = undefined;
     }
     return false;
   }

@@ -9,13 +9,13 @@ const instance = (clockSec: number, agreed: Instance['agreed'] = 'directory', au
 });
 const may = (...events: Event[]) => events;
 /** Clocks as far apart as they may be. */
-const apart = { instances: [instance(5), instance(-5)], isShared: true };
+const apart = { instances: [instance(5), instance(-5)], sharesNonces: true };
 
 /** `depth` is the number of steps to explore, and `deep` that at night. */
 export const scenarios = {
   'two instances': { ...apart, requests: [post], may: may('hold', 'answer', 'restart', 'log out'), depth: 6, deep: 8 },
   'two instances without shared nonces': {
-    ...{ ...apart, isShared: false, requests: [post] },
+    ...{ ...apart, sharesNonces: false, requests: [post] },
     may: may('hold', 'answer', 'restart'),
     depth: 5,
     deep: 8,
@@ -23,7 +23,7 @@ export const scenarios = {
   'changed requests, and another service': {
     requests: [post, { ...post, caller: 'v' }],
     instances: [instance(0, 'no'), instance(0, 'no', 'b')],
-    isShared: false,
+    sharesNonces: false,
     may: may('hold', 'alter', 'late body'),
     depth: 5,
     deep: 8,
@@ -31,7 +31,7 @@ export const scenarios = {
   'keys and nonces in memory': {
     requests: [post, { ...post, method: 'GET' }],
     instances: [instance(-5, 'memory')],
-    isShared: false,
+    sharesNonces: false,
     may: may('hold', 'answer', 'restart', 'late body', 'log out'),
     depth: 6,
     deep: 9,

@@ -33,19 +33,26 @@ const siteServer = (): Server =>
     response.writeHead(file === undefined ? 404 : 200, headers).end(readFileSync(file ?? join(dist, '404.html')));
   });
 
-/** Two searches each of a client developer, a service author, an administrator, an operator and a security team. */
-const questions = [
+/** What people and programs look for, and the pages that answer it. */
+const questions: readonly (readonly [question: string, ...answers: string[]])[] = [
+  ['token_missing', '/debugging', '/errors/'],
+  ['errors.docs', '/gateway-yaml', '/errors/'],
+  ['X-User-Id', '/identity-contract', '/'],
+  ['countersign explain', '/gateway/', '/debugging'],
+  ['rotate keys', '/operations/keys'],
+  ['keycloak', '/providers/keycloak', '/providers/logout-with-keycloak'],
+  ['nginx', '/behind-a-proxy', '/examples/behind-nginx/'],
+  ['fastapi', '/service-in-python', '/examples/python/'],
+  ['kubernetes', '/operations/kubernetes'],
+  ['websocket', '/browsers', '/gateway-yaml'],
   ['what does token_missing mean', '/errors/token_missing'],
   ['why do I get 401', '/debugging'],
-  ['X-User-Id', '/identity-contract'],
-  ['fastapi', '/service-in-python'],
   ['invite a user', '/operations/accounts'],
-  ['countersign explain', '/operations/routes'],
   ['docker run', '/operations/containers'],
   ['How do I rotate keys', '/operations/keys'],
   ['threat model', '/threat-model'],
   ['report a vulnerability', '/SECURITY'],
-] as const;
+];
 
 describe('the site in Chromium', () => {
   let browser: Browser;
@@ -143,6 +150,8 @@ describe('the site in Chromium', () => {
   // The pages of the codes differ only in text. axe needs two seconds for a page.
   test.each([
     ['light', sizes[0]],
+    ['dark', sizes[1]],
+    ['light', sizes[2]],
     ['dark', sizes[2]],
   ] as const)(
     '%s, %o: axe finds nothing',
@@ -153,18 +162,21 @@ describe('the site in Chromium', () => {
     600_000,
   );
 
-  test.each(questions)('a search for “%s” finds its answer among the first three results', async (question, answer) => {
-    const page = await browser.newPage({ viewport: sizes[2] });
-    await page.goto(origin, { waitUntil: 'networkidle' });
-    await page.keyboard.press('Control+k');
-    await page.locator('#localsearch-input').fill(question);
-    await page.locator('.VPLocalSearchBox .result').first().waitFor();
-    const found = await page
-      .locator('.VPLocalSearchBox .result')
-      .evaluateAll((all: { pathname: string }[]) => all.slice(0, 3).map(({ pathname }) => pathname));
-    expect(found).toContain(answer);
-    await page.close();
-  });
+  test.each(questions)(
+    'a search for “%s” finds its answer among the first three results',
+    async (question, ...answers) => {
+      const page = await browser.newPage({ viewport: sizes[2] });
+      await page.goto(origin, { waitUntil: 'networkidle' });
+      await page.keyboard.press('Control+k');
+      await page.locator('#localsearch-input').fill(question);
+      await page.locator('.VPLocalSearchBox .result').first().waitFor();
+      const found = await page
+        .locator('.VPLocalSearchBox .result')
+        .evaluateAll((all: { pathname: string }[]) => all.slice(0, 3).map(({ pathname }) => pathname));
+      expect(found.filter((path) => answers.includes(path))).not.toEqual([]);
+      await page.close();
+    },
+  );
 
   test('a link to a heading in a hidden tab opens the tab', async () => {
     const page = await browser.newPage({ viewport: sizes[2] });
@@ -203,9 +215,7 @@ describe('the site in Chromium', () => {
       return Number(paint);
     }
 
-    // VitePress's theme paints later. Medians were 1.5 to 2.3 times the login page's. With app, sidebar and site data out
-    // of the way, a page took 636 ms with the theme's 109 KB of CSS and 432 ms without, and the login page 484 ms.
-    test('the largest paint at a slowdown of four takes at most 2.5 times as long as that of the login page', async () => {
+    test('the largest paint at a slowdown of four is no later than that of the login page', async () => {
       const login = `http://127.0.0.1:${place.ports.gateway}/login`;
       const times: Record<string, number[]> = {};
       for (let round = 0; round < 7; round += 1)
@@ -214,7 +224,7 @@ describe('the site in Chromium', () => {
       const medians = Object.values(times).map((all) => all.toSorted((a, b) => a - b)[3] ?? 0);
       const [account = 0, ...site] = medians;
       if (process.env.FIGURES) process.stdout.write(`LCP: ${JSON.stringify(medians)}\n`);
-      expect(Math.max(...site)).toBeLessThanOrEqual(2.5 * account);
+      expect(Math.max(...site)).toBeLessThanOrEqual(account);
     });
   });
 });

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { defineConfig, type MarkdownRenderer } from 'vitepress';
+import { paintFirst } from './first-paint.ts';
 import { groups, writeMarkdown, writeSources } from './pages.ts';
 
 const srcDir = resolve(import.meta.dirname, 'cache/pages');
@@ -71,5 +72,8 @@ export default defineConfig({
     search: { provider: 'local', options: { miniSearch: { options: { tokenize, processTerm }, searchOptions } } },
     socialLinks: [{ icon: 'github', link: 'https://github.com/countersign/countersign' }],
   },
-  buildEnd: ({ outDir }) => writeMarkdown(outDir),
+  async buildEnd({ outDir, site }) {
+    writeMarkdown(outDir);
+    await paintFirst(outDir, site.base);
+  },
 });

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { defineConfig, type MarkdownRenderer } from 'vitepress';
+import { defineConfig, type MarkdownOptions, type MarkdownRenderer } from 'vitepress';
 import { paintFirst } from './first-paint.ts';
 import { groups, writeMarkdown, writeSources } from './pages.ts';
 
@@ -15,10 +15,14 @@ const tokenize = (text: string) =>
 
 /** Drops the words of a question that are on every page. */
 const processTerm = (term: string) =>
-  /^(?:an?|the|i|is|are|do|does|how|what|why|in|of|to|mean|and|for|with)$/i.test(term) ? null : term.toLowerCase();
+  /^(?:an?|the|i|is|are|do|does|how|what|why|in|of|to|mean|my|and|for|with|without)$/i.test(term)
+    ? null
+    : term.toLowerCase();
 
 /** What readers need to use Countersign comes before what was decided or proposed. */
 const searchOptions = {
+  // In a short word, another letter is another word: `cors` is not `core`.
+  fuzzy: (term: string) => (term.length > 5 ? 0.2 : false),
   boost: { title: 4, titles: 2, text: 1 },
   boostDocument: (id: string) => (/\/(?:decisions|draft|C[A-Z]+)|#pages-that-name-it/.test(id) ? 0.3 : 1),
 };
@@ -31,9 +35,21 @@ const slugify = (heading: string) =>
     .replaceAll(/[^\p{L}\p{M}\p{N}\p{Pc} -]/gu, '')
     .replaceAll(' ', '-');
 
+/** The copy button takes the commands of a session, without what they print. */
+const commandsOnly: NonNullable<MarkdownOptions['codeTransformers']>[number] = {
+  line(node, number) {
+    const lines = this.source.split('\n');
+    const isCommand = lines[number - 1]?.startsWith('$ ') || lines[number - 2]?.endsWith('\\');
+    if (this.options.lang === 'console' && !isCommand) this.addClassToHast(node, 'vp-copy-ignore');
+  },
+};
+
 function render({ renderer: { rules } }: MarkdownRenderer): void {
   // An indented block like a fenced one, so that it scrolls.
   rules.code_block = (tokens, index, ...rest) => rules.fence?.(tokens, index, ...rest) ?? '';
+  // The theme removes the prompt only from what it takes for a shell.
+  const { fence } = rules;
+  rules.fence = (...all) => (fence?.(...all) ?? '').replace(/^<div class="language-console/, '$& language-sh');
   // The corner of a table is no heading.
   for (const [name, toText] of [
     ['th_open', 1],
@@ -59,6 +75,7 @@ export default defineConfig({
     languageAlias: { abnf: 'ini', caddy: 'nginx', haproxy: 'nginx' },
     theme: { light: 'github-light-high-contrast', dark: 'github-dark-high-contrast' },
     anchor: { slugify },
+    codeTransformers: [commandsOnly],
     config: render,
   },
   themeConfig: {

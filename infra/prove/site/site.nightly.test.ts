@@ -52,6 +52,18 @@ const questions: readonly (readonly [question: string, ...answers: string[]])[] 
   ['How do I rotate keys', '/operations/keys'],
   ['threat model', '/threat-model'],
   ['report a vulnerability', '/SECURITY'],
+  ['401 token expired', '/debugging', '/errors/token_expired'],
+  ['get user in express', '/examples/express/', '/packages/identity/'],
+  ['python fastapi verify header', '/service-in-python'],
+  ['go unit test fake user', '/service-in-go'],
+  ['public path without login', '/gateway-yaml'],
+  ['kubernetes readiness probe', '/operations/kubernetes'],
+  ['rotate keys without logging out', '/operations/keys'],
+  ['alg none attack', '/threat-model'],
+  ['keycloak logout immediately', '/providers/logout-with-keycloak'],
+  ['vs oauth2-proxy', '/moving-to-countersign', '/comparison'],
+  ['cors', '/browsers'],
+  ['compare with kong', '/comparison'],
 ];
 
 describe('the site in Chromium', () => {
@@ -191,6 +203,24 @@ describe('the site in Chromium', () => {
       true,
     ]);
     await page.close();
+  });
+
+  test('the copy button takes the commands of a session, without prompts and output', async () => {
+    const context = await browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'] });
+    const page = await context.newPage();
+    await page.goto(`${origin}/operations/routes`, { waitUntil: 'networkidle' });
+    const block = page.locator('.language-console', { hasText: '2 problems' });
+    await block.hover();
+    await block.locator('button.copy').click();
+    await block.locator('button.copied').waitFor();
+    const copied = String(await page.evaluate('navigator.clipboard.readText()'));
+    expect(copied.split('\n').filter(Boolean)).toEqual([
+      String.raw`sed -i.bak 's/\[GET$/[GET]/' gateway.yaml`,
+      'npx countersign check',
+      "sed -i.bak 's/helo$/hello/; s/pubic/public/' gateway.yaml",
+      'npx countersign check',
+    ]);
+    await context.close();
   });
 
   describe('beside the account pages', () => {

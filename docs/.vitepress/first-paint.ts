@@ -2,10 +2,10 @@ import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Beasties from 'beasties';
 
-/** Until the scripts are loaded, what is out of sight has no layout, and a switch that does nothing is hidden. */
+/** Until the scripts are loaded, what is out of sight has no layout, and buttons that do nothing are hidden. */
 const unseen = `<style id="unseen">.vp-doc>div>:nth-child(n+8){content-visibility:auto}
 @media(max-width:959px){.VPSidebar{content-visibility:hidden}}
-.VPSwitchAppearance{visibility:hidden}</style>`;
+.VPSwitchAppearance,#local-search{visibility:hidden}</style>`;
 
 /** Runs in the page, after its first paint. */
 async function loadRest(styles: readonly string[], scripts: readonly string[]): Promise<void> {

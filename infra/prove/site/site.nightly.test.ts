@@ -37,12 +37,12 @@ const siteServer = (): Server =>
 const questions: readonly (readonly [question: string, ...answers: string[]])[] = [
   ['token_missing', '/debugging', '/errors/'],
   ['errors.docs', '/gateway-yaml', '/errors/'],
-  ['X-User-Id', '/identity-contract', '/'],
+  ['X-User-Id', '/identity-contract'],
   ['countersign explain', '/gateway/', '/debugging'],
   ['rotate keys', '/operations/keys'],
   ['keycloak', '/providers/keycloak', '/providers/logout-with-keycloak'],
   ['nginx', '/behind-a-proxy', '/examples/behind-nginx/'],
-  ['fastapi', '/service-in-python', '/examples/python/'],
+  ['fastapi', '/service-in-python'],
   ['kubernetes', '/operations/kubernetes'],
   ['websocket', '/browsers', '/gateway-yaml'],
   ['what does token_missing mean', '/errors/token_missing'],
@@ -247,8 +247,7 @@ describe('the site in Chromium', () => {
       return Number(paint);
     }
 
-    // The aim is 1. Measured: 1.1 to 1.6, since a page of text has more to lay out than a form.
-    test('the largest paint at a slowdown of four is at most twice as late as that of the login page', async () => {
+    test('the largest paint at a slowdown of four is no later than that of the login page', async () => {
       const login = `http://127.0.0.1:${place.ports.gateway}/login`;
       const times: Record<string, number[]> = {};
       for (let round = 0; round < 7; round += 1)
@@ -257,7 +256,7 @@ describe('the site in Chromium', () => {
       const medians = Object.values(times).map((all) => all.toSorted((a, b) => a - b)[3] ?? 0);
       const [account = 0, ...site] = medians;
       if (process.env.FIGURES) process.stdout.write(`LCP: ${JSON.stringify(medians)}\n`);
-      expect(Math.max(...site)).toBeLessThanOrEqual(2 * account);
+      expect(Math.max(...site)).toBeLessThanOrEqual(account);
     });
   });
 });

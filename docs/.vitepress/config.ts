@@ -67,6 +67,8 @@ export default defineConfig({
   description: 'An API gateway that verifies JWTs once and forwards identity as signed headers',
   srcDir,
   cleanUrls: true,
+  // As the pictures do.
+  appearance: 'force-auto',
   // What is the same on every page is loaded once.
   metaChunk: true,
   base: process.env.BASE ?? '/',

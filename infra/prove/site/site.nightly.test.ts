@@ -112,8 +112,7 @@ describe('the site in Chromium', () => {
   }
 
   const problemsOf = async (page: Page, path: string) => {
-    // The theme gives the switch its name.
-    await page.locator('.VPSwitchAppearance[title^="Switch"]').first().waitFor({ state: 'attached' });
+    await page.locator('#before-scripts').waitFor({ state: 'detached' });
     const problems = await accessibilityProblems(page);
     return problems.map(({ id, nodes }) => [path, id, nodes.slice(0, 2)]);
   };
@@ -191,6 +190,18 @@ describe('the site in Chromium', () => {
       await page.close();
     },
   );
+
+  test.each(sizes)('at %o a link leads to its heading, and nothing moves while the page loads', async (viewport) => {
+    const page = await browser.newPage({ viewport });
+    await page.goto(`${origin}/tutorial`, { waitUntil: 'networkidle' });
+    const moved = await page.evaluate(`new Promise((resolve) => new PerformanceObserver((list) => resolve(
+      list.getEntries().reduce((sum, { value }) => sum + value, 0))).observe({ type: 'layout-shift', buffered: true }))`);
+    expect(moved).toBeLessThan(0.02);
+    await page.goto(`${origin}/tutorial#6-the-first-403-explained`, { waitUntil: 'networkidle' });
+    await page.reload({ waitUntil: 'networkidle' });
+    expect((await page.locator('[id^="6-"]').boundingBox())?.y).toBeLessThan(200);
+    await page.close();
+  });
 
   test('a link to a heading in a hidden tab opens the tab', async () => {
     const page = await browser.newPage({ viewport: sizes[2] });

@@ -85,11 +85,21 @@ const advice: Readonly<Record<string, string>> = {
   ours: 'Repeat the request later. If it fails again, give this `request_id` to the operators.',
 };
 
+const errors = rowsOf('docs/errors.md', 'status');
+const codes = [...new Set(errors.map(([, code = '']) => code))];
+
+/** In the first cells of a table's rows, each code leads to its page. */
+const withCodeLinks = (file: string, text: string) =>
+  text.replaceAll(/^\| (?:\d+ \| )?(?:`\w+`(?:, )?)+ \|/gm, (cells) =>
+    cells.replaceAll(/`(\w+)`/g, (code, name: string) =>
+      codes.includes(code) ? `[${code}](./${posix.relative(dirname(file), `errors/${name}`)})` : code,
+    ),
+  );
+
 /** A page for each code in docs/errors.md, with its causes from docs/debugging.md. */
 function errorPages(all: readonly Page[]): readonly Page[] {
-  const errors = rowsOf('docs/errors.md', 'status');
   const causes = rowsOf('docs/debugging.md', 'code');
-  return [...new Set(errors.map(([, code = '']) => code))].map((code) => {
+  return codes.map((code) => {
     const name = code.slice(1, -1);
     const meanings = errors
       .filter((row) => row[1] === code)
@@ -108,7 +118,7 @@ function errorPages(all: readonly Page[]): readonly Page[] {
   });
 }
 
-const written = files.map((file) => ({ file: siteFile(file), text: sitePage(file) }));
+const written = files.map((file) => ({ file: siteFile(file), text: withCodeLinks(siteFile(file), sitePage(file)) }));
 const pages: readonly Page[] = [...written, ...errorPages(written)];
 const index = read('docs/README.md');
 

@@ -1,3 +1,3 @@
 export { closest, unknown } from './closest.ts';
-export { type FileProblem, type Path, type Source, writtenKeys } from './source.ts';
-export { maxBytes, readYaml, tooLarge } from './yaml.ts';
+export { type FileProblem, type Path, type Source, type Written, writtenKeys } from './source.ts';
+export { maxBytes, parseYaml, readYaml, tooLarge } from './yaml.ts';

@@ -21,8 +21,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
  */
 type Origin = 'written' | 'variable' | 'default';
 
-/** The group makes `split` keep the separators. */
-const reference = /(\$\$|\$\{[^}]*\}|\$\{)/;
+const reference = /\$\$|\$\{/g;
 const variable = /^\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}$/;
 
 type Piece = Readonly<{ value: string; redacted?: string; origin: Origin }>;
@@ -35,7 +34,7 @@ const written = (value: string): Piece => ({ value, origin: 'written' });
  */
 export function substitute(text: string, env: Environment) {
   const problems: string[] = [];
-  const pieces = text.split(reference).map((piece, index) => {
+  const pieces = splitAtReferences(text).map((piece, index) => {
     if (index % 2 === 0) return written(piece);
     return piece === '$$' ? written('$') : readVariable(piece, env, problems);
   });
@@ -48,6 +47,20 @@ export function substitute(text: string, env: Environment) {
     origin,
     problems,
   };
+}
+
+/** Returns text at even indexes, and `$$`, `${…}` or an unclosed `${` at odd ones. Takes linear time. */
+function splitAtReferences(text: string): readonly string[] {
+  const lastBrace = text.lastIndexOf('}');
+  const pieces: string[] = [];
+  let end = 0;
+  for (const { 0: found, index } of text.matchAll(reference)) {
+    if (index < end) continue;
+    const next = found === '$$' || index > lastBrace ? index + found.length : text.indexOf('}', index) + 1;
+    pieces.push(text.slice(end, index), text.slice(index, next));
+    end = next;
+  }
+  return [...pieces, text.slice(end)];
 }
 
 function readVariable(whole: string, env: Environment, problems: string[]): Piece {
@@ -71,6 +84,9 @@ export type Path = readonly (string | number)[];
 /** A problem at an offset in the text. `other` is the offset of the value that it conflicts with. */
 export type FileProblem = Readonly<{ offset: number; message: string; other?: number }>;
 
+/** The strings with variables in a value, as written: one text, or those of its items, by key or index. */
+export type Written = string | { [step: string | number]: Written };
+
 /** A string with variables. `redacted` has `${NAME}` in place of every value from the environment. */
 type Variable = Readonly<{ redacted: string; origin: Origin }>;
 
@@ -92,6 +108,7 @@ export class Source {
    * Strings with variables, by path. Only these are recorded, because a large file has hundreds of thousands of values.
    */
   readonly #variables = new Map<string, Variable>();
+  readonly #written: Written = Object.create(null);
   readonly #broken = new Set<string>();
   readonly #contents: Node | null;
   readonly #anchored: ReadonlyMap<Alias, Node>;
@@ -115,6 +132,14 @@ export class Source {
   /** Returns the string at a path, with variable names instead of their values. Empty if it has no variables. */
   redactedAt(path: Path): string {
     return this.#variables.get(keyOf(path))?.redacted ?? '';
+  }
+
+  /** Returns the variables at a path and inside. Undefined if there are none. */
+  variablesAt(path: Path): Written | undefined {
+    return path.reduce<Written | undefined>(
+      (at, step) => (typeof at === 'object' ? at[step] : undefined),
+      this.#written,
+    );
   }
 
   /** Whether `problems` already has the value at a path, for its variables, alias or tag. */
@@ -180,6 +205,11 @@ export class Source {
     if (!text.includes('$')) return text;
     const { text: replaced, redacted, origin, problems } = substitute(text, this.#env);
     this.#variables.set(keyOf(path), { redacted, origin });
+    const parent = path.slice(0, -1).reduce<Written>((at, step) => {
+      if (typeof at === 'object') at[step] ??= Object.create(null) as Written;
+      return (at as Exclude<Written, string>)[step] as Written;
+    }, this.#written);
+    if (typeof parent === 'object') parent[path.at(-1) ?? ''] = text;
     for (const message of problems) this.#refuse(path, offset, message);
     return replaced;
   }

@@ -19,16 +19,21 @@ export const tooLarge = `the file is larger than ${maxBytes / 1024 / 1024} MiB`;
  * Reads YAML 1.2 with the core schema: no merge keys, no tags, one document, each key once. Replaces variables after
  * parsing and only in string values, so that a value cannot change the structure.
  */
-export function readYaml(text: string, env: Environment): Source {
+export const readYaml = (text: string, env: Environment): Source => parseYaml(text)(env);
+
+/** Like {@link readYaml}, for several environments: parsing takes most of the time. */
+export function parseYaml(text: string): (env: Environment) => Source {
   const lines = new LineCounter();
   lines.addNewLine(0);
-  const unreadable = (problems: readonly FileProblem[]) => new Source(undefined, problems, { text, env, lines });
+  const sourceOf = (document: Document.Parsed | undefined, problems: readonly FileProblem[]) => (env: Environment) =>
+    new Source(document, problems, { text, env, lines });
+  const unreadable = (problems: readonly FileProblem[]) => sourceOf(undefined, problems);
   if (Buffer.byteLength(text) > maxBytes) return unreadable([{ offset: 0, message: tooLarge }]);
   const document = parse(text, lines);
   if (document instanceof YAMLParseError) return unreadable([{ offset: document.pos[0], message: document.message }]);
   const problems = [...invisibleCharacters(text), ...syntaxProblems(document, text)];
   if (document.errors.length > 0) return unreadable(problems);
-  if (document.contents !== null) return new Source(document, problems, { text, env, lines });
+  if (document.contents !== null) return sourceOf(document, problems);
   return unreadable(problems.length > 0 ? problems : [{ offset: 0, message: 'the file is empty' }]);
 }
 

@@ -10,6 +10,7 @@ import {
   servedMethods,
   shapeOf,
 } from '../path-pattern.ts';
+import { PatternIndex } from '../pattern-index.ts';
 import { below, type CheckedFile, type Refuse, type RoutePieces, type UpstreamPieces } from './cross-checks.ts';
 
 export function checkRoutes(file: CheckedFile, refuse: Refuse): void {
@@ -214,15 +215,16 @@ function checkPaths(
 
 const textOf = (segment: Segment): string => shapeOf([segment]);
 
-type Received = Placed & Readonly<{ sent: readonly Segment[]; rules: string }>;
+type Received = Placed & Readonly<{ sent: readonly Segment[]; served: readonly string[]; rules: string }>;
 
 /** Refuses two routes that reach one path of an upstream by different rewrites and with different rules. */
 function checkRewrites(routes: readonly Placed[], refuse: Refuse): void {
   const shapes = new Set(routes.map(({ segments }) => shapeOf(foldPattern(segments))));
   const received = routes.map((placed): Received => {
-    const { rewrite, auth, allow, callers, senderConstrained } = placed.route;
+    const { rewrite, auth, allow, callers, senderConstrained, methods = [] } = placed.route;
     const sent = foldPattern(rewritePattern(placed.segments, rewrite));
-    return { ...placed, sent, rules: JSON.stringify([auth, allow, callers, senderConstrained]) };
+    const rules = JSON.stringify([auth, allow, callers, senderConstrained]);
+    return { ...placed, sent, served: servedMethods(methods), rules };
   });
 
   /** Whether another route serves these paths of the upstream in this one's place. */
@@ -232,17 +234,17 @@ function checkRewrites(routes: readonly Placed[], refuse: Refuse): void {
     return shape !== shapeOf(foldPattern(segments)) && shapes.has(shape);
   };
   const conflictOf = (one: Received, other: Received): readonly Segment[] | undefined => {
-    if (one.rules === other.rules || !hasCommonMethod(one, other)) return undefined;
+    if (one.rules === other.rules || !one.served.some((method) => other.served.includes(method))) return undefined;
     const both = intersectionOf(one.sent, other.sent);
     if (both === undefined || isReplaced(one, both) || isReplaced(other, both)) return undefined;
     return isOpenPart(one, other, both) || isOpenPart(other, one, both) ? undefined : both;
   };
 
   for (const ofUpstream of Map.groupBy(received, ({ route }) => route.upstream).values()) {
-    const groups = [...Map.groupBy(ofUpstream, ({ route }) => JSON.stringify(route.rewrite)).values()];
-    for (const [at, group] of groups.entries()) {
+    const earlier = new PatternIndex<Received>();
+    for (const group of Map.groupBy(ofUpstream, ({ route }) => JSON.stringify(route.rewrite)).values()) {
       for (const one of group) {
-        for (const other of groups.slice(0, at).flat()) {
+        for (const other of earlier.intersecting(one.sent)) {
           const both = conflictOf(one, other);
           if (both === undefined) continue;
           const message = `reaches "/${shapeOf(both)}" of the upstream, as route "${other.route.name}" does with other rules`;
@@ -250,6 +252,7 @@ function checkRewrites(routes: readonly Placed[], refuse: Refuse): void {
           break;
         }
       }
+      for (const one of group) earlier.add(one.sent, one);
     }
   }
 }
@@ -257,8 +260,3 @@ function checkRewrites(routes: readonly Placed[], refuse: Refuse): void {
 /** Whether a public route serves only a part of the other route's paths. Then the other route opens nothing. */
 const isOpenPart = (part: Received, whole: Received, both: readonly Segment[]): boolean =>
   part.route.auth === 'public' && shapeOf(part.sent) === shapeOf(both) && shapeOf(whole.sent) !== shapeOf(both);
-
-function hasCommonMethod({ route: one }: Placed, { route: other }: Placed): boolean {
-  const served = servedMethods(one.methods ?? []);
-  return servedMethods(other.methods ?? []).some((method) => served.includes(method));
-}

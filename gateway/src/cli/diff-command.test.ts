@@ -299,7 +299,7 @@ describe('countersign diff', () => {
   test('never shows a secret', async () => {
     const other = base.replace('"${CLIENT_SECRET}"', '"${CLIENT_SECRET}${MORE}"');
     const { settings } = await reportOf(other);
-    expect(settings.map(({ key }) => key)).toEqual(['issuers[https://idp.example.test].introspection']);
+    expect(settings.map(({ key }) => key)).toEqual(['issuers[https://idp.example.test].introspection.clientSecret']);
     expect(JSON.stringify(settings)).not.toMatch(/client-secret|more/);
   });
 

@@ -35,8 +35,8 @@ async function printDiff(old: string, now: string, terminal: Terminal, values: V
   const { compareAccess } = await import('../diff/compare.ts');
   const { compareSettings } = await import('../diff/settings.ts');
   const { linesOf, markdownForm, terminalForm } = await import('../diff/report.ts');
-  const access = compareAccess(before.config, after.config, terminal.nowMs());
-  const settings = compareSettings(before.document, after.document, access);
+  const { access, pairs } = compareAccess(before, after, terminal.nowMs());
+  const settings = compareSettings(before, after, { access, pairs });
   const union = (key: 'variables' | 'files') => [...new Set([...before[key], ...after[key]])].sort();
   const notCompared = { variables: union('variables'), files: union('files') };
   const same = access.length === 0 && settings.length === 0;

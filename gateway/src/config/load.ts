@@ -1,7 +1,7 @@
 import { getFips } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { ConfigError, type Environment } from '@countersign/process-kit';
-import { type Path, readYaml, type Source } from '@countersign/strict-yaml';
+import { type Path, parseYaml, readYaml, type Source, type Written } from '@countersign/strict-yaml';
 import { z } from 'zod';
 import { type CheckedFile, type Refuse, type StartSettings, withCrossChecks } from './checks/cross-checks.ts';
 import { checkDecision } from './checks/decision-checks.ts';
@@ -15,7 +15,7 @@ import { checkUpstreams } from './checks/upstream-checks.ts';
 import { type GatewayConfig, type PolicyTest, resolveConfig } from './config.ts';
 import { hashOf, type ListenerCertificate, readConfigFile, readListenerCertificate } from './files.ts';
 import { Placeholders } from './placeholders.ts';
-import { flattenRoutes } from './route-groups.ts';
+import { type FlatFile, flattenRoutes, valueAt } from './route-groups.ts';
 import { plainMessages } from './schema/messages.ts';
 import { type Document, schema } from './schema/schema.ts';
 import { readSecrets, type Secrets } from './secrets.ts';
@@ -59,17 +59,25 @@ export function parseConfig(text: string, { env, ...options }: ParseOptions): Ga
 export function loadWithoutFiles(file: string, context: WithoutFiles = {}): Outline {
   const text = readConfigFile(file);
   const placeholders = new Placeholders(text, context.env);
+  const sourceWith = parseYaml(text);
   for (;;) {
     const unread = new Set<string>();
     const { isProduction = false } = context;
-    const read = readSource(readYaml(text, placeholders.env), { file, ...context, isProduction, unread });
+    const read = readSource(sourceWith(placeholders.env), { file, ...context, isProduction, unread });
     const { parsed, source, flat } = read;
     if (!parsed.success && placeholders.revise(parsed.error.issues, source, flat)) continue;
     const { config, document } = configOf(text, read);
     const { identity, services, journal } = document;
     const later = [identity.keys, ...Object.values(services).map(({ keys }) => keys), journal ?? []].flat();
     const { used, standIns } = placeholders;
-    return { config, document, variables: [...used].sort(), standIns: [...standIns], files: [...later, ...unread] };
+    return {
+      config,
+      document,
+      variables: [...used].sort(),
+      variablesAt: (path) => variablesAt(path, source, flat),
+      standIns: [...standIns],
+      files: [...later, ...unread],
+    };
   }
 }
 
@@ -85,10 +93,22 @@ export type Outline = Readonly<{
   config: GatewayConfig;
   document: Document;
   variables: readonly string[];
+  /** Returns the variables at a path of `document` and inside, as written. Undefined if there are none. */
+  variablesAt(path: Path): Written | undefined;
   /** The variables that have a placeholder: without a default, and not in `env`. */
   standIns: readonly string[];
   files: readonly string[];
 }>;
+
+function variablesAt(path: Path, source: Source, flat: FlatFile): Written | undefined {
+  const [key, , name] = path;
+  const at = flat.pathInFile(path);
+  if (key !== 'routes' || name !== 'path') return source.variablesAt(at);
+  // The path of a route begins with the paths of its groups.
+  const parts = at.flatMap((_, end) => (end % 2 === 0 && end > 0 ? [[...at.slice(0, end), name]] : []));
+  const written = parts.map((one) => source.variablesAt(one) ?? valueAt(source.value, one) ?? '');
+  return parts.some((one) => source.variablesAt(one) !== undefined) ? written.join('') : undefined;
+}
 
 type ReadOptions = Omit<ParseOptions, 'env'> & Pick<CheckedFile, 'isProduction' | 'unread'>;
 

@@ -5,7 +5,8 @@ import type { z } from 'zod';
 import type { FlatFile } from './route-groups.ts';
 
 const withoutDefault = /(:?)\$\{([A-Za-z_]\w*)\}/g;
-const withDefault = /\$\{([A-Za-z_]\w*):-([^}]+)\}/g;
+// Ends at the next variable, so that many unclosed ones take linear time.
+const withDefault = /\$\{([A-Za-z_]\w*):-((?:(?!\$\{)[^}])+)\}/g;
 
 const hashOf = (name: string): string => createHash('sha256').update(name).digest('hex');
 
@@ -60,20 +61,21 @@ export class Placeholders {
 
   /** Tries another value for each variable in a text that the schema refused. @returns Whether any value changed. */
   revise(issues: readonly z.core.$ZodIssue[], source: Source, flat: FlatFile): boolean {
-    let isRevised = false;
+    // A variable may stand at many places.
+    const revised = new Set<string>();
     for (const issue of issues) {
       const text = source.redactedAt(flat.pathInFile(issue.path as (string | number)[]));
       // An enum names its values.
       const allowed = issue.code === 'invalid_value' ? issue.values.map(String) : [];
       for (const [, , name = ''] of text.matchAll(withoutDefault)) {
-        const untried = this.#untried.get(name) ?? [];
+        const untried = revised.has(name) ? [] : (this.#untried.get(name) ?? []);
         const next = untried.length === 0 ? undefined : (allowed[0] ?? untried[0]);
-        this.#untried.set(name, allowed.length > 0 ? [] : untried.slice(1));
         if (next === undefined) continue;
+        this.#untried.set(name, allowed.length > 0 ? [] : untried.slice(1));
         this.#values.set(name, next);
-        isRevised = true;
+        revised.add(name);
       }
     }
-    return isRevised;
+    return revised.size > 0;
   }
 }

@@ -1,11 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { GatewayConfig, Issuer, Route } from '../config/config.ts';
-import { intersectionOf, parsePattern, type Segment } from '../config/path-pattern.ts';
+import type { Outline } from '../config/load.ts';
+import { intersectionOf, parsePattern, type Segment, servedMethods } from '../config/path-pattern.ts';
 import { issuerOf } from '../explain/callers.ts';
+import { rewritePath } from '../routing/request-target.ts';
 import { compareCallers, type Difference, type Token, tenantSegment } from './callers.ts';
 import { Incomparable } from './claim-examples.ts';
 import { type Asked, createEngine, type Engine, type Target } from './engine.ts';
 import { changedShapes, exceptionsOf, freshFor, type Listener, type PathShape, pathOf } from './path-shapes.ts';
+import { isAlike as isAlikeDecision } from './regions.ts';
 import { type AccessChange, type Decision, type Effect, methods, type Witness } from './report-schema.ts';
 import { readingOf, remembered } from './token-reading.ts';
 
@@ -19,18 +22,37 @@ type Found = Pick<AccessChange, 'caller' | 'conditions' | 'such' | 'before' | 'a
 /** A change at one place. Changes with the same key are one class. */
 type Seen = Readonly<{ key: string; found: Found; listener: Listener; shape: PathShape; method: ChangedMethod }>;
 
-/** Finds every request that one configuration decides differently from the other, as classes with a witness each. */
-export function compareAccess(before: GatewayConfig, after: GatewayConfig, nowMs: number): readonly AccessChange[] {
-  const engines: Engines = [createEngine(before), createEngine(after)];
+/** Two routes that serve the same requests, one in each file. */
+export type RoutePair = Readonly<{
+  before: Route;
+  after: Route;
+  /** Whether their upstreams receive the same paths. */
+  isSentAlike: boolean;
+  /** One of these requests. */
+  witness: Witness;
+}>;
+
+type Pairs = Map<string, RoutePair>;
+type Read = Pick<Outline, 'config' | 'variablesAt'>;
+
+/**
+ * Finds every request that one configuration decides differently from the other, as classes with a witness each, and
+ * the routes that serve the same requests.
+ */
+export function compareAccess(before: Read, after: Read, nowMs: number) {
+  const engines: Engines = [createEngine(before.config), createEngine(after.config)];
+  const pairs: Pairs = new Map();
+  const textOf = routeTexts([before, after]);
   const seen = [
-    ...changesOn('public', engines, nowMs),
-    ...changesOn('internal', engines, nowMs),
-    ...changedPreflights(engines, nowMs),
+    ...changesOn('public', engines, textOf, pairs, nowMs),
+    ...changesOn('internal', engines, textOf, pairs, nowMs),
+    ...changedPreflights(engines, textOf, nowMs),
   ];
-  return [...Map.groupBy(seen, ({ key }) => key).values()].flatMap((all) => {
+  const access = [...Map.groupBy(seen, ({ key }) => key).values()].flatMap((all) => {
     const places = Map.groupBy(all, ({ shape }) => shape);
     return Array.from(Map.groupBy(places.values(), (place) => methodsIn(place).join()).values(), classOf);
   });
+  return { access, pairs: [...pairs.values()] };
 }
 
 const methodsIn = (place: readonly Seen[]) => place.map(({ method }) => method);
@@ -57,14 +79,20 @@ function effectOf({ before, after }: Pick<Found, 'before' | 'after'>): Effect {
   return after.code === null ? 'wider' : 'narrower';
 }
 
-function* changesOn(listener: Listener, engines: Engines, nowMs: number): Generator<Seen> {
+function* changesOn(
+  listener: Listener,
+  engines: Engines,
+  routeText: (route: Route) => string,
+  pairs: Pairs,
+  nowMs: number,
+): Generator<Seen> {
   const configs = engines.map(({ config }) => config);
   const services = [...new Set(configs.flatMap((config) => [...config.services.keys()]))];
   const tokens = tokensOf(configs, listener);
   const isAlike = tokens.every((token) => token?.isAlike !== false);
   const texts = new Map(
     configs.flatMap(({ routes }, side) =>
-      routes.map((route) => [route, decisiveText(route) + (isAlike || route.auth === 'public' ? '' : side)]),
+      routes.map((route) => [route, routeText(route) + (isAlike || route.auth === 'public' ? '' : side)]),
     ),
   );
   const textOf = (route: Route) => texts.get(route) ?? '';
@@ -77,22 +105,32 @@ function* changesOn(listener: Listener, engines: Engines, nowMs: number): Genera
       .flatMap((names) => tokens.flatMap((token) => findIn(targets, token, names, shape)))
       .filter((found) => isPossible(found, engines, pathOf(shape, found.segments), listener, method, nowMs))
       .map((found) => [idOf(JSON.stringify(found, withoutExamples)), found] as const);
+  const alike = methodsAlike(configs);
   for (const shape of changedShapes(listener, configs, textOf)) {
+    const path = pathOf(shape);
+    const matched = new Map<string, readonly Target[]>();
     for (const method of methods) {
-      const targets = engines.map((engine) => engine.match(listener, method, pathOf(shape)));
+      const same = alike.get(method) ?? method;
+      const targets = remembered(matched, same, () => engines.map((engine) => engine.match(listener, same, path)));
       const [was, is] = targets.map((one) => (one.code === undefined ? textOf(one.route) : one.code));
       if (was === is) continue;
+      addPair(pairs, targets, path, method);
       const names = targets.map((one) => (one.code === undefined ? one.route.name : null));
       const places = targets.map((target) => tenantPlace(target, shape));
-      const key = JSON.stringify([
-        targets.map(({ code, policy }) => idOf(code ?? policy)),
-        places,
-        names[0] === names[1],
-      ]);
+      const key = JSON.stringify([targets.map(({ code, policy }) => idOf(code ?? policy)), places]);
       for (const [id, found] of remembered(known, key, () => compare(targets, shape, method)))
         yield { key: JSON.stringify([listener, id, names]), found: named(found, names), listener, shape, method };
     }
   }
+}
+
+/** For each method, one that the same routes serve, so that every path treats both alike. */
+function methodsAlike(configs: readonly GatewayConfig[]): ReadonlyMap<string, string> {
+  const routes = configs.flatMap((config) => config.routes);
+  const servedBy = (method: string) =>
+    method === 'WebSocket' ? method : routes.map((one) => Number(servedMethods(one.methods).includes(method))).join('');
+  const groups = Map.groupBy(methods, servedBy);
+  return new Map([...groups.values()].flatMap((all) => all.map((method) => [method, all[0] ?? method] as const)));
 }
 
 const withoutExamples = (key: string, value: unknown) =>
@@ -121,7 +159,7 @@ function isPossible(
 }
 
 /** Preflight requests, which no route receives if `cors` is set. */
-function* changedPreflights(engines: Engines, nowMs: number): Generator<Seen> {
+function* changedPreflights(engines: Engines, routeText: (route: Route) => string, nowMs: number): Generator<Seen> {
   const configs = engines.map(({ config }) => config);
   const lists = configs.map(({ cors }) => cors?.origins ?? []);
   const origins = [...new Set(lists.flat())];
@@ -129,13 +167,13 @@ function* changedPreflights(engines: Engines, nowMs: number): Generator<Seen> {
   const memberships = (origin: string) => lists.map((list) => list.includes(origin)).join();
   const alike = Map.groupBy([...origins, 'https://other.invalid'], memberships);
   const isChanged = origins.some((origin) => memberships(origin) !== 'true,true');
-  for (const shape of changedShapes('public', configs, decisiveText, isChanged)) {
+  for (const shape of changedShapes('public', configs, routeText, isChanged)) {
     const path = pathOf(shape);
     for (const group of alike.values()) {
       const [before, after] = engines.map(({ config: { cors }, match, decide, preflight }) =>
         cors ? preflight(path, group[0] ?? '', cors) : decide(match('public', 'OPTIONS', path), {}, nowMs),
       ) as [Decision, Decision];
-      if (isDeepStrictEqual(before, after)) continue;
+      if (isAlikeDecision(before, after)) continue;
       const found = { ...unexplained, before, after, caller: { kind: 'page', origins: group } as const };
       yield { key: JSON.stringify(found), found, listener: 'public', shape, method: 'preflight' };
     }
@@ -144,11 +182,32 @@ function* changedPreflights(engines: Engines, nowMs: number): Generator<Seen> {
 
 const unexplained = { conditions: [], such: [], why: null, asked: {}, segments: new Map<number, string>() };
 
-/** Everything about a route that can change a decision. */
-function decisiveText({ methods: all, upstream, callers, ...route }: Route): string {
-  const { name, path, auth, senderConstrained, allow, websocket, rewrite } = route;
-  const text = [name, path, auth, senderConstrained, allow, websocket, rewrite, upstream.name, upstream.paths];
-  return JSON.stringify([...text, [...all].sort(), [...callers]]);
+/** Everything that can differ between two routes. Equal texts mean equal routes. */
+function routeTexts(files: readonly Read[]): (route: Route) => string {
+  const texts = new Map(
+    files.flatMap(({ config: { routes }, variablesAt }) =>
+      routes.map(({ upstream: { name, paths }, inherited: _, ...route }, index) => {
+        const variables = Object.keys(route).map((key) => variablesAt(['routes', index, key]));
+        const text = JSON.stringify([route, name, paths, variables], (key, value: unknown) =>
+          // Cookies that other routes name are compared once.
+          key === 'guarded' ? undefined : value instanceof Set ? [...value] : value,
+        );
+        return [routes[index], text] as const;
+      }),
+    ),
+  );
+  return (route) => texts.get(route) ?? '';
+}
+
+function addPair(pairs: Pairs, [was, is]: readonly Target[], path: string, method: string): void {
+  if (was?.code !== undefined || is?.code !== undefined || was === undefined || is === undefined) return;
+  const [before, after] = [was.route, is.route];
+  const key = `${before.name} ${after.name}`;
+  const known = pairs.get(key);
+  const isSentAlike = rewritePath(path, before.rewrite) === rewritePath(path, after.rewrite);
+  if (known !== undefined && (isSentAlike || !known.isSentAlike)) return;
+  const [service] = after.callers;
+  pairs.set(key, { before, after, isSentAlike, witness: witnessOf(method as ChangedMethod, path, { service }, '') });
 }
 
 /** What the rule about tenants sees of the path. */

@@ -2,6 +2,7 @@ import { ConfigError } from '@countersign/process-kit';
 import type { GatewayConfig, Route } from '../config/config.ts';
 import { ownPatterns } from '../config/own-paths.ts';
 import { foldPattern, intersectionOf, parsePattern, rewritePattern, type Segment } from '../config/path-pattern.ts';
+import { PatternIndex } from '../config/pattern-index.ts';
 import { routesOn } from '../routing/route-table.ts';
 
 export type Listener = keyof typeof ownPatterns;
@@ -69,18 +70,25 @@ const segmentsOf = (pattern: string): readonly Segment[] => parsePattern(pattern
 function askedFor(routes: readonly Placed[]): readonly (readonly Segment[])[] {
   const rewrites = [...new Map(routes.map(({ route: { rewrite } }) => [JSON.stringify(rewrite), rewrite])).values()];
   if (rewrites.every((rewrite) => rewrite === undefined)) return [];
+  const index = new PatternIndex<Route['rewrite']>();
+  for (const rewrite of rewrites) index.add(receivedBy(rewrite), rewrite);
   return routes.flatMap(({ route, segments }) => {
     const sent = foldPattern(rewritePattern(segments, route.rewrite));
-    return rewrites.flatMap((rewrite) => [beforeRewrite(sent, rewrite)].filter((one) => one !== undefined));
+    return [...index.intersecting(sent)].flatMap((rewrite) => {
+      const asked = beforeRewrite(sent, rewrite);
+      return asked === undefined ? [] : [asked];
+    });
   });
 }
+
+const receivedBy = (rewrite: Route['rewrite']): readonly Segment[] =>
+  foldPattern(rewritePattern([{ kind: 'rest' }], { from: '/', to: rewrite?.to ?? '/' }));
 
 /** Undefined if no rewritten path has this pattern. */
 function beforeRewrite(sent: readonly Segment[], rewrite: Route['rewrite']): readonly Segment[] | undefined {
   if (rewrite === undefined) return sent;
-  const { from, to } = rewrite;
-  const both = intersectionOf(sent, foldPattern(rewritePattern([{ kind: 'rest' }], { from: '/', to })));
-  return both && rewritePattern(both, { from: to, to: from });
+  const both = intersectionOf(sent, receivedBy(rewrite));
+  return both && rewritePattern(both, { from: rewrite.to, to: rewrite.from });
 }
 
 function add(root: Node, segments: readonly Segment[], isChanged: boolean): void {

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Code } from '../errors.ts';
 import type { Condition, Decision } from './report-schema.ts';
 
@@ -39,7 +38,7 @@ export function differingRegions(before: Steps, after: Steps, counts: readonly n
   const whole = counts.map((count) => Array.from({ length: count }, (_, example) => example));
   return divide(whole, before).flatMap((was) =>
     divide(was.box, after).flatMap(({ decision, box, literals }) => {
-      if (isDeepStrictEqual(was.decision, decision)) return [];
+      if (isAlike(was.decision, decision)) return [];
       const needed = whole.flatMap((examples, part) => neededOn(part, examples, [...was.literals, ...literals]));
       const conditions = needed.map(({ check, isFailing }) => (isFailing ? check.failing : check.passing));
       const parts = new Set(needed.map(({ check }) => check.part));
@@ -47,6 +46,10 @@ export function differingRegions(before: Steps, after: Steps, counts: readonly n
     }),
   );
 }
+
+/** Whether two decisions are the same, perhaps by routes with different names. */
+export const isAlike = (one: Decision, other: Decision): boolean =>
+  one.code === other.code && one.caller === other.caller;
 
 function divide(whole: Box, { checks, last }: Steps) {
   const divided: { decision: Decision; box: Box; literals: readonly Literal[] }[] = [];

@@ -1,122 +1,251 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { Written } from '@countersign/strict-yaml';
+import type { Outline } from '../config/load.ts';
 import { algorithmsOf, typesOf } from '../config/schema/issuers/issuers.ts';
+import { jsonSchema } from '../config/schema/json-schema.ts';
 import type { Document } from '../config/schema/schema.ts';
-import { isMap } from '../config/schema/values/shapes.ts';
-import { type KeyClass, keyClasses } from './key-classes.ts';
+import type { KeyClass, Wider } from '../config/schema/values/key-class.ts';
+import { isMap, type JsonSchema } from '../config/schema/values/shapes.ts';
+import { tenantSegment } from './callers.ts';
+import type { RoutePair } from './compare.ts';
 import type { AccessChange, Effect, SettingChange, Witness } from './report-schema.ts';
 
+/** A value in one of the files, and the variables in it. */
+type Value = Readonly<{ value: unknown; variables?: Written | undefined }>;
+
+/** A key with another value. A map that only one file has is one difference. */
+type Difference = Readonly<{ schema: JsonSchema; key: string; was: Value; is: Value }>;
+
+const schema = jsonSchema();
+
 /**
- * Compares the keys of two files, with defaults filled in and groups resolved. Leaves out the keys of routes about
- * which `access` says who gains and who loses.
+ * Compares the keys of two files, with defaults filled in and groups resolved. Compares the keys of routes wherever
+ * both files serve a request, whatever the names of the routes. Leaves out the policy of routes about which `access`
+ * says who gains and who loses.
  */
 export function compareSettings(
-  oldFile: Document,
-  newFile: Document,
-  access: readonly AccessChange[],
+  before: Outline,
+  after: Outline,
+  { access, pairs }: Readonly<{ access: readonly AccessChange[]; pairs: readonly RoutePair[] }>,
 ): readonly SettingChange[] {
-  const [before, after] = [withPresets(oldFile), withPresets(newFile)];
   const told = new Set(access.flatMap((change) => [change.before?.route, change.after?.route]));
-  return [...keyClasses].flatMap(([key, name]) => {
-    const [old, now] = [valuesAt(before, key), valuesAt(after, key)];
-    return [...new Set([...old.keys(), ...now.keys()])].flatMap((place): readonly SettingChange[] => {
-      const [was, is, owner] = [old.get(place), now.get(place), ownerOf(place)];
-      if (isDeepStrictEqual(normal(was, key), normal(is, key))) return [];
-      if (isPartOfNew(owner, key, name, before, after)) return [];
-      if (name === 'policy' && owner?.kind === 'routes' && told.has(owner.name)) return [];
-      const witness = witnessFor(owner, after.routes.length > 0 ? after : before);
-      const [shownBefore, shownAfter] = [withoutSecrets(was), withoutSecrets(is)];
-      const effect = effectOf(name, key, was, is);
-      return [{ effect, class: name, key: place, before: shownBefore, after: shownAfter, witness }];
-    });
-  });
+  const [old, now] = [comparable(before), comparable(after)];
+  const changes = [
+    ...Object.entries(schema.properties ?? {}).flatMap(([key, child]) => {
+      if (key === 'routes') return routeChanges([before, after], pairs, told);
+      if (key === 'issuers') return issuerChanges([before, after]);
+      const all = [...differences(child, key, memberOf(old, key), memberOf(now, key))];
+      return all.filter(isOfBoth).map((one) => changeOf(one, witnessFor(one.key, after.document)));
+    }),
+    ...guardedCookies([before, after]),
+  ];
+  return [...new Map(changes.map((change) => [JSON.stringify({ ...change, witness: null }), change])).values()];
 }
 
-const withPresets = (document: Document): Document => ({
-  ...document,
-  issuers: document.issuers.map((one) => ({ ...one, algorithms: [...algorithmsOf(one)], types: [...typesOf(one)] })),
+/** An upstream decides nothing without routes, which are compared. */
+const isOfBoth = ({ key, was, is }: Difference): boolean =>
+  !/^upstreams\.[^.]+$/.test(key) || (was.value !== undefined && is.value !== undefined);
+
+/** Identity tokens add names to the headers that the gateway removes. */
+const comparable = ({ config, document, variablesAt }: Outline): Value => ({
+  value: { ...document, headers: { ...document.headers, strip: config.headers.strip } },
+  variables: variablesAt([]),
 });
 
-/** The values of a key, by their place: `routes[NAME].limits`. Absent values have no place. */
-function valuesAt(document: Document, key: string): ReadonlyMap<string, unknown> {
-  let found: (readonly [place: string, value: unknown])[] = [['', document]];
-  for (const step of key.split(/\.(?=[a-zA-Z])/)) {
-    const name = step.replace('[]', '');
-    found = found.flatMap(([place, value]): typeof found => {
-      if (!isMap(value)) return [];
-      if (step === 'NAME') return Object.entries(value).map(([own, item]) => [`${place}.${own}`, item]);
-      if (value[name] === undefined) return [];
-      if (name === step) return [[place === '' ? name : `${place}.${name}`, value[name]]];
-      const items = value[name] as readonly Record<string, unknown>[];
-      return items.map((item) => [`${name}[${item[name === 'routes' ? 'name' : 'issuer']}]`, item]);
-    });
+/** Follows the schema. Members that were parsed to a number have its unit in their names. */
+function* differences(part: JsonSchema, key: string, was: Value, is: Value): Generator<Difference> {
+  const isLeaf = part['x-class'] !== undefined || !isMap(was.value) || !isMap(is.value);
+  if (isLeaf) {
+    if (!isDeepStrictEqual(normal(was, key), normal(is, key))) yield { schema: part, key, was, is };
+    return;
   }
-  return new Map(found);
+  const names = [...new Set([...Object.keys(was.value as object), ...Object.keys(is.value as object)])];
+  const others = part.additionalProperties;
+  const members =
+    typeof others === 'object' ? names.map((name) => [name, others] as const) : Object.entries(propertiesOf(part));
+  for (const [name, child] of members)
+    yield* differences(child, `${key}.${name}`, memberOf(was, name), memberOf(is, name));
+}
+
+const propertiesOf = ({ properties, oneOf = [] }: JsonSchema): Record<string, JsonSchema> =>
+  Object.assign({}, properties, ...oneOf.map(propertiesOf));
+
+function memberOf({ value, variables }: Value, name: string): Value {
+  const map = value as Record<string, unknown>;
+  const key = [name, `${name}Sec`, `${name}Ms`].find((one) => map[one] !== undefined) ?? name;
+  return { value: map[key], variables: typeof variables === 'object' ? variables[name] : undefined };
 }
 
 /**
- * Lists of values in one order, unless they are a path to a claim or a ranking. GET implies HEAD, and the rules that read
- * a parameter name it too.
+ * Lists of values in one order, unless they are a path to a claim or a ranking. A value from a variable equals only the
+ * same variable with the same default.
  */
-function normal(value: unknown, key: string): unknown {
-  if (key === 'routes[].path') return String(value).replaceAll(/:\w+/g, ':');
-  if (key === 'routes[].methods' && Array.isArray(value) && value.includes('GET'))
-    return normal([...new Set([...value, 'HEAD'])], '');
-  if (/^issuers\[\]\.(?:claims|machines)/.test(key)) return value;
-  if (Array.isArray(value))
-    return value.map((item) => normal(item, key)).toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
-  if (!isMap(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, normal(item, key)]));
+function normal({ value, variables }: Value, key: string): unknown {
+  const isOrdered = /^issuers\[.*\]\.(?:claims|machines)\b/.test(key);
+  const names = typeof variables === 'object' ? Object.keys(variables) : [];
+  const isMember = (name: string) => isMap(value) || (Array.isArray(value) && Number(name) < value.length);
+  const here = typeof variables === 'string' || !names.every(isMember) ? variables : null;
+  const inside = (name: string | number) => (typeof variables === 'object' ? variables[name] : undefined);
+  if (Array.isArray(value)) {
+    const items = value.map((item, at) => normal({ value: item, variables: inside(at) }, key));
+    return [isOrdered ? items : items.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)), here];
+  }
+  if (!isMap(value)) return [value, here ?? null];
+  const members = new Set([...Object.keys(value), ...names]);
+  return [
+    Object.fromEntries(
+      Array.from(members, (name) => [name, normal({ value: value[name], variables: inside(name) }, key)]),
+    ),
+    here,
+  ];
 }
 
-type Owner = Readonly<{ kind: 'routes' | 'issuers' | 'upstreams'; name: string }>;
-
-/** The route, issuer or upstream that has the key. */
-function ownerOf(place: string): Owner | undefined {
-  const [, kind, listed, name = listed] = /^(routes|issuers|upstreams)(?:\[([^\]]*)\]|\.([^.]+))/.exec(place) ?? [];
-  return name === undefined ? undefined : { kind: kind as Owner['kind'], name };
+/** The keys with variables, without the positions in lists. */
+function variablesIn(written: Written | undefined, key = ''): readonly string[] {
+  if (typeof written !== 'object') return written === undefined ? [] : [`${key} ${written}`];
+  return Object.entries(written)
+    .flatMap(([name, inner]) => variablesIn(inner, /^\d+$/.test(name) ? key : `${key}.${name}`))
+    .sort();
 }
 
-/** Whether a key need not be listed, because its route, issuer or upstream is in one file only. */
-function isPartOfNew(owner: Owner | undefined, key: string, name: KeyClass, ...files: readonly Document[]): boolean {
-  if (owner === undefined || key === 'routes[].name' || key === 'issuers[].issuer') return false;
-  const isIn = ({ routes, issuers, upstreams }: Document) =>
-    ({
-      routes: () => routes.some((one) => one.name === owner.name),
-      issuers: () => issuers.some(({ issuer }) => issuer === owner.name),
-      upstreams: () => Object.hasOwn(upstreams, owner.name),
-    })[owner.kind]();
-  const [wasIn = false, isInNew = false] = files.map(isIn);
-  if (wasIn === isInNew) return false;
-  return owner.kind === 'routes' || name !== 'trust' || (owner.kind === 'issuers' && !isInNew);
+const hasOtherVariables = ({ was, is }: Difference): boolean =>
+  !isDeepStrictEqual(variablesIn(was.variables), variablesIn(is.variables));
+
+function changeOf(difference: Difference, witness: Witness | null): SettingChange {
+  const { key, was, is } = difference;
+  const name = classOf(difference.schema);
+  return {
+    effect: effectOf(difference, name),
+    class: name,
+    key,
+    before: shown(was, key),
+    after: shown(is, key),
+    witness,
+  };
+}
+
+const ranking: readonly KeyClass[] = ['trust', 'policy', 'services', 'operations'];
+
+/** Of a map, the class that matters most. */
+export function classOf(part: JsonSchema): KeyClass {
+  if (part['x-class'] !== undefined) return part['x-class'];
+  const { items, additionalProperties: others } = part;
+  const inside = [...Object.values(propertiesOf(part)), items, others].filter((one) => typeof one === 'object');
+  const classes = new Set(inside.map(classOf));
+  return ranking.find((one) => classes.has(one)) ?? 'trust';
 }
 
 /** More trust is wider. What cannot be ordered counts as wider too. */
-function effectOf(name: KeyClass, key: string, was: unknown, is: unknown): Effect {
-  if (key === 'issuers[].issuer') return was === undefined ? 'wider' : 'narrower';
+function effectOf(difference: Difference, name: KeyClass): Effect {
+  const { schema: part, was, is } = difference;
+  if (name === 'policy') return hasOtherVariables(difference) ? 'unknown' : 'changed';
   if (name !== 'trust') return 'changed';
-  if (was === true && (is === undefined || is === false)) return 'narrower';
-  if (typeof was === 'number' && typeof is === 'number') return is < was ? 'narrower' : 'wider';
-  if (!Array.isArray(was) || !Array.isArray(is)) return 'wider';
-  const texts = new Set(was.map((item) => JSON.stringify(item)));
-  // Without public origins, every `Host` is accepted.
-  const isPart = is.every((item) => texts.has(JSON.stringify(item))) && (is.length > 0 || key !== 'publicOrigins');
-  return isPart ? 'narrower' : 'wider';
+  return hasOtherVariables(difference) ? 'wider' : trustEffect(part['x-wider'], was.value, is.value);
 }
 
-function withoutSecrets(value: unknown): unknown {
-  const isSecret = (key: string) => /secret|^next$/i.test(key) && !/File$/.test(key);
-  const shown = (key: string, item: unknown) => (isSecret(key) && item !== undefined ? '[secret]' : item);
-  return JSON.parse(JSON.stringify(value, shown) ?? 'null');
+function trustEffect(wider: Wider | undefined, was: unknown, is: unknown): Effect {
+  if (wider === undefined) return 'wider';
+  if (wider === 'less') return isWithin(was, is) ? 'narrower' : 'wider';
+  const isOpen = wider === 'more or none' && Array.isArray(is) && is.length === 0;
+  return isWithin(is, was) && !isOpen ? 'narrower' : 'wider';
+}
+
+/** Whether a value says no more than another one. False for what has no order. */
+function isWithin(part: unknown, whole: unknown): boolean {
+  if (typeof part === 'number' && typeof whole === 'number') return part <= whole;
+  if (!Array.isArray(part) || !Array.isArray(whole)) return (part === false || part === undefined) && whole === true;
+  const texts = new Set(whole.map((item) => JSON.stringify(item)));
+  return part.every((item) => texts.has(JSON.stringify(item)));
+}
+
+/** The value for people: variables by their names, and no secret. Null if there is none. */
+function shown({ value, variables }: Value, key: string): unknown {
+  const isSecret = (name: string) => /secret|^next$/i.test(name) && !/File$/.test(name);
+  if (isSecret(key.replace(/.*[.\]]/, '')) && (value ?? variables) !== undefined) return '[secret]';
+  const inside = (name: string) => (typeof variables === 'object' ? variables[name] : undefined);
+  if (typeof variables === 'string') return variables;
+  if (Array.isArray(value)) return value.map((item, at) => shown({ value: item, variables: inside(`${at}`) }, ''));
+  if (!isMap(value)) return value ?? null;
+  const members = Object.entries(value).filter(([, item]) => item !== undefined);
+  return Object.fromEntries(
+    members.map(([name, item]) => [name, shown({ value: item, variables: inside(name) }, `.${name}`)]),
+  );
+}
+
+/** The keys of routes that decide what arrives at whom, at each place where two routes serve the same requests. */
+function routeChanges(
+  files: readonly [Outline, Outline],
+  pairs: readonly RoutePair[],
+  told: ReadonlySet<string | null | undefined>,
+): readonly SettingChange[] {
+  const part = schema.properties?.routes?.items ?? {};
+  const valuesOf = ({ document, variablesAt }: Outline) => {
+    const keys = Object.keys(propertiesOf(part));
+    const values = document.routes.map((value, index): Value => {
+      const written = keys.flatMap((key) => {
+        const found = variablesAt(['routes', index, key]);
+        return found === undefined ? [] : [[key, found]];
+      });
+      return { value, variables: written.length === 0 ? undefined : Object.fromEntries(written) };
+    });
+    return new Map(document.routes.map(({ name }, index) => [name, values[index] as Value]));
+  };
+  const [old, now] = [valuesOf(files[0]), valuesOf(files[1])];
+  return pairs.flatMap(({ before, after, isSentAlike, witness }) => {
+    const [was, is] = [old.get(before.name), now.get(after.name)];
+    if (was === undefined || is === undefined) throw new Error(`no route ${before.name}, ${after.name}`);
+    const place = `routes[${after.name}]`;
+    const isTold = told.has(before.name) || told.has(after.name);
+    const isSame = (difference: Difference) => {
+      const key = difference.key.slice(place.length + 1);
+      if (hasOtherVariables(difference)) return false;
+      if (key === 'rewrite') return isSentAlike;
+      if (key === 'allow.tenant' && tenantSegment({ route: before }) === tenantSegment({ route: after })) return true;
+      return key === 'path' || key === 'methods' || (isTold && classOf(difference.schema) === 'policy');
+    };
+    return [...differences(part, place, was, is)].filter((one) => !isSame(one)).map((one) => changeOf(one, witness));
+  });
+}
+
+function issuerChanges(files: readonly [Outline, Outline]): readonly SettingChange[] {
+  const part = schema.properties?.issuers?.items ?? {};
+  const valuesOf = ({ document, variablesAt }: Outline) =>
+    new Map(
+      document.issuers.map((one, index): [string, Value] => {
+        const value = { ...one, algorithms: [...algorithmsOf(one)], types: [...typesOf(one)] };
+        return [one.issuer, { value, variables: variablesAt(['issuers', index]) }];
+      }),
+    );
+  const [old, now] = [valuesOf(files[0]), valuesOf(files[1])];
+  return [...new Set([...old.keys(), ...now.keys()])].flatMap((name): readonly SettingChange[] => {
+    const [key, was, is] = [`issuers[${name}]`, old.get(name), now.get(name)];
+    const witness = witnessFor(key, files[1].document);
+    if (was !== undefined && is !== undefined)
+      return [...differences(part, key, was, is)].map((one) => changeOf(one, witness));
+    const [effect, before, after] = [is ? 'wider' : 'narrower', was ?? { value: null }, is ?? { value: null }] as const;
+    return [{ effect, class: 'trust', key, before: shown(before, ''), after: shown(after, ''), witness }];
+  });
+}
+
+/** A cookie that no route names any more reaches every upstream. */
+function guardedCookies(files: readonly [Outline, Outline]): readonly SettingChange[] {
+  const [was = [], is = []] = files.map(({ config: { routes } }) =>
+    [...(routes[0]?.forward.guarded ?? [])].filter((name) => name !== '__host-rt').sort(),
+  );
+  if (isDeepStrictEqual(was, is)) return [];
+  const effect = trustEffect('less', was, is);
+  return [{ effect, class: 'trust', key: 'routes[].forward.cookies', before: was, after: is, witness: null }];
 }
 
 /** A request that the key concerns. */
-function witnessFor(owner: Owner | undefined, { routes, issuers }: Document): Witness | null {
-  const isOwn = ({ name, upstream, auth }: Document['routes'][number]) =>
-    owner === undefined ||
-    { routes: name === owner.name, upstreams: upstream === owner.name, issuers: auth === 'required' }[owner.kind];
-  const route = routes.find(isOwn);
+function witnessFor(key: string, { routes, issuers }: Document): Witness | null {
+  const [, kind, name] =
+    /^(issuers|upstreams)(?:\[(.*)\]|\.([^.]+))/.exec(key)?.filter((one) => one !== undefined) ?? [];
+  const route = routes.find(
+    ({ upstream, auth }) => kind === undefined || (kind === 'upstreams' ? upstream === name : auth === 'required'),
+  );
   if (route === undefined) return null;
-  const iss = owner?.kind === 'issuers' && issuers.some(({ issuer }) => issuer === owner.name) ? owner.name : '{';
+  const iss = kind === 'issuers' && issuers.some(({ issuer }) => issuer === name) ? (name ?? '{') : '{';
   return {
     method: route.methods[0] ?? 'GET',
     path: route.path.replace(/\/\*\*$/, '').replace(/:\w+/g, 'other') || '/',

@@ -1,5 +1,6 @@
 import { foldHeaderName, isReservedHeader } from '@countersign/identity';
 import { z } from 'zod';
+import { trust } from './values/key-class.ts';
 import { headerName, parsedText, seconds, unique } from './values/scalars.ts';
 import type { Immutable } from './values/shapes.ts';
 
@@ -52,30 +53,33 @@ export const identityToken = z
   .strictObject({
     header: tokenHeader
       .prefault('countersign-token')
-      .describe(
-        "The header that carries the token. `authorization` replaces the client's with `Bearer` and the token.",
+      .meta(
+        trust("The header that carries the token. `authorization` replaces the client's with `Bearer` and the token."),
       ),
     callers: unique(callerKind)
       .min(1)
       .prefault(['user'])
-      .describe('Which callers get a token: `user`, `client` and `service`. Anonymous callers never do.'),
+      .meta(trust('Which callers get a token: `user`, `client` and `service`. Anonymous callers never do.', 'more')),
     lifetime: seconds({ min: '1s', max: '5m' })
       .prefault('30s')
-      .describe(
-        "How long a token is valid: at most 60s with `bind: request`, and never longer than the caller's token.",
+      .meta(
+        trust(
+          "How long a token is valid: at most 60s with `bind: request`, and never longer than the caller's token.",
+          'more',
+        ),
       ),
     bind: z
       .enum(['request', 'none'])
       .default('request')
-      .describe('Whether the token names its one request in `req`. A service must check `req`: libraries do not.'),
+      .meta(trust('Whether the token names its one request in `req`. A service must check `req`: libraries do not.')),
     claims: unique(copiedClaim)
       .max(16)
       .prefault([])
-      .describe("Claims of the caller's token to copy, each at most 256 bytes."),
+      .meta(trust("Claims of the caller's token to copy, each at most 256 bytes.", 'more')),
     unauthorized: z
       .enum(['refuse', 'pass'])
       .default('refuse')
-      .describe("What a service's 401 means: `refuse` responds 502, because the gateway has verified the caller."),
+      .meta(trust("What a service's 401 means: `refuse` responds 502, because the gateway has verified the caller.")),
   })
   .refine(({ bind, lifetime }) => lifetime <= maxLifetimeSec[bind], {
     error: 'must be at most 60s with bind: request',

@@ -4,7 +4,10 @@ import type { JsonSchema } from './values/shapes.ts';
 
 export type { JsonSchema } from './values/shapes.ts';
 
-/** Returns the shape of the file before it is parsed. `x-type` and `x-bounds` are for the reference page. */
+/**
+ * Returns the shape of the file before it is parsed. `x-type` and `x-bounds` are for the reference page,
+ * `x-class` and `x-wider` for `countersign diff`.
+ */
 export function jsonSchema(): JsonSchema {
   return { ...z.toJSONSchema(schema, { io: 'input' }), title: 'gateway.yaml' } as JsonSchema;
 }
@@ -51,7 +54,13 @@ function withGroups(file: JsonSchema): JsonSchema {
   };
 }
 
-function forEditors({ 'x-type': type, 'x-bounds': bounds, ...given }: JsonSchema): JsonSchema {
+function forEditors({
+  'x-type': type,
+  'x-bounds': bounds,
+  'x-class': _class,
+  'x-wider': _wider,
+  ...given
+}: JsonSchema): JsonSchema {
   const { oneOf, ...rest } = given;
   // The shapes of one value may overlap: for example, the word `present` is also a text.
   const part = type === undefined || oneOf === undefined ? given : { ...rest, anyOf: oneOf };

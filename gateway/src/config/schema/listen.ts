@@ -1,5 +1,6 @@
 import { proxyNames } from '@countersign/proxy-config';
 import { z } from 'zod';
+import { trust } from './values/key-class.ts';
 import {
   type Address,
   address,
@@ -29,45 +30,47 @@ export const decision = z
   .strictObject({
     proxy: z
       .enum(proxyNames)
-      .describe('The proxy that asks for decisions. The gateway reads only the headers that this proxy sends.'),
+      .meta(trust('The proxy that asks for decisions. The gateway reads only the headers that this proxy sends.')),
     ...secretKeys('secret', 'Sent by the proxy in `x-countersign-proxy-secret`: 32 bytes or more, from a variable.'),
     ...secretKeys('secretNext', 'A second accepted secret, for use while you replace the first.'),
     clientCa: filePath
       .optional()
-      .describe("A PEM file with the CAs that sign the proxy's certificate. Requires `listen.tls`."),
+      .meta(trust("A PEM file with the CAs that sign the proxy's certificate. Requires `listen.tls`.")),
     trust: z
       .enum(['none', 'loopback', 'network'])
       .default('none')
-      .describe('Which requests need no proof: `none`, those from this machine (`loopback`), or all (`network`).'),
+      .meta(trust('Which requests need no proof: `none`, those from this machine (`loopback`), or all (`network`).')),
     group: z
       .string()
       .regex(/^[a-z_][a-z0-9_-]{0,31}$/, { error: 'must be the name of a group on this machine' })
       .optional()
-      .describe('The group that may connect to the Unix socket.'),
+      .meta(trust('The group that may connect to the Unix socket.')),
   })
   .describe('Answers the auth requests of another proxy.');
 
 export type DecisionPart = z.output<typeof decision>;
 
 export const listen = z.strictObject({
-  public: address.prefault('127.0.0.1:8080').describe('The address that clients connect to.'),
+  public: address.prefault('127.0.0.1:8080').meta(trust('The address that clients connect to.')),
   admin: address
     .prefault('127.0.0.1:9090')
-    .describe('The address for operators, with health, metrics and the key set.'),
-  internal: address.prefault('127.0.0.1:8090').describe('The address for services, with the key set and nested calls.'),
-  decision: decisionAddress.optional().describe('The address where another proxy asks for decisions.'),
-  events: address.optional().describe('The address that providers send events to. Default: the `public` address.'),
+    .meta(trust('The address for operators, with health, metrics and the key set.')),
+  internal: address
+    .prefault('127.0.0.1:8090')
+    .meta(trust('The address for services, with the key set and nested calls.')),
+  decision: decisionAddress.optional().meta(trust('The address where another proxy asks for decisions.')),
+  events: address.optional().meta(trust('The address that providers send events to. Default: the `public` address.')),
   tls: z
     .strictObject({
-      cert: filePath.describe('A PEM file with the certificate, followed by its chain.'),
-      key: filePath.describe("A PEM file with the certificate's private key, without a passphrase."),
+      cert: filePath.meta(trust('A PEM file with the certificate, followed by its chain.')),
+      key: filePath.meta(trust("A PEM file with the certificate's private key, without a passphrase.")),
       clients: z
         .strictObject({
-          ca: filePath.describe('A PEM file with the CAs that sign client certificates.'),
+          ca: filePath.meta(trust('A PEM file with the CAs that sign client certificates.')),
           mode: z
             .enum(['request', 'require'])
             .prefault('request')
-            .describe('Whether a client certificate is optional. `require` refuses connections that have none.'),
+            .meta(trust('Whether a client certificate is optional. `require` refuses connections that have none.')),
         })
         .optional()
         .describe('Asks clients for a certificate. Tokens may be bound to that certificate (RFC 8705).'),
@@ -78,10 +81,15 @@ export const listen = z.strictObject({
 
 export const admin = z
   .strictObject({
-    console: z.boolean().default(true).describe('Whether the admin listener serves the console and its API.'),
+    console: z
+      .boolean()
+      .default(true)
+      .meta(trust('Whether the admin listener serves the console and its API.', 'more')),
     allowedHosts: unique(allowedHost)
       .prefault([])
-      .describe('Additional accepted `Host` values; without a port, any port. Requests with others get 421.'),
+      .meta(
+        trust('Additional accepted `Host` values; without a port, any port. Requests with others get 421.', 'more'),
+      ),
   })
   .prefault({})
   .describe('Settings for the admin listener. It always accepts `localhost` and its own address, with its own port.');

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parsePattern } from '../path-pattern.ts';
 import { scalar } from './issuers/issuer-values.ts';
 import type { Upstream } from './upstreams.ts';
+import { operations, policy, trust } from './values/key-class.ts';
 import {
   claimName,
   cookieName,
@@ -50,24 +51,28 @@ export const claimValues = z
   .refine((claims) => Object.keys(claims).length > 0, { error: 'must name at least one claim' });
 
 export const allow = z.strictObject({
-  roles: unique(role).min(1).optional().describe('The roles that may call this route.'),
+  roles: unique(role).min(1).optional().meta(policy('The roles that may call this route.')),
   tenant: z
     .string()
     .regex(/^:[A-Za-z_][A-Za-z0-9_]*$/, { error: 'must be a parameter of the path, such as ":tenantId"' })
     .optional()
-    .describe("The path parameter that must match the caller's tenant."),
+    .meta(policy("The path parameter that must match the caller's tenant.")),
   scopes: listOrAny('scopes', unique(scopeName).min(1).max(maxScopes))
     .optional()
-    .describe('The scopes that a token must have, all of them. `any` requires none. Scopes are compared byte by byte.'),
+    .meta(
+      policy('The scopes that a token must have, all of them. `any` requires none. Scopes are compared byte by byte.'),
+    ),
   clients: listOrAny('clients', z.array(client).min(1).max(maxParties))
     .optional()
-    .describe('The OAuth clients that may call, or `any`. Without this key, no client may call for itself.'),
+    .meta(policy('The OAuth clients that may call, or `any`. Without this key, no client may call for itself.')),
   actors: z
     .array(actor)
     .max(maxParties)
     .optional()
-    .describe('The actors that may act for the caller (RFC 8693). Without this key, tokens with `act` are refused.'),
-  claims: claimValues.optional().describe('Claims that the token must have, each with its accepted values.'),
+    .meta(
+      policy('The actors that may act for the caller (RFC 8693). Without this key, tokens with `act` are refused.'),
+    ),
+  claims: claimValues.optional().meta(policy('Claims that the token must have, each with its accepted values.')),
 });
 
 /** The conditions on the caller, as in the file. A rule in routing/policy.ts decides each condition. */
@@ -103,15 +108,21 @@ const prefix = z
 
 const limit = z
   .strictObject({
-    requests: wholeNumber(1, 1_000_000).describe('How many requests are allowed in the period.'),
-    per: seconds({ min: '1s', max: '1d' }).describe('The period.'),
+    requests: wholeNumber(1, 1_000_000).meta(operations('How many requests are allowed in the period.')),
+    per: seconds({ min: '1s', max: '1d' }).meta(operations('The period.')),
     by: z
       .enum(['user', 'client', 'tenant', 'address', 'route'])
-      .describe('What to count by. Anonymous callers are counted by address; OAuth clients have their own buckets.'),
+      .meta(
+        operations('What to count by. Anonymous callers are counted by address; OAuth clients have their own buckets.'),
+      ),
     onStoreFailure: z
       .enum(['local', 'deny'])
       .default('local')
-      .describe('What to do while Redis is unavailable: `local` counts in each process, and `deny` responds with 503.'),
+      .meta(
+        operations(
+          'What to do while Redis is unavailable: `local` counts in each process, and `deny` responds with 503.',
+        ),
+      ),
   })
   .transform(({ per, ...rest }) => ({ ...rest, perSec: per }));
 
@@ -121,41 +132,43 @@ const limits = z.array(limit).max(8).prefault([]).describe('The rate limits. A r
 export type Limit = Immutable<z.output<typeof limit>>;
 
 export const route = z.strictObject({
-  name: name.describe('A unique name for logs, metrics and `explain`.'),
-  path: pattern.describe('Literals, `:name` for a segment, `**` at the end for any number. `/x/**` matches `/x`.'),
-  methods: unique(method).min(1).describe('The methods that the route serves. GET implies HEAD.'),
-  upstream: name.describe('The upstream, by its key in `upstreams`.'),
+  name: name.meta(operations('A unique name for logs, metrics and `explain`.')),
+  path: pattern.meta(policy('Literals, `:name` for a segment, `**` at the end for any number. `/x/**` matches `/x`.')),
+  methods: unique(method).min(1).meta(policy('The methods that the route serves. GET implies HEAD.')),
+  upstream: name.meta(trust('The upstream, by its key in `upstreams`.')),
   auth: z
     .enum(['required', 'optional', 'public', 'service'])
-    .describe('`optional`: anyone, but an invalid token is refused. `service`: services, on the internal listener.'),
+    .meta(
+      policy('`optional`: anyone, but an invalid token is refused. `service`: services, on the internal listener.'),
+    ),
   allow: allow.optional().describe('Conditions on the caller. Requires `auth: required` or `service`.'),
   senderConstrained: z
     .literal('required')
     .optional()
-    .describe('Requires tokens that are bound to a key (DPoP). Default: only bound tokens need a proof.'),
-  callers: unique(name).min(1).optional().describe('The services that may call. Requires `auth: service`.'),
+    .meta(policy('Requires tokens that are bound to a key (DPoP). Default: only bound tokens need a proof.')),
+  callers: unique(name).min(1).optional().meta(policy('The services that may call. Requires `auth: service`.')),
   limits,
   body: z
     .strictObject({
       mode: z
         .enum(['digest', 'stream', 'none'])
         .prefault('digest')
-        .describe('`digest` buffers and signs the body, `stream` forwards it as it arrives, and `none` refuses it.'),
+        .meta(trust('`digest` buffers and signs the body, `stream` forwards it as it arrives, and `none` refuses it.')),
       unsigned: z
         .literal('accept')
         .optional()
-        .describe('Accepts that the proxy could replace the body. Required with `decision` and `mode: stream`.'),
+        .meta(trust('Accepts that the proxy could replace the body. Required with `decision` and `mode: stream`.')),
       maxBytes: size({ min: '1B', max: '16GiB' })
         .prefault('1MiB')
-        .describe('The maximum body size. A larger body gets 413. With `digest`, the limit is 64MiB.'),
+        .meta(operations('The maximum body size. A larger body gets 413. With `digest`, the limit is 64MiB.')),
     })
     .prefault({})
     .describe('How the gateway handles request bodies.'),
   longLived: z
     .literal('accept')
     .optional()
-    .describe('Accepts that a WebSocket or stream may outlive its token. Required with `decision`.'),
-  websocket: z.boolean().default(false).describe('Whether a GET request may open a WebSocket.'),
+    .meta(trust('Accepts that a WebSocket or stream may outlive its token. Required with `decision`.')),
+  websocket: z.boolean().default(false).meta(policy('Whether a GET request may open a WebSocket.')),
   rewrite: z
     .strictObject({
       prefix: z
@@ -167,17 +180,25 @@ export const route = z.strictObject({
     })
     .transform(({ prefix: segments }) => segments)
     .optional()
-    .describe('Changes the path that the upstream receives.'),
+    .meta(trust('Changes the path that the upstream receives.')),
   forward: z
     .strictObject({
       cookies: unique(cookieName)
         .prefault([])
-        .describe('The cookies to forward. No other route forwards them, unless it names them too.'),
-      authorization: z.boolean().default(false).describe("Whether to forward the client's `Authorization` header."),
+        .meta(trust('The cookies to forward. No other route forwards them, unless it names them too.', 'more')),
+      authorization: z
+        .boolean()
+        .default(false)
+        .meta(trust("Whether to forward the client's `Authorization` header.", 'more')),
       dpop: z
         .boolean()
         .default(false)
-        .describe('For token endpoints: verifies the `DPoP` proof, signs its key as `jkt`, and forwards the proof.'),
+        .meta(
+          trust(
+            'For token endpoints: verifies the `DPoP` proof, signs its key as `jkt`, and forwards the proof.',
+            'more',
+          ),
+        ),
     })
     .prefault({})
     .describe('The credentials to forward. By default, the gateway removes them.'),
@@ -186,7 +207,7 @@ export const route = z.strictObject({
     .never()
     .optional()
     .meta({ 'x-type': 'list of routes' })
-    .describe('Makes this entry a group. Its routes inherit every key that they do not set themselves.'),
+    .meta(policy('Makes this entry a group. Its routes inherit every key that they do not set themselves.')),
 });
 
 type RoutePart = z.output<typeof route>;

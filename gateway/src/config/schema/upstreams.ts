@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { type IdentityToken, identityToken } from './identity-token.ts';
+import { operations, trust } from './values/key-class.ts';
 import { duration, filePath, hostName, pathOnly, secretKeys, size, unique, wholeNumber } from './values/scalars.ts';
 import type { Immutable } from './values/shapes.ts';
 import { targetOrigin } from './values/urls.ts';
@@ -8,7 +9,7 @@ import { targetOrigin } from './values/urls.ts';
 export const httpClient = z
   .enum(['own', 'undici'])
   .default('own')
-  .describe("The HTTP client for requests to services: the gateway's own strict client, or undici.");
+  .meta(operations("The HTTP client for requests to services: the gateway's own strict client, or undici."));
 type HttpClient = z.output<typeof httpClient>;
 
 const secretOptions = {
@@ -23,32 +24,37 @@ const form = {
   headers: z
     .boolean()
     .default(true)
-    .describe('Whether the service receives signed headers. `false` requires `token`, and gives up replay protection.'),
+    .meta(
+      trust(
+        'Whether the service receives signed headers. `false` requires `token`, and gives up replay protection.',
+        'less',
+      ),
+    ),
   token: identityToken.optional(),
 };
 
 const upstreamIdentity = z
   .discriminatedUnion('algorithm', [
-    z.strictObject({ algorithm: z.literal('ed25519').default('ed25519').describe(algorithmMeaning), ...form }),
-    z.strictObject({ algorithm: z.literal('hmac-sha256').describe(algorithmMeaning), ...secretOptions, ...form }),
-    z.strictObject({ algorithm: z.literal('agreed').describe(algorithmMeaning), ...form }),
+    z.strictObject({ algorithm: z.literal('ed25519').default('ed25519').meta(trust(algorithmMeaning)), ...form }),
+    z.strictObject({ algorithm: z.literal('hmac-sha256').meta(trust(algorithmMeaning)), ...secretOptions, ...form }),
+    z.strictObject({ algorithm: z.literal('agreed').meta(trust(algorithmMeaning)), ...form }),
   ])
   .prefault({})
   .describe('How the gateway signs. Anyone who reads an hmac secret can impersonate any caller to this upstream.');
 
 const health = z
   .strictObject({
-    path: pathOnly.describe('The path to GET. A status from 200 to 299 means healthy.'),
-    interval: duration({ min: '100ms', max: '1h' }).prefault('5s').describe('The time between checks, ±10%.'),
+    path: pathOnly.meta(operations('The path to GET. A status from 200 to 299 means healthy.')),
+    interval: duration({ min: '100ms', max: '1h' }).prefault('5s').meta(operations('The time between checks, ±10%.')),
     timeout: duration({ min: '1ms', max: '1m' })
       .prefault('2s')
-      .describe('The timeout for a check, including connecting.'),
+      .meta(operations('The timeout for a check, including connecting.')),
     unhealthyAfter: wholeNumber(1, 10)
       .default(2)
-      .describe('How many checks in a row must fail before a target is skipped.'),
+      .meta(operations('How many checks in a row must fail before a target is skipped.')),
     healthyAfter: wholeNumber(1, 10)
       .default(2)
-      .describe('How many checks in a row must pass before a target is used again.'),
+      .meta(operations('How many checks in a row must pass before a target is used again.')),
   })
   .transform(({ interval, timeout, ...rest }) => ({ ...rest, intervalMs: interval, timeoutMs: timeout }))
   .describe('Health checks for every target. If all targets fail, the gateway uses all of them.');
@@ -60,43 +66,53 @@ const breaker = z
       .min(0.01)
       .max(1)
       .default(0.5)
-      .describe('The share of failed requests that opens the breaker.'),
+      .meta(operations('The share of failed requests that opens the breaker.')),
     minimum: wholeNumber(1, 100_000)
       .default(20)
-      .describe('The minimum number of requests in the window before the breaker can open.'),
-    window: duration({ min: '100ms', max: '10m' }).prefault('10s').describe('The time window in which requests count.'),
+      .meta(operations('The minimum number of requests in the window before the breaker can open.')),
+    window: duration({ min: '100ms', max: '10m' })
+      .prefault('10s')
+      .meta(operations('The time window in which requests count.')),
     cooldown: duration({ min: '100ms', max: '10m' })
       .prefault('10s')
-      .describe('How long it stays open before 3 trial requests. With `health`, a passed check closes it earlier.'),
+      .meta(
+        operations('How long it stays open before 3 trial requests. With `health`, a passed check closes it earlier.'),
+      ),
   })
   .transform(({ window, cooldown, ...rest }) => ({ ...rest, windowMs: window, cooldownMs: cooldown }))
   .describe('Responds 503 immediately while the upstream is unreachable or times out. Other failures do not count.');
 
 const tls = z
   .strictObject({
-    ca: filePath.optional().describe("A PEM file with the CAs to trust instead of the system's."),
-    cert: filePath.optional().describe("A PEM file with the gateway's client certificate, followed by its chain."),
-    key: filePath.optional().describe("A PEM file with the certificate's private key."),
-    serverName: hostName.optional().describe("The name in the upstream's certificate. Default: the target's host."),
+    ca: filePath.optional().meta(trust("A PEM file with the CAs to trust instead of the system's.")),
+    cert: filePath.optional().meta(trust("A PEM file with the gateway's client certificate, followed by its chain.")),
+    key: filePath.optional().meta(trust("A PEM file with the certificate's private key.")),
+    serverName: hostName.optional().meta(trust("The name in the upstream's certificate. Default: the target's host.")),
   })
   .describe('TLS to https targets, whose certificates are always verified. Files are read again when they change.');
 
 export const upstream = z.strictObject({
-  targets: unique(targetOrigin).min(1).max(64).describe("The origins of the service's instances."),
+  targets: unique(targetOrigin).min(1).max(64).meta(trust("The origins of the service's instances.", 'more')),
   identity: upstreamIdentity,
   txnToken: z
     .boolean()
     .default(false)
-    .describe('Whether the service receives a `txn-token` for calls to other services.'),
+    .meta(trust('Whether the service receives a `txn-token` for calls to other services.', 'more')),
   timeouts: z
     .strictObject({
-      connect: duration({ min: '1ms', max: '1m' }).prefault('2s').describe('The maximum time to open a connection.'),
+      connect: duration({ min: '1ms', max: '1m' })
+        .prefault('2s')
+        .meta(operations('The maximum time to open a connection.')),
       response: duration({ min: '1ms', max: '1h' })
         .prefault('30s')
-        .describe('The maximum time from the end of the request to the first byte of the response, including retries.'),
+        .meta(
+          operations(
+            'The maximum time from the end of the request to the first byte of the response, including retries.',
+          ),
+        ),
       idle: duration({ min: '1ms', max: '1d' })
         .prefault('60s')
-        .describe('The maximum time between two chunks of a request or response body.'),
+        .meta(operations('The maximum time between two chunks of a request or response body.')),
     })
     .prefault({})
     .transform(({ connect, response, idle }) => ({ connectMs: connect, responseMs: response, idleMs: idle }))
@@ -104,19 +120,21 @@ export const upstream = z.strictObject({
   paths: z
     .enum(['tolerant', 'exact'])
     .default('tolerant')
-    .describe(
-      'How the service compares paths. `exact`: it distinguishes case, look-alike characters and a trailing slash, so the gateway accepts every spelling.',
+    .meta(
+      trust(
+        'How the service compares paths. `exact`: it distinguishes case, look-alike characters and a trailing slash, so the gateway accepts every spelling.',
+      ),
     ),
   minRate: size({ min: '0B', max: '1MiB' })
     .prefault('1KiB')
-    .describe('How many bytes per second a client must send or read. `0B` means no minimum.'),
+    .meta(operations('How many bytes per second a client must send or read. `0B` means no minimum.')),
   balance: z
     .enum(['round-robin', 'least-pending'])
     .default('round-robin')
-    .describe('How to choose a target: in turn, or by the fewest pending requests.'),
+    .meta(operations('How to choose a target: in turn, or by the fewest pending requests.')),
   health: health.optional(),
   retry: z
-    .strictObject({ attempts: wholeNumber(0, 3).default(1).describe('How many attempts follow the first.') })
+    .strictObject({ attempts: wholeNumber(0, 3).default(1).meta(operations('How many attempts follow the first.')) })
     .optional()
     .describe('Retries idempotent requests that received no response bytes. Default: no retries.'),
   breaker: breaker.optional(),

@@ -1,5 +1,6 @@
 import { type CredentialChange, credentialChanges, eventPresetOf } from '@countersign/signals';
 import { z } from 'zod';
+import { trust } from '../values/key-class.ts';
 import { duration, secretKeys, text, unique } from '../values/scalars.ts';
 import { calledUrl, issuerIdentifier, keySource } from '../values/urls.ts';
 import { audience } from './issuer-values.ts';
@@ -7,13 +8,13 @@ import { webhook } from './webhooks.ts';
 
 export const introspection = z
   .strictObject({
-    url: calledUrl.describe('The URL of the endpoint.'),
-    clientId: text.describe('The client id of the gateway at the provider.'),
+    url: calledUrl.meta(trust('The URL of the endpoint.')),
+    clientId: text.meta(trust('The client id of the gateway at the provider.')),
     ...secretKeys('clientSecret', 'The secret of that client, from a variable.'),
     cacheFor: duration({ min: '1s', max: '1h' })
       .prefault('5s')
-      .describe('How long an answer is used, at most until the token expires or a revocation arrives.'),
-    signed: z.boolean().default(false).describe('Whether to request and require signed answers (RFC 9701).'),
+      .meta(trust('How long an answer is used, at most until the token expires or a revocation arrives.', 'more')),
+    signed: z.boolean().default(false).meta(trust('Whether to request and require signed answers (RFC 9701).', 'less')),
   })
   .describe('Accepts opaque tokens, by asking the issuer (RFC 7662). Only one issuer can have it.');
 
@@ -30,19 +31,19 @@ const sharedSignals = z
   .strictObject({
     transmitter: issuerIdentifier
       .optional()
-      .describe("The `iss` in the Security Event Tokens. Default: the issuer, or the provider's value."),
+      .meta(trust("The `iss` in the Security Event Tokens. Default: the issuer, or the provider's value.")),
     delivery: z
       .enum(['push'])
       .prefault('push')
-      .describe('How events arrive. With `push`, the transmitter sends them (RFC 8935).'),
+      .meta(trust('How events arrive. With `push`, the transmitter sends them (RFC 8935).')),
     ...secretKeys('secret', 'The bearer token that the transmitter sends, at least 32 bytes, from a variable.'),
     ...secretKeys('previousSecret', 'A second accepted secret, for use while you replace the first.'),
     jwks: keySource
       .optional()
-      .describe("The transmitter's keys: a URL or a path. Default: the issuer's keys, or the provider's value."),
+      .meta(trust("The transmitter's keys: a URL or a path. Default: the issuer's keys, or the provider's value.")),
     credentialChange: unique(z.enum(credentialChanges))
       .prefault([...credentialChanges])
-      .describe("Which changes to a password or other credential end the user's tokens."),
+      .meta(trust("Which changes to a password or other credential end the user's tokens.", 'less')),
   })
   .describe('Receives Shared Signals events (SSF, CAEP, RISC).');
 
@@ -57,32 +58,40 @@ export const events = z
   .strictObject({
     audience: audience
       .optional()
-      .describe('`aud` of a logout token or Shared Signals event must contain one of these, such as a client id.'),
-    backchannelLogout: z.boolean().default(false).describe('Whether to receive OpenID back-channel logout tokens.'),
+      .meta(
+        trust(
+          '`aud` of a logout token or Shared Signals event must contain one of these, such as a client id.',
+          'more',
+        ),
+      ),
+    backchannelLogout: z
+      .boolean()
+      .default(false)
+      .meta(trust('Whether to receive OpenID back-channel logout tokens.', 'less')),
     sharedSignals: sharedSignals.optional(),
     webhook: webhook.optional(),
     revoke: revoke.optional(),
     subject: text
       .optional()
-      .describe("The claim that events call `sub`: `claims.userId`. Default: `sub`, or the provider's claim."),
+      .meta(trust("The claim that events call `sub`: `claims.userId`. Default: `sub`, or the provider's claim.")),
     subjectIssuer: issuerIdentifier
       .optional()
-      .describe("The `iss` that events use for the issuer's users. Default: the issuer, or the provider's value."),
+      .meta(trust("The `iss` that events use for the issuer's users. Default: the issuer, or the provider's value.")),
     sessions: z
       .boolean()
       .optional()
-      .describe("Whether tokens must have a session id. Default: true, or the provider's value."),
+      .meta(trust("Whether tokens must have a session id. Default: true, or the provider's value.", 'less')),
     maxStaleness: duration({ min: '1s', max: '1h' })
       .prefault('30s')
-      .describe('With several gateways: how old the last successful read of their shared log may be.'),
+      .meta(trust('With several gateways: how old the last successful read of their shared log may be.', 'more')),
     onStale: z
       .enum(['allow', 'deny'])
       .prefault('allow')
-      .describe('Whether tokens are accepted after `maxStaleness`, and those from before the journal began.'),
+      .meta(trust('Whether tokens are accepted after `maxStaleness`, and those from before the journal began.')),
     onOverflow: z
       .enum(['revoke', 'refuse'])
       .prefault('revoke')
-      .describe('With 2,000,000 entries in memory: refuse older tokens (`revoke`), or events with 503 (`refuse`).'),
+      .meta(trust('With 2,000,000 entries in memory: refuse older tokens (`revoke`), or events with 503 (`refuse`).')),
   })
   .describe('Ends tokens early when the provider sends a logout or an event. Requires `name` and `journal`.');
 

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { type Preset, presetOf, providers } from '../../presets.ts';
+import { operations, policy, trust } from '../values/key-class.ts';
 import { claimName, duration, id, name, role, seconds, text, unique } from '../values/scalars.ts';
 import { type Immutable, listOrAny, oneShape, type Pieces } from '../values/shapes.ts';
 import { calledUrl, isFetched, issuerIdentifier, keySource } from '../values/urls.ts';
@@ -40,92 +41,107 @@ const machines = oneShape('none, or map', 'none, or a map with `when`', [
 ]);
 
 export const issuer = z.strictObject({
-  name: name.optional().describe('A name for the console, `countersign explain` and `countersign token`.'),
+  name: name.optional().meta(operations('A name for the console, `countersign explain` and `countersign token`.')),
   provider: z
     .enum(providers)
     .optional()
-    .describe("Applies the provider's token types, keys and usual claims. The other keys override them."),
-  issuer: issuerIdentifier.describe("The exact `iss` in the issuer's tokens. May contain a variable, such as `{tid}`."),
-  template: template.optional().describe('The values of the variable (at most 100), or `any`, which requires `jwks`.'),
+    .meta(trust("Applies the provider's token types, keys and usual claims. The other keys override them.")),
+  issuer: issuerIdentifier.meta(
+    policy("The exact `iss` in the issuer's tokens. May contain a variable, such as `{tid}`."),
+  ),
+  template: template
+    .optional()
+    .meta(policy('The values of the variable (at most 100), or `any`, which requires `jwks`.')),
   audience: audience
     .optional()
-    .describe("`aud` must contain one of these. Required, unless the provider's tokens have no `aud`."),
+    .meta(trust("`aud` must contain one of these. Required, unless the provider's tokens have no `aud`.", 'more')),
   clients: unique(text)
     .min(1)
     .max(100)
     .optional()
-    .describe('The OAuth clients whose tokens are accepted. Default: any.'),
-  jwks: keySource.optional().describe("Where to find the issuer's keys: a URL, or the path of a JWK set."),
+    .meta(policy('The OAuth clients whose tokens are accepted. Default: any.')),
+  jwks: keySource.optional().meta(trust("Where to find the issuer's keys: a URL, or the path of a JWK set.")),
   discovery: z
     .boolean()
     .optional()
-    .describe("Whether to read the key URL from the issuer's metadata. Default with `provider`: true."),
+    .meta(trust("Whether to read the key URL from the issuer's metadata. Default with `provider`: true.")),
   algorithms: unique(z.enum(signingAlgorithms))
     .min(1)
     .optional()
-    .describe("The accepted signing algorithms. Default: ES256, RS256 and EdDSA, or the provider's."),
+    .meta(trust("The accepted signing algorithms. Default: ES256, RS256 and EdDSA, or the provider's.", 'more')),
   types: unique(z.enum(tokenTypes))
     .min(1)
     .optional()
-    .describe('The accepted `typ` headers; `none` means no `typ`. `id-token` must stand alone. Default: `at+jwt`.'),
+    .meta(
+      trust(
+        'The accepted `typ` headers; `none` means no `typ`. `id-token` must stand alone. Default: `at+jwt`.',
+        'more',
+      ),
+    ),
   require: conditions
     .optional()
-    .describe('Claims that a token must have. Without `provider`, this is required for every type but `at+jwt`.'),
+    .meta(
+      trust('Claims that a token must have. Without `provider`, this is required for every type but `at+jwt`.', 'more'),
+    ),
   claims: z
     .strictObject({
-      userId: claimPath.optional().describe("The claim with the user id. Default: `user_id`, or the provider's claim."),
-      role: roleSource.optional().describe('Where to find the role. Default: `role`; with `provider`, always `user`.'),
+      userId: claimPath
+        .optional()
+        .meta(trust("The claim with the user id. Default: `user_id`, or the provider's claim.")),
+      role: roleSource
+        .optional()
+        .meta(policy('Where to find the role. Default: `role`; with `provider`, always `user`.')),
       tenantId: tenantSource
         .optional()
-        .describe('Where to find the tenant. Default: `tenant_id`; with `provider`, always `default`.'),
+        .meta(policy('Where to find the tenant. Default: `tenant_id`; with `provider`, always `default`.')),
       sessionId: claimPath
         .optional()
-        .describe("The claim with the session id. Default: `sid`, or the provider's claim."),
+        .meta(trust("The claim with the session id. Default: `sid`, or the provider's claim.")),
       scope: claimPath
         .optional()
-        .describe("The claim with the scopes, as a list or a text. Default: `scope`, or the provider's claim."),
+        .meta(policy("The claim with the scopes, as a list or a text. Default: `scope`, or the provider's claim.")),
       client: claimName
         .optional()
-        .describe("The claim with the OAuth client. Default: `client_id` and `azp`, or the provider's claims."),
+        .meta(policy("The claim with the OAuth client. Default: `client_id` and `azp`, or the provider's claims.")),
     })
     .prefault({})
     .describe('Which claims identify the caller: names, paths, or maps of values.'),
   subjectEncoding: z
     .enum(['none', 'base64url'])
     .prefault('none')
-    .describe('`base64url` encodes user ids, for issuers whose ids contain other characters than an id may.'),
-  userPrefix: prefix.optional().describe('A prefix for each user id, so that two issuers can share a tenant.'),
+    .meta(trust('`base64url` encodes user ids, for issuers whose ids contain other characters than an id may.')),
+  userPrefix: prefix.optional().meta(trust('A prefix for each user id, so that two issuers can share a tenant.')),
   tenantPrefix: prefix
     .optional()
-    .describe('A prefix for each tenant id, so that two issuers cannot name the same tenant.'),
+    .meta(policy('A prefix for each tenant id, so that two issuers cannot name the same tenant.')),
   sameSubjects: z
     .boolean()
     .default(false)
-    .describe('Whether a user id means one person at all issuers with this key. They may share tenants.'),
+    .meta(trust('Whether a user id means one person at all issuers with this key. They may share tenants.', 'more')),
   machines: machines
     .optional()
-    .describe('Accepts tokens of OAuth clients without a user. Default: refused. Required for types but `at+jwt`.'),
+    .meta(policy('Accepts tokens of OAuth clients without a user. Default: refused. Required for types but `at+jwt`.')),
   maxTokenLifetime: seconds({ min: '1m', max: '30d' })
     .prefault('24h')
-    .describe('The longest accepted token lifetime, from `iat` to `exp`.'),
+    .meta(trust('The longest accepted token lifetime, from `iat` to `exp`.', 'more')),
   tenants: unique(id)
     .min(1)
     .optional()
-    .describe('The tenants that its tokens may name. With two or more issuers, each needs a limited set.'),
+    .meta(policy('The tenants that its tokens may name. With two or more issuers, each needs a limited set.')),
   roles: unique(role)
     .min(1)
     .optional()
-    .describe('The roles that its tokens may name. With two or more issuers, each needs a limited set.'),
+    .meta(policy('The roles that its tokens may name. With two or more issuers, each needs a limited set.')),
   revocations: z
     .strictObject({
-      url: calledUrl.describe('The feed URL. The gateway signs its requests with `x-identity: gateway`.'),
+      url: calledUrl.meta(trust('The feed URL. The gateway signs its requests with `x-identity: gateway`.')),
       maxStaleness: duration({ min: '1s', max: '1h' })
         .prefault('30s')
-        .describe('How old the last successful read may be.'),
+        .meta(trust('How old the last successful read may be.', 'more')),
       onStale: z
         .enum(['allow', 'deny'])
         .prefault('allow')
-        .describe('Whether the gateway still accepts tokens after `maxStaleness`.'),
+        .meta(trust('Whether the gateway still accepts tokens after `maxStaleness`.')),
     })
     .transform(({ maxStaleness, ...feed }) => ({ ...feed, maxStalenessMs: maxStaleness }))
     .optional()

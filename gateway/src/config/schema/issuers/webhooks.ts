@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { WebhookFormat } from '@countersign/signals';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { trust } from '../values/key-class.ts';
 import { headerName, parsedText, secretKeys, text, unique } from '../values/scalars.ts';
 import { oneShape } from '../values/shapes.ts';
 
@@ -76,10 +77,10 @@ const format = oneShape('preset or map', 'the name of a preset, or a map', [
 
 export const webhook = z
   .strictObject({
-    format: format.describe(`One of ${Object.keys(presets).join(', ')}, or a format of your own.`),
+    format: format.meta(trust(`One of ${Object.keys(presets).join(', ')}, or a format of your own.`)),
     where: conditions
       .default({})
-      .describe('Members that tell your project from others that have the same secret, by JSON pointer.'),
+      .meta(trust('Members that tell your project from others that have the same secret, by JSON pointer.')),
     ...secretKeys('secret', "The webhook's secret, at least 24 bytes, from a variable."),
     ...secretKeys('previousSecret', 'A second accepted secret, for use while you replace the first.'),
   })

@@ -3,6 +3,7 @@ import { tokenCharacters } from '@countersign/http1-client';
 import { idPattern, isScope, isSubject, rolePattern } from '@countersign/identity';
 import { z } from 'zod';
 import { kindOf } from '../messages.ts';
+import { trust } from './key-class.ts';
 
 /** A listener's address. With port 0, the system chooses a port. */
 export type Address = Readonly<{ host: string; port: number }>;
@@ -151,8 +152,8 @@ export const filePath = matching(
 /** The two keys for a secret: its text, which must come from a variable, or a file that contains it. */
 export const secretKeys = <Key extends string>(key: Key, meaning: string) =>
   ({
-    [key]: text.optional().describe(meaning),
-    [`${key}File`]: filePath.optional().describe(`A file with the secret, instead of \`${key}\`.`),
+    [key]: text.optional().meta(trust(meaning)),
+    [`${key}File`]: filePath.optional().meta(trust(`A file with the secret, instead of \`${key}\`.`)),
   }) as Record<Key | `${Key}File`, z.ZodOptional<z.ZodString>>;
 
 export const pathOnly = parsedText(

@@ -1,9 +1,12 @@
 import { z } from 'zod';
 import { plainMessages } from '../messages.ts';
+import type { KeyClass, Wider } from './key-class.ts';
 
 /** The JSON Schema 2020-12 keywords that zod generates here. */
 export type JsonSchema = Partial<Record<'minimum' | 'maximum' | 'minItems' | 'maxItems', number>> &
   Partial<Record<'type' | '$ref' | 'description' | 'pattern' | 'x-type' | 'x-bounds', string>> & {
+    'x-class'?: KeyClass;
+    'x-wider'?: Wider;
     default?: unknown;
     const?: unknown;
     enum?: readonly unknown[] | undefined;

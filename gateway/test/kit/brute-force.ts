@@ -38,8 +38,6 @@ function outlineOf(policy: unknown): Outline {
   return loadWithoutFiles(file);
 }
 
-const configOf = (policy: unknown): GatewayConfig => outlineOf(policy).config;
-
 /** The random policy and a valid configuration. Most random policies are valid. */
 function validPolicy(make: () => Record<string, unknown>) {
   for (;;) {

@@ -1,11 +1,12 @@
-// node review.mjs BASE HEAD: reviews the gateway's configuration in a pull request. Both are checkouts; of HEAD only the
-// configuration and its tests are read. Writes annotations to standard output and a summary to $GITHUB_STEP_SUMMARY.
+// node review.mjs BASE HEAD [SECONDS]: reviews the gateway's configuration in a pull request. Both are checkouts; of HEAD
+// only the configuration and its tests are read. Each command may take 60 s, or as given. Writes annotations to standard output and a summary to $GITHUB_STEP_SUMMARY.
 // Exits with 1 if the pull request should not be merged, and with 2 if that could not be decided.
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-const [base, head] = process.argv.slice(2).map((path) => resolve(path));
+const [base, head] = process.argv.slice(2, 4).map((path) => resolve(path));
+const seconds = Number(process.argv[4] ?? 60);
 const command = join(base, 'node_modules/.bin/countersign');
 const failOn = ['wider', 'different', 'never'];
 
@@ -24,12 +25,16 @@ function stop(level, message, code) {
 
 /** Runs countersign of the base branch in the pull request's directory. It gets no variable, so no secret. */
 function countersign(...args) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [command, ...args], {
+  const { error, status, stdout, stderr } = spawnSync(process.execPath, [command, ...args], {
     cwd: head,
     env: { PATH: process.env.PATH },
     encoding: 'utf8',
     maxBuffer: 2 ** 26,
+    timeout: seconds * 1000,
+    killSignal: 'SIGKILL',
   });
+  const why = error?.code === 'ETIMEDOUT' ? `takes more than ${seconds} s` : error?.message;
+  if (error) stop('error', `countersign ${args[0]}: ${why}`, 2);
   return { status: status ?? 2, stdout, stderr };
 }
 

